@@ -1,0 +1,57 @@
+#include "net/net.h"
+
+#include "base/error.h"
+#include "net/stream.h"
+
+static void on_flush(uv_prepare_t *handle)
+{
+    struct net *net = handle->data;
+    if (net->on_turn_end != NULL)
+        net->on_turn_end(net->context);
+    stream_flush_dirty(net);
+}
+
+void net_open(struct net *net, uv_loop_t *loop, void (*on_turn_end)(void *context), void *context)
+{
+    *net = (struct net){ .loop = loop, .on_turn_end = on_turn_end, .context = context };
+    rope_store_init(&net->store);
+    slab_init(&net->writes, sizeof(uv_write_t));
+    list_init(&net->dirty);
+    REQUIRE(uv_prepare_init(loop, &net->flush) == 0);
+    net->flush.data = net;
+    REQUIRE(uv_prepare_start(&net->flush, on_flush) == 0);
+    uv_unref((uv_handle_t *)&net->flush);
+}
+
+void net_close(struct net *net)
+{
+    uv_close((uv_handle_t *)&net->flush, NULL);
+}
+
+void net_free(struct net *net)
+{
+    REQUIRE(net->streams == 0);
+    if (net->read_chunk != NULL)
+        chunk_unref(net->read_chunk);
+    net->read_chunk = NULL;
+    slab_close(&net->writes);
+    rope_store_close(&net->store);
+}
+
+int net_error(int uv_error)
+{
+    switch (uv_error) {
+    case UV_EOF:
+        return ERR_CLOSED_BY_PEER;
+    case UV_ECONNRESET:
+    case UV_EPIPE:
+    case UV_ECONNABORTED:
+        return ERR_RESET;
+    case UV_ETIMEDOUT:
+        return ERR_TIMEOUT;
+    case UV_ENOMEM:
+        return ERR_LIMIT;
+    default:
+        return ERR_CONNECT;
+    }
+}
