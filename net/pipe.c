@@ -13,6 +13,27 @@ static struct pipe *pipe_of(struct stream *s)
     return CONTAINER_OF(s, struct pipe, stream);
 }
 
+/* Hands a piece to the head call. Error replies are collected first: whoever has to judge one wants
+   it whole, and they are short. */
+static void hand_on(struct pipe *p, struct span bytes, struct chunk *chunk, bool done)
+{
+    struct pipe_call *call = LIST_ENTRY(p->calls.next, struct pipe_call, link);
+    char first = (char)p->scanner.first;
+    bool is_error = first == '-' || first == '!';
+    if (UNLIKELY(is_error && (!done || p->error.len > 0))) {
+        write_raw(&p->error, bytes);
+        if (!done)
+            return;
+        bytes = writer_span(&p->error);
+        chunk = NULL;
+    }
+    if (done)
+        list_remove(&call->link);
+    p->user->on_reply(p, call, bytes, chunk, first, done);
+    if (UNLIKELY(p->error.len > 0 && done))
+        writer_clear(&p->error, 2);
+}
+
 static void on_data(struct stream *s, struct chunk *chunk, const char *at, size_t len)
 {
     struct pipe *p = pipe_of(s);
@@ -33,10 +54,7 @@ static void on_data(struct stream *s, struct chunk *chunk, const char *at, size_
             stream_close(s, ERR_PROTOCOL); /* a reply that nobody asked for */
             return;
         } else {
-            struct pipe_call *call = LIST_ENTRY(p->calls.next, struct pipe_call, link);
-            if (done)
-                list_remove(&call->link);
-            p->user->on_reply(p, call, bytes, chunk, (char)p->scanner.first, done);
+            hand_on(p, bytes, chunk, done);
         }
         if (s->closing)
             return;
@@ -48,6 +66,7 @@ static void on_data(struct stream *s, struct chunk *chunk, const char *at, size_
 static void on_stream_closed(struct stream *s, int why)
 {
     struct pipe *p = pipe_of(s);
+    writer_close(&p->error);
     p->user->on_closed(p, why); /* the last line that may name p */
 }
 

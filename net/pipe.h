@@ -11,6 +11,7 @@
 
 #include "net/dial.h"
 #include "resp/reply.h"
+#include "resp/writer.h"
 
 struct pipe;
 
@@ -23,7 +24,8 @@ struct pipe_call {
 struct pipe_user {
     void (*on_open)(struct pipe *p);
     /* A piece of the reply to call; bytes lie in chunk. On `done` the call has left the list.
-       first: the reply's first byte. */
+       first: the reply's first byte. An error reply comes whole; chunk is NULL if it was put
+       together. */
     void (*on_reply)(struct pipe *p, struct pipe_call *call, struct span bytes,
                      struct chunk *chunk, char first, bool done);
     /* A RESP3 push, in pieces; belongs to no call. */
@@ -37,6 +39,7 @@ struct pipe {
     const struct pipe_user *user;
     struct list_node calls;
     struct reply_scanner scanner;
+    struct writer error; /* the beginning of an error reply that came in pieces */
     uint64_t heard_at; /* loop time in ms of the last bytes, or of the last time calls was empty */
 };
 
