@@ -25,7 +25,8 @@ struct reply_scanner {
     uint64_t number;   /* the length that is being read */
     uint8_t state;     /* private */
     uint8_t type;      /* of the element that is being read */
-    uint8_t first;     /* the reply's first byte, valid from its first byte to its end */
+    uint8_t first;     /* the reply's type: its first byte, valid from there to its end; behind an
+                          attribute ('|' until then) the first byte of the value */
     uint8_t digits;
     bool negative;
 };

@@ -23,10 +23,11 @@ struct request_limits {
 
 extern const struct request_limits request_limits_default;
 
-/* Room for the positions of one request. One per worker is enough; grows as needed. */
+/* Room for the positions of one request. One per worker is enough; grows as needed. Zero is empty. */
 struct arg_room {
     struct arg *v;
     uint32_t capacity;
+    char error[52]; /* the text of an error that names a byte of the request */
 };
 
 void arg_room_close(struct arg_room *r);
