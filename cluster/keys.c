@@ -153,16 +153,17 @@ static void add_georadius(struct key_walk *w, const struct argv *a)
         add_one(w, store, KEY_OW | KEY_UPDATE);
 }
 
+/* As Redis: a KEYS with nothing behind it is not seen. */
 static int add_migrate(struct key_walk *w, const struct argv *a)
 {
     const uint32_t flags = KEY_RW | KEY_ACCESS | KEY_DELETE;
-    for (uint32_t i = 6; i < a->count; i++) {
+    for (uint32_t i = 6; i + 1 < a->count; i++) {
         if (arg_is(a, i, "auth")) {
             i += 1;
         } else if (arg_is(a, i, "auth2")) {
             i += 2;
         } else if (arg_is(a, i, "keys")) {
-            if (argv_get(a, 3).len > 0 || i + 1 == a->count)
+            if (argv_get(a, 3).len > 0)
                 return KEYS_BAD;
             add(w, i + 1, a->count, 1, flags);
             return 0;
