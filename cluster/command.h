@@ -80,6 +80,16 @@ struct key_spec {
 
 enum { KEY_SPECS_MAX = 4 };
 
+/* Which of a command's keys its specs alone cannot tell; the names are those of the commands. */
+enum key_rule {
+    KEY_RULE_SPECS = 0, /* the specs tell it all; what is KEY_BEGIN_UNKNOWN are no keys (SORT_RO) */
+    KEY_RULE_BITFIELD,  /* read-only when there is nothing but GET */
+    KEY_RULE_GEORADIUS, /* STORE or STOREDIST, the last one given */
+    KEY_RULE_MIGRATE,   /* one key, or those after KEYS */
+    KEY_RULE_SET,       /* reads the old value when there is a GET */
+    KEY_RULE_SORT,      /* STORE, the last one given; BY and GET are patterns, no keys */
+};
+
 /* How a proxy executes the command; see "Kinds of request" in docs/architecture.md. */
 enum command_how {
     HOW_KEYS,      /* by its keys; keys in several slots: CROSSSLOT */
@@ -113,14 +123,15 @@ struct command {
     int16_t arity;      /* as COMMAND prints it: counts the name(s), negative is "at least" */
     uint8_t how;        /* enum command_how */
     uint8_t merge;      /* enum command_merge */
-    uint8_t spec_count;
+    uint8_t rule;       /* enum key_rule */
+    uint8_t spec_count; /* set by command_table_new */
     /* Set by command_table_new: 1 or 2 when the command has exactly one key and it stands at that
        argument; 0 otherwise. Lets the hot way skip the walk over key specs. */
     uint8_t only_key;
-    uint16_t index;     /* set by command_table_new: dense, unique, a sub row has its own */
-    uint32_t flags;     /* enum command_flag */
+    uint16_t index; /* set by command_table_new: dense, unique, a sub row has its own */
+    uint32_t flags; /* enum command_flag */
     struct key_spec specs[KEY_SPECS_MAX];
-    const struct command *subs; /* container: its rows, ended by name == NULL; else NULL */
+    const struct command *subs;   /* container: its rows, ended by name == NULL; else NULL */
     const struct command *parent; /* set by command_table_new: a sub row's container, else NULL */
 };
 
@@ -139,8 +150,8 @@ const struct command *command_find(const struct command_table *t, struct span na
 
 /*
  * The row that a complete request is about: for a container the sub row.
- * Container without argument, or a command without subs: the row itself. Unknown subcommand: NULL with
- * *container set. Unknown command: NULL with *container NULL.
+ * Container without argument, or a command without subs: the row itself. Unknown subcommand: NULL
+ * with *container set. Unknown command: NULL with *container NULL.
  */
 const struct command *command_resolve(const struct command_table *t, const struct argv *argv,
                                       const struct command **container);

@@ -1,0 +1,56 @@
+/* Rows of the commands for the connection itself, sorted by name; see commands.h. */
+#include "cluster/commands.h"
+
+// clang-format off
+static const struct command client_subs[] = {
+    { .name = "caching", .arity = 3, .how = HOW_LOCAL,
+      .flags = CMD_NOSCRIPT | CMD_LOADING | CMD_STALE },
+    { .name = "getname", .arity = 2, .how = HOW_LOCAL,
+      .flags = CMD_NOSCRIPT | CMD_LOADING | CMD_STALE },
+    { .name = "getredir", .arity = 2, .how = HOW_LOCAL,
+      .flags = CMD_NOSCRIPT | CMD_LOADING | CMD_STALE },
+    { .name = "help", .arity = 2, .how = HOW_LOCAL, .flags = CMD_LOADING | CMD_STALE },
+    { .name = "id", .arity = 2, .how = HOW_LOCAL,
+      .flags = CMD_NOSCRIPT | CMD_LOADING | CMD_STALE },
+    { .name = "info", .arity = 2, .how = HOW_LOCAL,
+      .flags = CMD_NOSCRIPT | CMD_LOADING | CMD_STALE },
+    { .name = "kill", .arity = -3, .how = HOW_LOCAL,
+      .flags = CMD_ADMIN | CMD_NOSCRIPT | CMD_LOADING | CMD_STALE },
+    { .name = "list", .arity = -2, .how = HOW_LOCAL,
+      .flags = CMD_ADMIN | CMD_NOSCRIPT | CMD_LOADING | CMD_STALE },
+    { .name = "no-evict", .arity = 3, .how = HOW_LOCAL,
+      .flags = CMD_ADMIN | CMD_NOSCRIPT | CMD_LOADING | CMD_STALE },
+    { .name = "pause", .arity = -3, .how = HOW_LOCAL,
+      .flags = CMD_ADMIN | CMD_NOSCRIPT | CMD_LOADING | CMD_STALE },
+    { .name = "reply", .arity = 3, .how = HOW_LOCAL,
+      .flags = CMD_NOSCRIPT | CMD_LOADING | CMD_STALE },
+    { .name = "setname", .arity = 3, .how = HOW_LOCAL,
+      .flags = CMD_NOSCRIPT | CMD_LOADING | CMD_STALE },
+    { .name = "tracking", .arity = -3, .how = HOW_LOCAL,
+      .flags = CMD_NOSCRIPT | CMD_LOADING | CMD_STALE },
+    { .name = "trackinginfo", .arity = 2, .how = HOW_LOCAL,
+      .flags = CMD_NOSCRIPT | CMD_LOADING | CMD_STALE },
+    { .name = "unblock", .arity = -3, .how = HOW_LOCAL,
+      .flags = CMD_ADMIN | CMD_NOSCRIPT | CMD_LOADING | CMD_STALE },
+    { .name = "unpause", .arity = 2, .how = HOW_LOCAL,
+      .flags = CMD_ADMIN | CMD_NOSCRIPT | CMD_LOADING | CMD_STALE },
+    ROWS_END,
+};
+
+const struct command commands_connection[] = {
+    { .name = "auth", .arity = -2, .how = HOW_LOCAL,
+      .flags = CMD_NOSCRIPT | CMD_LOADING | CMD_STALE | CMD_FAST | CMD_NO_AUTH | CMD_ALLOW_BUSY },
+    { .name = "client", .arity = -2, .how = HOW_LOCAL, .subs = client_subs },
+    { .name = "echo", .arity = 2, .how = HOW_LOCAL, .flags = CMD_LOADING | CMD_STALE | CMD_FAST },
+    { .name = "hello", .arity = -1, .how = HOW_LOCAL,
+      .flags = CMD_NOSCRIPT | CMD_LOADING | CMD_STALE | CMD_FAST | CMD_NO_AUTH | CMD_ALLOW_BUSY },
+    { .name = "ping", .arity = -1, .how = HOW_LOCAL, .flags = CMD_FAST },
+    { .name = "quit", .arity = -1, .how = HOW_LOCAL,
+      .flags = CMD_NOSCRIPT | CMD_LOADING | CMD_STALE | CMD_FAST | CMD_NO_AUTH | CMD_ALLOW_BUSY },
+    { .name = "reset", .arity = 1, .how = HOW_LOCAL,
+      .flags = CMD_NOSCRIPT | CMD_LOADING | CMD_STALE | CMD_FAST | CMD_NO_AUTH | CMD_ALLOW_BUSY },
+    { .name = "select", .arity = 2, .how = HOW_LOCAL,
+      .flags = CMD_LOADING | CMD_STALE | CMD_FAST },
+    ROWS_END,
+};
+// clang-format on
