@@ -98,7 +98,6 @@ MUST_USE int option_read_args(struct options *o, int argc, char *const *argv, ch
 MUST_USE int option_read_env(struct options *o, char *err, size_t cap);
 /* In the syntax of redis.conf; "include FILE" is relative to the file that says so. */
 MUST_USE int option_read_file(struct options *o, const char *path, char *err, size_t cap);
-
 /* Gives one value to one row, as from that source. Used by the readers above. */
 MUST_USE int option_give(struct options *o, const struct option *row, enum option_from from,
                          const char *text, size_t len, char *err, size_t cap);

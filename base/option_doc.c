@@ -80,11 +80,11 @@ void option_write_help(const struct option *rows, size_t count, FILE *out)
     }
 }
 
-/* A table cell: the bar would end it. */
+/* A table cell: a bar would end it, a star would begin italics. */
 static void cell(FILE *out, const char *text)
 {
     for (; *text != '\0'; text++)
-        fprintf(out, *text == '|' ? "\\%c" : "%c", *text);
+        fprintf(out, *text == '|' || *text == '*' ? "\\%c" : "%c", *text);
 }
 
 static void doc_row(const struct option *row, FILE *out)

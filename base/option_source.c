@@ -115,6 +115,13 @@ static void env_name(const char *prefix, const char *name, char buf[ENV_NAME_MAX
         *p = (char)(*p == '-' ? '_' : *p >= 'a' && *p <= 'z' ? *p - ('a' - 'A') : *p);
 }
 
+/* Kubernetes gives every container NAME_PORT=tcp://ADDRESS:PORT for a service called NAME, which
+   reads like our port option when the service has our name. */
+static bool is_service_link(const struct option *row, const char *value)
+{
+    return row->type == OPTION_INT && strncmp(value, "tcp://", 6) == 0;
+}
+
 int option_read_env(struct options *o, char *err, size_t cap)
 {
     for (const struct option *row = o->rows; row < o->rows + o->count; row++) {
@@ -125,7 +132,7 @@ int option_read_env(struct options *o, char *err, size_t cap)
             char variable[ENV_NAME_MAX], why[OPTION_WHY_MAX];
             env_name(o->env_prefix, names[i], variable);
             const char *value = getenv(variable);
-            if (value == NULL || value[0] == '\0')
+            if (value == NULL || value[0] == '\0' || is_service_link(row, value))
                 continue;
             if (option_give(o, row, OPTION_FROM_ENV, value, strlen(value), why, sizeof(why)) != 0)
                 return option_fail(err, cap, "%s: %s", variable, why);

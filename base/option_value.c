@@ -46,7 +46,7 @@ static void limit_text(const struct option *row, uint64_t n, char *buf, size_t c
 {
     static const char *const units[] = { "", "kb", "mb", "gb" };
     size_t unit = 0;
-    if (row->type == OPTION_DURATION) {
+    if (row->type == OPTION_DURATION && n != 0) {
         char text[TEXT_DURATION_MAX];
         snprintf(buf, cap, "%.*s", (int)text_from_ms(text, n), text);
         return;

@@ -390,6 +390,10 @@ static void environment(void **state)
     assert_string_equal(s.file, "/x");
     assert_false(s.version);
 
+    setenv("OPTTEST_PORT", "tcp://10.0.0.7:6379", 1); /* a Kubernetes service of our name */
+    assert_int_equal(option_read_env(&o, err, sizeof(err)), 0);
+    assert_int_equal(s.port, 6379);
+
     setenv("OPTTEST_PORT", "x", 1);
     fails(option_read_env(&o, err, sizeof(err)),
           "OPTTEST_PORT: \"x\" is not a whole number from 1 to 65535");
