@@ -7,9 +7,9 @@
  * is over. Each element takes one away, an aggregate adds its children, and an attribute adds its
  * children and leaves its own place for the value behind it.
  *
- * Two ways through the same grammar: whole_header reads a header that is there as a whole,
- * step reads whatever is there, if need be byte by byte. The first leaves all that is unusual to
- * the second, so only the second knows what is wrong.
+ * Two ways through the same grammar: whole_element reads what is there as a whole, step reads
+ * whatever is there, if need be byte by byte. The first leaves all that is unusual to the second,
+ * so only the second knows what is wrong.
  */
 
 enum state {
@@ -93,25 +93,51 @@ static inline void note_type(struct reply_scanner *s, uint8_t type)
         s->first = type;
 }
 
-/* Reads the element's header, and its bulk if that is there. NULL: nothing was read, take steps. */
-static inline const char *whole_header(struct reply_scanner *s, const char *p, const char *end)
+/* A short "+..." or ":..." that is there as a whole. NULL: take steps. */
+static inline const char *whole_line(const char *p, const char *end)
+{
+    enum { SHORT = 24 };
+    const char *q = p + 1, *stop = end - p > SHORT ? p + SHORT : end;
+    if (*p == '+') {
+        while (q < stop && *q != '\r')
+            q++;
+    } else if (*p == ':') {
+        while (q < stop && ((*q >= '0' && *q <= '9') || *q == '-'))
+            q++;
+        if (q == p + 1)
+            return NULL;
+    }
+    return end - q >= 2 && q[0] == '\r' && q[1] == '\n' ? q + 2 : NULL;
+}
+
+/*
+ * Reads an element that is there as a whole, or an aggregate's header; of a bulk without its end
+ * the header. NULL: take steps; then nothing was counted, or too much and step will say so.
+ */
+static inline const char *whole_element(struct reply_scanner *s, const char *p, const char *end)
 {
     uint8_t type = (uint8_t)*p, class = class_of[type];
     uint32_t n;
-    if (class < BULK)
-        return NULL;
-    const char *body = length_read(p, end, &n);
+    if (class <= NUMERIC) {
+        const char *next = type == '+' || type == ':' ? whole_line(p, end) : NULL;
+        if (next != NULL) {
+            note_type(s, type);
+            s->missing--;
+        }
+        return next;
+    }
+    const char *body = class == BULK ? bulk_read(p, end, &n) : NULL;
+    if (LIKELY(body != NULL)) {
+        note_type(s, type);
+        s->missing--;
+        return body + n + 2;
+    }
+    body = length_read(p, end, &n);
     if (UNLIKELY(body == NULL || body[-1] != '\n'))
         return NULL;
     note_type(s, type);
     if (class != BULK)
         return count_children(s, class, n) ? body : NULL;
-    if (LIKELY((size_t)(end - body) >= (size_t)n + 2)) {
-        if (UNLIKELY(body[n] != '\r' || body[n + 1] != '\n'))
-            return NULL;
-        s->missing--;
-        return body + n + 2;
-    }
     s->skip = (uint64_t)n + 2;
     s->state = IN_BULK;
     return body;
@@ -243,15 +269,13 @@ static const char *step(struct reply_scanner *s, const char *p, const char *end)
     return NULL;
 }
 
-enum reply_result reply_scan(struct reply_scanner *s, const char *bytes, size_t len, size_t *used)
+/* Not inline: its registers would have to be saved for the replies that do not come here too. */
+static __attribute__((noinline)) enum reply_result
+scan_on(struct reply_scanner *s, const char *bytes, size_t len, size_t *used)
 {
     const char *p = bytes, *end = bytes + len;
-    if (s->missing == 0) {
-        s->missing = 1;
-        s->first = 0;
-    }
     while (p < end) {
-        const char *next = s->state == AT_TYPE ? whole_header(s, p, end) : NULL;
+        const char *next = s->state == AT_TYPE ? whole_element(s, p, end) : NULL;
         if (UNLIKELY(next == NULL))
             next = step(s, p, end);
         if (UNLIKELY(next == NULL))
@@ -264,4 +288,27 @@ enum reply_result reply_scan(struct reply_scanner *s, const char *bytes, size_t 
     }
     *used = len;
     return REPLY_MORE;
+}
+
+enum reply_result reply_scan(struct reply_scanner *s, const char *bytes, size_t len, size_t *used)
+{
+    if (s->missing == 0) {
+        /* The most frequent replies of all, a whole bulk and a short line, need no state. */
+        uint32_t n;
+        const char *end = bytes + len, *next = NULL;
+        if (bytes[0] == '$') {
+            const char *body = bulk_read(bytes, end, &n);
+            next = body != NULL ? body + n + 2 : NULL;
+        } else if (bytes[0] == '+' || bytes[0] == ':') {
+            next = whole_line(bytes, end);
+        }
+        if (LIKELY(next != NULL)) {
+            s->first = (uint8_t)bytes[0];
+            *used = (size_t)(next - bytes);
+            return REPLY_DONE;
+        }
+        s->missing = 1;
+        s->first = 0;
+    }
+    return scan_on(s, bytes, len, used);
 }

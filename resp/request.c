@@ -7,10 +7,12 @@
 #include "resp/length.h"
 
 /*
- * The way of a request: the fast pass (take_args) reads whole arguments as long as nothing is
- * unusual; whatever it does not understand it leaves to the careful step (next_arg), which alone
- * knows errors and incomplete input, and then the fast pass goes on. State is saved only when the
- * bytes end inside the request.
+ * The way of a request: request_parse makes one pass over a whole and plain request and writes
+ * nothing but its positions. Everything else starts again in parse_with_care, and there too the
+ * fast pass (take_args) reads whole arguments as long as nothing is unusual; what it does not
+ * understand it leaves to the careful step (next_arg), which alone knows errors and incomplete
+ * input. State is saved only when the bytes end inside the request, so starting again happens once
+ * per request and not once per piece.
  *
  * What counts as a request has to be exactly what Redis takes for one, because its bytes go to the
  * nodes as they came: a proxy that sees other boundaries than the node could be made to send
@@ -177,11 +179,6 @@ static enum request_result parse_inline(struct pass *s, size_t *used)
 /* Reads "*N\r\n". REQUEST_ARGS: N > 0 arguments follow from *at on. */
 static enum request_result parse_count(struct pass *s, uint32_t *args, size_t *at)
 {
-    const char *next = length_read(s->bytes, s->bytes + s->len, args);
-    if (LIKELY(next != NULL && *args > 0 && *args <= s->limits->max_args)) {
-        *at = (size_t)(next - s->bytes);
-        return REQUEST_ARGS;
-    }
     size_t cr = s->parser->at;
     enum request_result found = find(s, 0, &cr, '\r');
     if (found == REQUEST_BAD)
@@ -204,12 +201,11 @@ static enum request_result parse_count(struct pass *s, uint32_t *args, size_t *a
  * Reads whole arguments without a look at anything else, and gives how many there are then. Stops
  * at the first one that is not plain; *at is its '$'. This loop is where a request's time goes.
  */
-static inline uint32_t take_args(const struct pass *s, struct arg *v, uint32_t got, uint32_t args,
-                                 size_t *at)
+static inline uint32_t take_args(const struct request_limits *limits, struct arg *v, uint32_t got,
+                                 uint32_t args, const char *base, size_t len, size_t *at)
 {
-    const uint64_t max_bulk = s->limits->max_bulk, max_request = s->limits->max_request;
-    const char *base = s->bytes, *p = base + *at;
-    const char *end = base + (s->len <= max_request ? s->len : max_request);
+    const uint64_t max_bulk = limits->max_bulk, max_request = limits->max_request;
+    const char *p = base + *at, *end = base + (len <= max_request ? len : max_request);
     while (got < args) {
         uint32_t n;
         const char *body = length_read(p, end, &n);
@@ -281,7 +277,7 @@ static enum request_result parse_args(struct pass *s, uint32_t args, uint32_t go
     enum state state = (enum state)p->state;
     for (;;) {
         if (LIKELY(state <= IN_ARGS)) {
-            got = take_args(s, *v, got, args, at);
+            got = take_args(s->limits, *v, got, args, s->bytes, s->len, at);
             if (LIKELY(got == args))
                 return REQUEST_ARGS;
         }
@@ -296,39 +292,53 @@ static enum request_result parse_args(struct pass *s, uint32_t args, uint32_t go
     }
 }
 
+/* Whatever is not a whole and plain request: pieces, inline commands, errors, many arguments.
+   Not inline: what it needs on the stack would have to be set up for every request. */
+static __attribute__((noinline)) enum request_result
+parse_with_care(struct pass *s, struct argv *argv, size_t *used)
+{
+    struct request_parser *p = s->parser;
+    if (s->bytes[0] != '*')
+        return parse_inline(s, used);
+    uint32_t args = p->args;
+    size_t at = p->at;
+    enum request_result r = REQUEST_ARGS;
+    if (p->state <= IN_COUNT)
+        r = parse_count(s, &args, &at);
+    if (r == REQUEST_EMPTY)
+        *used = at;
+    if (r != REQUEST_ARGS)
+        return r;
+    r = parse_args(s, args, p->got, &at);
+    if (r != REQUEST_ARGS)
+        return r;
+    p->got = args;
+    give_positions(p, s->room);
+    *argv = (struct argv){ .base = s->bytes, .v = s->room->v, .count = args };
+    *used = at;
+    return REQUEST_ARGS;
+}
+
 enum request_result request_parse(struct request_parser *p, const struct request_limits *limits,
                                   struct arg_room *room, const char *bytes, size_t len,
                                   struct argv *argv, size_t *used, const char **error)
 {
-    struct pass s = {
-        .parser = p,
-        .limits = limits,
-        .room = room,
-        .bytes = bytes,
-        .len = len,
-    };
-    uint32_t args = p->args;
-    size_t at = p->at;
-    enum request_result r = REQUEST_ARGS;
-    if (bytes[0] != '*')
-        r = parse_inline(&s, used);
-    else {
-        if (p->state <= IN_COUNT)
-            r = parse_count(&s, &args, &at);
-        if (r == REQUEST_EMPTY)
-            *used = at;
-        if (LIKELY(r == REQUEST_ARGS))
-            r = parse_args(&s, args, p->got, &at);
-        if (LIKELY(r == REQUEST_ARGS)) {
-            if (UNLIKELY(p->state != FRESH)) {
-                p->got = args;
-                give_positions(p, room);
+    if (LIKELY(p->state == FRESH && bytes[0] == '*')) {
+        uint32_t args;
+        const char *next = length_read(bytes, bytes + len, &args);
+        /* Wraps for no arguments at all, which is not plain. */
+        if (LIKELY(next != NULL && args - 1 < room->capacity && args <= limits->max_args)) {
+            size_t at = (size_t)(next - bytes);
+            if (LIKELY(take_args(limits, room->v, 0, args, bytes, len, &at) == args)) {
+                *argv = (struct argv){ .base = bytes, .v = room->v, .count = args };
+                *used = at;
+                return REQUEST_ARGS;
             }
-            *argv = (struct argv){ .base = bytes, .v = room->v, .count = args };
-            *used = at;
         }
     }
-    if (UNLIKELY(r == REQUEST_BAD))
+    struct pass s = { .parser = p, .limits = limits, .room = room, .bytes = bytes, .len = len };
+    enum request_result r = parse_with_care(&s, argv, used);
+    if (r == REQUEST_BAD)
         *error = s.error;
     return r;
 }

@@ -153,6 +153,15 @@ bool value_next(struct value_cursor *c, struct value *out)
 {
     struct value_cursor at = *c;
     uint64_t drop = 0;
+    uint32_t plain;
+    if (LIKELY(at.at < at.end && *at.at == '$')) {
+        const char *body = bulk_read(at.at, at.end, &plain);
+        if (LIKELY(body != NULL)) {
+            *out = (struct value){ .kind = VALUE_STRING, .text = { body, plain } };
+            c->at = body + plain + 2;
+            return true;
+        }
+    }
     for (;;) {
         struct element e;
         struct value v;
