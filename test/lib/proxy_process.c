@@ -1,0 +1,167 @@
+#include "test/lib/proxy_process.h"
+
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "test/lib/client.h"
+#include "test/lib/testenv.h"
+
+const char *proxy_binary(void)
+{
+    const char *path = getenv("SLOTGATE_BIN");
+
+    if (path == NULL || path[0] == '\0') {
+        fprintf(stderr, "SLOTGATE_BIN does not name the proxy\n");
+        exit(1);
+    }
+    return path;
+}
+
+/* Whether the test sets this option itself. */
+static bool named_in(const char *const *extra, const char *option)
+{
+    for (; extra != NULL && *extra != NULL; extra++)
+        if (strcmp(*extra, option) == 0)
+            return true;
+    return false;
+}
+
+void proxy_launch(struct proxy *p, const char *seeds, const char *const *extra,
+                  const char *const *env)
+{
+    /* The sanitizer keeps freed memory for a while; were it much, it would look like a leak. */
+    const char *all_env[16] = { "ASAN_OPTIONS=quarantine_size_mb=4:detect_leaks=1" };
+    const char *argv[48] = { proxy_binary() };
+    char port[8], name[32];
+    size_t n = 1, e = 1;
+
+    signal(SIGPIPE, SIG_IGN);
+    *p = (struct proxy){ .port = port_take() };
+    snprintf(port, sizeof(port), "%d", p->port);
+    snprintf(name, sizeof(name), "slotgate-%d", p->port);
+    const char *const defaults[][2] = { { "-p", port },
+                                        { "--bind", "127.0.0.1" },
+                                        { "--request-timeout", "5s" },
+                                        { "--log-level", "info" } };
+    for (size_t i = 0; i < ARRAY_LEN(defaults); i++) {
+        if (named_in(extra, defaults[i][0]))
+            continue;
+        argv[n++] = defaults[i][0];
+        argv[n++] = defaults[i][1];
+    }
+    for (; extra != NULL && *extra != NULL; extra++) {
+        REQUIRE(n + 2 < ARRAY_LEN(argv));
+        argv[n++] = *extra;
+    }
+    argv[n++] = seeds;
+    argv[n] = NULL;
+    for (; env != NULL && *env != NULL; env++) {
+        REQUIRE(e + 1 < ARRAY_LEN(all_env));
+        all_env[e++] = *env;
+    }
+    all_env[e] = NULL;
+    assert_true(process_start(&p->process, name, argv, all_env));
+}
+
+bool proxy_answers(struct proxy *p)
+{
+    struct client c;
+    bool answers = false;
+
+    if (client_open(&c, p->port)) {
+        const char *reply = client_ask(&c, "PING", NULL);
+        answers = reply != NULL && strcmp(reply, "+PONG\r\n") == 0;
+    }
+    client_close(&c);
+    return answers;
+}
+
+static bool ready_or_ended(void *arg)
+{
+    struct proxy *p = arg;
+
+    return process_ended(&p->process) || proxy_answers(p);
+}
+
+void proxy_await_ready(struct proxy *p, int timeout_ms)
+{
+    if (!wait_until(ready_or_ended, p, timeout_ms))
+        fail_msg("the proxy does not answer on port %d", p->port);
+    if (p->process.pid == 0)
+        fail_msg("the proxy ended with %d instead of listening", p->process.exit_code);
+}
+
+void proxy_start(struct proxy *p, const char *seeds, const char *const *extra)
+{
+    proxy_launch(p, seeds, extra, NULL);
+    proxy_await_ready(p, scaled_ms(10000));
+}
+
+/* What no log of a healthy proxy contains. */
+static const char *complaint_in(const char *log)
+{
+    static const char *const bad[] = { "AddressSanitizer", "LeakSanitizer",
+                                       "runtime error:", "this must hold" };
+
+    for (size_t i = 0; i < ARRAY_LEN(bad); i++)
+        if (strstr(log, bad[i]) != NULL)
+            return bad[i];
+    return NULL;
+}
+
+bool proxy_stop(struct proxy *p)
+{
+    bool clean = true;
+
+    if (p->port == 0)
+        return true;
+    if (process_ended(&p->process)) {
+        testenv_problem("the proxy had ended by itself with %d", p->process.exit_code);
+        clean = false;
+    } else {
+        process_signal(&p->process, SIGTERM);
+        if (!process_wait(&p->process, scaled_ms(20000))) {
+            testenv_problem("the proxy does not leave after SIGTERM");
+            process_kill(&p->process);
+            clean = false;
+        } else if (p->process.exit_code != 0) {
+            testenv_problem("the proxy left with %d", p->process.exit_code);
+            clean = false;
+        }
+    }
+    char *log = proxy_log(p);
+    const char *complaint = log != NULL ? complaint_in(log) : NULL;
+    if (complaint != NULL) {
+        testenv_problem("the proxy's log contains \"%s\"", complaint);
+        clean = false;
+    }
+    free(log);
+    port_give_back(p->port);
+    p->port = 0;
+    return clean;
+}
+
+long proxy_rss_kib(const struct proxy *p)
+{
+    char path[64];
+    long kib = 0;
+
+    snprintf(path, sizeof(path), "/proc/%d/status", (int)p->process.pid);
+    char *status = file_text(path);
+    const char *line = status != NULL ? strstr(status, "VmRSS:") : NULL;
+    if (line != NULL)
+        kib = strtol(line + strlen("VmRSS:"), NULL, 10);
+    free(status);
+    return kib;
+}
+
+char *proxy_log(const struct proxy *p)
+{
+    return file_text(p->process.err);
+}

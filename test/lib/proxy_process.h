@@ -1,0 +1,44 @@
+/*
+ * proxy_process.h: slotgate as a child process, from $SLOTGATE_BIN.
+ *
+ * Always started with a port of its own on 127.0.0.1, --request-timeout 5s and --log-level info,
+ * unless the test's own arguments say otherwise. A stop counts as clean only with exit code 0 and a
+ * log without a sanitizer's report or a broken invariant.
+ */
+#ifndef TEST_LIB_PROXY_PROCESS_H
+#define TEST_LIB_PROXY_PROCESS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "test/lib/process.h"
+
+struct proxy {
+    uint16_t port;
+    struct process process;
+};
+
+/* The program to test; ends the test program with a line when SLOTGATE_BIN is not set. */
+const char *proxy_binary(void);
+
+/* Starts it in front of the seeds ("h:p,h:p") without waiting. extra: more arguments, they come
+   after the defaults; env: "NAME=value". Both end with NULL, or are NULL. Asserts. */
+void proxy_launch(struct proxy *p, const char *seeds, const char *const *extra,
+                  const char *const *env);
+/* The same, and asserts that it accepts and answers PING. */
+void proxy_start(struct proxy *p, const char *seeds, const char *const *extra);
+bool proxy_answers(struct proxy *p);
+/* Asserts that it answers PING within the time. */
+void proxy_await_ready(struct proxy *p, int timeout_ms);
+
+/* SIGTERM, and whether it ended clean; notes a problem otherwise, so that the program fails even
+   when this is called in a teardown. A proxy that is not running is fine. */
+bool proxy_stop(struct proxy *p);
+
+/* Resident memory in KiB; 0 when it is not running. */
+long proxy_rss_kib(const struct proxy *p);
+
+/* What it wrote to stderr up to now. The caller frees it. */
+char *proxy_log(const struct proxy *p);
+
+#endif
