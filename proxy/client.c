@@ -21,8 +21,7 @@ static struct client *client_of(struct stream *s)
 
 static bool may_take_more(const struct client *c)
 {
-    const struct config *cf = &c->worker->config;
-    return c->flow.count < cf->max_pipeline && c->flow.bytes < FLOW_BYTES_MAX &&
+    return c->flow.count < c->worker->max_pipeline && c->flow.bytes < FLOW_BYTES_MAX &&
            !stream_is_behind(&c->stream);
 }
 
@@ -141,7 +140,7 @@ static void process(struct client *c, struct chunk *chunk, const char *at, size_
             pause_reading(c);
             break;
         }
-        if (c->stream.closing || c->stream.finishing)
+        if (c->stream.closing || c->finishing)
             return;
         if (more)
             break;
@@ -169,13 +168,13 @@ static bool may_resume(const struct client *c)
 {
     if (c->wants_drain)
         return c->flow.count == 0;
-    return c->flow.count <= c->worker->config.max_pipeline / 2 && may_take_more(c);
+    return c->flow.count <= c->worker->max_pipeline / 2 && may_take_more(c);
 }
 
 void client_resume(struct client *c)
 {
     list_remove(&c->in_resume);
-    if (!c->paused || c->stream.closing || c->stream.finishing || !may_resume(c))
+    if (!c->paused || c->stream.closing || c->finishing || !may_resume(c))
         return;
     c->paused = c->wants_drain = false;
     if (c->input != NULL)
@@ -236,11 +235,16 @@ static const struct stream_user client_stream_user = {
     .on_closed = on_closed,
 };
 
-void client_finish(struct client *c, int why)
+void client_finish_later(struct client *c, int why)
 {
     c->finish_why = why;
     c->finishing = true;
     stream_pause(&c->stream);
+}
+
+void client_finish(struct client *c, int why)
+{
+    client_finish_later(c, why);
     client_finish_if_quiet(c);
 }
 
@@ -261,8 +265,8 @@ void client_accept(struct worker *w, struct listener *l)
     flow_init(&c->flow, &client_flow_user, (uint32_t)c->id);
     if (c->stream.closing)
         return;
-    stream_start(&c->stream, w->config.tcp_keepalive);
-    if (w->client_count <= w->config.maxclients)
+    stream_start(&c->stream, w->keepalive);
+    if (w->client_count <= w->max_clients)
         return;
     stream_send(&c->stream, too_many);
     stream_finish(&c->stream, ERR_LIMIT);

@@ -64,7 +64,9 @@ void client_resume(struct client *c);
 /* Answers a request that no node has to see, in its place among the others. Copies the bytes. */
 void client_reply(struct client *c, struct span reply);
 
-/* Writes what is owed to the client up to now and then closes. */
+/* Takes no further request; once every reply is out, client_finish_if_quiet closes. */
+void client_finish_later(struct client *c, int why);
+/* The same, and closes at once when nothing is owed. */
 void client_finish(struct client *c, int why);
 
 static inline struct client *client_of_flow(struct flow *f)

@@ -142,17 +142,17 @@ static bool is_host_name(const char *text)
                                            "0123456789.-_") == strlen(text);
 }
 
-bool config_parse_address(const char *text, struct config_address *out)
+bool config_parse_address(const char *text, struct endpoint *out)
 {
     const char *colon = strrchr(text, ':');
     uint64_t port;
     if (colon == NULL || !text_to_u64(colon + 1, strlen(colon + 1), &port) || port == 0 ||
         port > 65535)
         return false;
-    struct config_address a = { .port = (uint16_t)port };
+    struct endpoint a = { .port = (uint16_t)port };
     bool brackets = text[0] == '[' && colon - text >= 2 && colon[-1] == ']';
     size_t len = (size_t)(colon - text) - (brackets ? 2 : 0);
-    if (len > CONFIG_HOST_MAX)
+    if (len > ENDPOINT_HOST_MAX)
         return false;
     memcpy(a.host, text + brackets, len);
     if (brackets ? !is_ipv6(a.host) : !is_host_name(a.host))
@@ -163,7 +163,7 @@ bool config_parse_address(const char *text, struct config_address *out)
 
 static const char *node_fault(const char *text)
 {
-    struct config_address ignored;
+    struct endpoint ignored;
     return config_parse_address(text, &ignored) ? NULL
                                                 : "bad address (expected host:port or [IPv6]:port)";
 }

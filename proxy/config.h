@@ -14,16 +14,8 @@
 #include <stdint.h>
 #include <stdio.h>
 
-#include "base/check.h"
+#include "base/endpoint.h"
 #include "base/option.h"
-
-enum { CONFIG_HOST_MAX = 255 };
-
-/* A node as the operator wrote it; host may be a name, an IPv4 or an IPv6 address (no brackets). */
-struct config_address {
-    char host[CONFIG_HOST_MAX + 1];
-    uint16_t port;
-};
 
 struct config {
     /* Listening. */
@@ -36,7 +28,7 @@ struct config {
 
     /* The cluster. */
     struct option_list cluster_nodes;
-    struct config_address *seeds; /* cluster_nodes, parsed; at least one after config_load */
+    struct endpoint *seeds;       /* cluster_nodes, parsed; at least one after config_load */
     size_t seed_count;
     char *auth_user;
     char *auth; /* NULL: none; from auth_file if that is set */
@@ -70,7 +62,7 @@ MUST_USE int config_load(struct config *c, int argc, char *const *argv, char *er
 void config_free(struct config *c);
 
 /* "host:port" or "[IPv6]:port". */
-MUST_USE bool config_parse_address(const char *text, struct config_address *out);
+MUST_USE bool config_parse_address(const char *text, struct endpoint *out);
 
 /* What --help prints, and docs/configuration.md. */
 void config_write_help(FILE *out);

@@ -296,8 +296,12 @@ static void test_every_row(void **state)
         rows +=
             compare_row(r->element[i], command_find(table, (struct span){ name, strlen(name) }));
     }
-    /* Each of the server's rows has one of its own here, so as many means none is too many. */
-    assert_int_equal(rows, command_table_size(table));
+    /* Each of the server's rows has one of its own here, so as many means none is too many; but for
+       the rows that newer servers have. */
+    uint32_t newer = 0;
+    for (uint32_t i = 0; i < command_table_size(table); i++)
+        newer += (command_at(table, i)->flags & CMD_AFTER_7_0) != 0;
+    assert_int_equal(rows + newer, command_table_size(table));
     freeReplyObject(r);
 }
 

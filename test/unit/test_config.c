@@ -117,14 +117,14 @@ static void the_old_command_line(void **state)
 static void addresses(void **state)
 {
     (void)state;
-    char longest[CONFIG_HOST_MAX + 1 + 8], too_long[CONFIG_HOST_MAX + 1 + 8];
+    char longest[ENDPOINT_HOST_MAX + 1 + 8], too_long[ENDPOINT_HOST_MAX + 1 + 8];
     memset(longest, 'h', sizeof(longest));
-    strcpy(longest + CONFIG_HOST_MAX, ":65535");
+    strcpy(longest + ENDPOINT_HOST_MAX, ":65535");
     memset(too_long, 'h', sizeof(too_long));
-    strcpy(too_long + CONFIG_HOST_MAX + 1, ":1");
-    struct config_address a;
+    strcpy(too_long + ENDPOINT_HOST_MAX + 1, ":1");
+    struct endpoint a;
     assert_true(config_parse_address(longest, &a));
-    assert_int_equal(strlen(a.host), CONFIG_HOST_MAX);
+    assert_int_equal(strlen(a.host), ENDPOINT_HOST_MAX);
     assert_int_equal(a.port, 65535);
     assert_true(config_parse_address("[fe80::1]:1", &a));
     assert_string_equal(a.host, "fe80::1");
