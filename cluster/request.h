@@ -63,6 +63,7 @@ struct request {
     bool blocked;             /* scratch of order_walk */
     bool has_error;           /* reply holds the last error of a node, kept for the deadline */
     bool started;             /* set by the flow's user: a piece of the reply has left for good */
+    bool ends_batch;          /* for the flow's user: the last one of those that came together */
     bool silent;              /* the flow's user drops the reply (CLIENT REPLY) */
 };
 

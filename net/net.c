@@ -3,12 +3,39 @@
 #include "base/error.h"
 #include "net/stream.h"
 
+enum { PATIENT_TURNS = 4 };
+
+static void on_hurry(uv_idle_t *handle)
+{
+    (void)handle;
+}
+
+/*
+ * Patient streams are written when a turn has brought no bytes (nothing more to merge is at hand) or
+ * when they have waited long enough. Until then the loop must not sleep.
+ */
+static void flush_patient(struct net *net)
+{
+    bool more_may_come = net->reads > 0 && net->waited < PATIENT_TURNS;
+    net->reads = 0;
+    if (!list_is_empty(&net->patient) && more_may_come) {
+        net->waited++;
+        uv_idle_start(&net->hurry, on_hurry);
+        return;
+    }
+    if (net->waited > 0)
+        uv_idle_stop(&net->hurry);
+    net->waited = 0;
+    stream_flush_all(&net->patient);
+}
+
 static void on_flush(uv_prepare_t *handle)
 {
     struct net *net = handle->data;
     if (net->on_turn_end != NULL)
         net->on_turn_end(net->context);
-    stream_flush_dirty(net);
+    flush_patient(net);
+    stream_flush_all(&net->dirty);
 }
 
 void net_open(struct net *net, uv_loop_t *loop, void (*on_turn_end)(void *context), void *context)
@@ -17,6 +44,11 @@ void net_open(struct net *net, uv_loop_t *loop, void (*on_turn_end)(void *contex
     rope_store_init(&net->store);
     slab_init(&net->writes, sizeof(uv_write_t));
     list_init(&net->dirty);
+    list_init(&net->patient);
+    REQUIRE(uv_idle_init(loop, &net->hurry) == 0);
+    list_init(&net->corked);
+    REQUIRE(uv_timer_init(loop, &net->cork_timer) == 0);
+    net->cork_timer.data = net;
     REQUIRE(uv_prepare_init(loop, &net->flush) == 0);
     net->flush.data = net;
     REQUIRE(uv_prepare_start(&net->flush, on_flush) == 0);
@@ -26,6 +58,8 @@ void net_open(struct net *net, uv_loop_t *loop, void (*on_turn_end)(void *contex
 void net_close(struct net *net)
 {
     uv_close((uv_handle_t *)&net->flush, NULL);
+    uv_close((uv_handle_t *)&net->hurry, NULL);
+    uv_close((uv_handle_t *)&net->cork_timer, NULL);
 }
 
 void net_free(struct net *net)

@@ -19,7 +19,14 @@ struct net {
     struct chunk *read_chunk; /* where the next read goes; replaced when somebody kept a piece */
     struct slab writes;       /* uv_write_t for what the kernel did not take at once */
     struct list_node dirty;   /* streams to flush at the end of the turn */
+    struct list_node patient; /* streams that wait for a quiet turn, see stream_write_when in stream.h */
+    struct list_node corked;  /* streams that wait to be uncorked, for CORK_MS at most */
+    uv_timer_t cork_timer;
+    bool cork_timed;
     uv_prepare_t flush;
+    uv_idle_t hurry;          /* active while patient streams wait: the loop polls without sleeping */
+    uint32_t reads;           /* in this turn */
+    uint32_t waited;          /* turns that patient streams have waited in a row */
     void (*on_turn_end)(void *context);
     void *context;
     uint32_t streams; /* open ones */

@@ -89,6 +89,7 @@ static void on_dialled(void *context, int status)
         return;
     }
     p->heard_at = uv_now(p->stream.net->loop);
+    stream_write_when(&p->stream, STREAM_WHEN_QUIET);
     stream_start(&p->stream, 60);
     if (!p->stream.closing)
         p->user->on_open(p);

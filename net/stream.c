@@ -64,7 +64,46 @@ static void on_read(uv_stream_t *handle, ssize_t n, const uv_buf_t *buf)
     struct chunk *c = s->into != NULL ? s->into : s->net->read_chunk;
     c->used += (uint32_t)n;
     s->received += (uint64_t)n;
+    s->net->reads++;
     s->user->on_data(s, c, buf->base, (size_t)n);
+}
+
+static void on_cork_timer(uv_timer_t *timer)
+{
+    struct net *net = timer->data;
+    net->cork_timed = false;
+    stream_flush_all(&net->corked);
+}
+
+static void wait_corked(struct stream *s)
+{
+    struct net *net = s->net;
+    list_append(&net->corked, &s->dirty);
+    if (net->cork_timed)
+        return;
+    net->cork_timed = true;
+    uv_timer_start(&net->cork_timer, on_cork_timer, CORK_MS, 0);
+}
+
+static void mark_dirty(struct stream *s)
+{
+    if (!s->open || s->writing || list_is_linked(&s->dirty))
+        return;
+    if (s->when == STREAM_CORKED && s->out.bytes < CORK_BYTES)
+        wait_corked(s);
+    else
+        list_append(s->when == STREAM_WHEN_QUIET ? &s->net->patient : &s->net->dirty, &s->dirty);
+}
+
+void stream_write_when(struct stream *s, enum stream_when when)
+{
+    if (s->when == when)
+        return;
+    s->when = (uint8_t)when;
+    if (!list_is_linked(&s->dirty))
+        return;
+    list_remove(&s->dirty);
+    mark_dirty(s);
 }
 
 void stream_start(struct stream *s, unsigned keepalive)
@@ -74,8 +113,8 @@ void stream_start(struct stream *s, unsigned keepalive)
     if (keepalive > 0)
         uv_tcp_keepalive(&s->tcp, 1, keepalive);
     stream_resume(s);
-    if (!rope_is_empty(&s->out) && !list_is_linked(&s->dirty))
-        list_append(&s->net->dirty, &s->dirty);
+    if (!rope_is_empty(&s->out))
+        mark_dirty(s);
 }
 
 void stream_pause(struct stream *s)
@@ -109,8 +148,9 @@ void stream_read_into(struct stream *s, struct chunk *chunk)
 static void queued(struct stream *s, uint64_t bytes)
 {
     s->queued_total += bytes;
-    if (s->open && !s->writing && !list_is_linked(&s->dirty))
-        list_append(&s->net->dirty, &s->dirty);
+    mark_dirty(s);
+    if (UNLIKELY(s->when == STREAM_CORKED && s->out.bytes >= CORK_BYTES))
+        stream_write_when(s, STREAM_AT_TURN_END);
 }
 
 const char *stream_send(struct stream *s, struct span bytes)
@@ -233,10 +273,10 @@ static void on_written(uv_write_t *req, int status)
     flush(s);
 }
 
-void stream_flush_dirty(struct net *net)
+void stream_flush_all(struct list_node *dirty)
 {
-    while (!list_is_empty(&net->dirty)) {
-        struct stream *s = LIST_ENTRY(net->dirty.next, struct stream, dirty);
+    while (!list_is_empty(dirty)) {
+        struct stream *s = LIST_ENTRY(dirty->next, struct stream, dirty);
         list_remove(&s->dirty);
         if (!s->closing && !s->writing)
             flush(s);
@@ -261,6 +301,7 @@ void stream_finish(struct stream *s, int why)
     if (s->closing || s->finishing)
         return;
     stream_pause(s);
+    stream_write_when(s, STREAM_AT_TURN_END);
     s->finishing = true;
     s->why = why;
     if (!s->open || (rope_is_empty(&s->out) && !s->writing))

@@ -27,6 +27,20 @@ struct stream_user {
     void (*on_closed)(struct stream *s, int why);
 };
 
+/*
+ * When queued bytes are written. A write costs a few microseconds whatever its size, so waiting for
+ * more to go with it is worth a little time; none of these waits when there is nothing to wait for.
+ */
+enum stream_when {
+    STREAM_AT_TURN_END,
+    STREAM_WHEN_QUIET, /* after a turn that read nothing, or after four turns: for upstream connections,
+                          so that requests of many clients go together */
+    STREAM_CORKED,     /* when uncorked, past CORK_BYTES, or after CORK_MS: for a client whose pipelined
+                          requests are half answered */
+};
+
+enum { CORK_BYTES = CHUNK_SMALL, CORK_MS = 1 };
+
 enum { STREAM_HIGH = 256 * 1024, STREAM_LOW = 64 * 1024 };
 
 struct stream {
@@ -46,6 +60,7 @@ struct stream {
     bool reading;
     bool writing;           /* a uv_write is under way */
     bool behind;
+    uint8_t when;           /* enum stream_when */
     bool finishing;         /* close once everything is written */
     bool closing;
 };
@@ -64,6 +79,8 @@ void stream_read_into(struct stream *s, struct chunk *chunk);
 const char *stream_send(struct stream *s, struct span bytes);
 /* Shares bytes that lie in chunk. */
 void stream_share(struct stream *s, struct chunk *chunk, struct span bytes);
+/* From now on, what is queued is written at that time. */
+void stream_write_when(struct stream *s, enum stream_when when);
 /* Moves a rope to the end of what is to be written; the rope is empty afterwards. */
 void stream_send_rope(struct stream *s, struct rope *rope);
 
@@ -89,7 +106,7 @@ void stream_peer_text(const struct stream *s, char *buf, size_t size);
 void stream_local_text(const struct stream *s, char *buf, size_t size);
 int stream_fd(const struct stream *s);
 
-/* Writes every dirty stream; net's flush hook calls it. */
-void stream_flush_dirty(struct net *net);
+/* Writes every stream in the list, now; the list is empty afterwards. */
+void stream_flush_all(struct list_node *dirty);
 
 #endif

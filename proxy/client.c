@@ -147,6 +147,8 @@ static void process(struct client *c, struct chunk *chunk, const char *at, size_
         at += used;
         len -= used;
     }
+    if (c->flow.count > 0)
+        LIST_ENTRY(c->flow.requests.prev, struct request, in_flow)->ends_batch = true;
     if (len > 0)
         keep_input(c, chunk, at, len);
     else if (c->input != NULL)

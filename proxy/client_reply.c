@@ -62,6 +62,13 @@ static void after_progress(struct client *c)
         client_finish_if_quiet(c);
 }
 
+/* Replies to requests that came in one read leave in one write, unless one of them takes long. */
+static void take_off(struct client *c, struct request *r)
+{
+    stream_write_when(&c->stream, r->ends_batch ? STREAM_AT_TURN_END : STREAM_CORKED);
+    router_release(&c->worker->router, r);
+}
+
 /* Sends every reply whose turn has come. */
 static void deliver_ready(struct client *c)
 {
@@ -71,7 +78,7 @@ static void deliver_ready(struct client *c)
             break;
         if (!rope_is_empty(&r->reply))
             send_kept(c, r);
-        router_release(&c->worker->router, r);
+        take_off(c, r);
     }
     check_output(c);
     after_progress(c);
@@ -84,7 +91,7 @@ static void send_last_piece(struct client *c, struct request *r, struct span byt
         send_kept(c, r);
     if (LIKELY(!r->silent))
         send_bytes(c, bytes, chunk);
-    router_release(&c->worker->router, r);
+    take_off(c, r);
     deliver_ready(c);
 }
 
