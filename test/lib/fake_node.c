@@ -26,6 +26,7 @@ enum { CONNS_MAX = 128, NAMES_MAX = 32, NAME_MAX_LEN = 24, TEXT_MAX = 64 * 1024 
 struct conn {
     int fd;
     bool resp3;
+    bool tainted; /* it said something here that nobody had asked for */
     char *in;
     size_t len, room;
 };
@@ -127,8 +128,10 @@ static bool misbehave(struct fake_node *f, struct conn *c, const char *argument)
     case FAKE_UNASKED:
         snprintf(echo, sizeof(echo), "$%zu\r\n%s\r\n", strlen(argument), argument);
         say_text(c, echo);
-        if (f->behaviour == FAKE_UNASKED)
+        if (f->behaviour == FAKE_UNASKED) {
             say_text(c, f->text);
+            c->tainted = true;
+        }
         return true;
     case FAKE_ANSWER:
     case FAKE_HALF:
@@ -347,8 +350,10 @@ void fake_node_behave_in_everything(struct fake_node *f, enum fake_behaviour b, 
 void fake_node_say(struct fake_node *f, const char *bytes)
 {
     pthread_mutex_lock(&f->lock);
-    for (int i = 0; i < f->conns; i++)
+    for (int i = 0; i < f->conns; i++) {
         say_text(&f->conn[i], bytes);
+        f->conn[i].tainted = true;
+    }
     pthread_mutex_unlock(&f->lock);
 }
 
@@ -372,10 +377,13 @@ unsigned fake_node_accepted(struct fake_node *f)
     return accepted;
 }
 
-unsigned fake_node_open(struct fake_node *f)
+unsigned fake_node_tainted(struct fake_node *f)
 {
+    unsigned count = 0;
+
     pthread_mutex_lock(&f->lock);
-    unsigned count = (unsigned)f->conns;
+    for (int i = 0; i < f->conns; i++)
+        count += f->conn[i].tainted;
     pthread_mutex_unlock(&f->lock);
     return count;
 }

@@ -53,8 +53,9 @@ void fake_node_say(struct fake_node *f, const char *bytes);
 
 /* How many requests of that name it has read ("GET"; case does not matter). */
 unsigned fake_node_count(struct fake_node *f, const char *name);
-/* How many connections it has accepted so far, and how many of them are open. */
+/* How many connections it has accepted so far. */
 unsigned fake_node_accepted(struct fake_node *f);
-unsigned fake_node_open(struct fake_node *f);
+/* How many connections are open on which it said something that nobody had asked for. */
+unsigned fake_node_tainted(struct fake_node *f);
 
 #endif

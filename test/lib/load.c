@@ -24,7 +24,7 @@ void load_key(const struct load *l, char kind, int client, int key, char out[64]
     if (l->options.tag_count > 0)
         snprintf(tag, sizeof(tag), "{%s}",
                  l->options.tags[(client + 1 + key) % l->options.tag_count]);
-    snprintf(out, 64, "%sload:%c:%d:%d", tag, kind, client, key);
+    snprintf(out, 64, "%sload%d:%c:%d:%d", tag, l->number, kind, client, key);
 }
 
 void load_wrong(struct load *l, const char *fmt, ...)
@@ -248,9 +248,11 @@ static void *run_client(void *arg)
 
 struct load *load_start(const struct load_options *options)
 {
+    static int started;
     struct load *l = calloc(1, sizeof(*l));
 
     REQUIRE(l != NULL);
+    l->number = ++started;
     l->options = *options;
     l->options.kinds = options->kinds != 0 ? options->kinds : LOAD_ALL;
     l->options.clients = options->clients != 0 ? options->clients : 6;

@@ -35,6 +35,7 @@ struct load_client {
 
 struct load {
     struct load_options options;
+    int number; /* stands in the key names, so that a second load begins with empty keys */
     atomic_bool stop;
     bool stopped;
     pthread_mutex_t lock; /* over the tally */

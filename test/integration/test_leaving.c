@@ -1,0 +1,225 @@
+/*
+ * SIGTERM: the proxy takes no new clients, finishes what was asked, closes its clients and leaves
+ * with 0, whatever they are doing. Every way to be connected has its test, each with a new proxy.
+ */
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "test/lib/client.h"
+#include "test/lib/load.h"
+#include "test/lib/proxy_process.h"
+#include "test/lib/redis_cluster.h"
+#include "test/lib/testenv.h"
+
+static struct redis_cluster cluster;
+static struct proxy proxy;
+
+static int start(void **state)
+{
+    (void)state;
+    cluster_start(&cluster, &(struct cluster_options){ .masters = 2 });
+    return 0;
+}
+
+static int stop(void **state)
+{
+    (void)state;
+    cluster_stop(&cluster);
+    return 0;
+}
+
+static int before_each(void **state)
+{
+    char seeds[512];
+
+    (void)state;
+    proxy_start(&proxy, cluster_seeds(&cluster, seeds), NULL);
+    return 0;
+}
+
+static int after_each(void **state)
+{
+    (void)state;
+    for (int n = 0; n < cluster.count; n++)
+        cluster_continue_node(&cluster, n);
+    proxy_stop(&proxy);
+    return 0;
+}
+
+static void test_without_clients(void **state)
+{
+    (void)state;
+    assert_true(proxy_stop(&proxy));
+}
+
+static void test_with_idle_clients(void **state)
+{
+    enum { CLIENTS = 50 };
+    static struct client c[CLIENTS];
+
+    (void)state;
+    for (int i = 0; i < CLIENTS; i++) {
+        assert_true(client_open(&c[i], proxy.port));
+        if (i % 2 == 0)
+            assert_string_equal(client_ask(&c[i], "PING", NULL), "+PONG\r\n");
+    }
+    assert_true(proxy_stop(&proxy));
+    for (int i = 0; i < CLIENTS; i++) {
+        assert_true(client_sees_end(&c[i]));
+        client_close(&c[i]);
+    }
+}
+
+static bool refuses(void *arg)
+{
+    struct client c;
+    bool refused = !client_open(&c, proxy.port);
+
+    (void)arg;
+    client_close(&c);
+    return refused;
+}
+
+/* A node that hangs keeps a request on the way. It is answered before the proxy leaves, and new
+   clients are refused meanwhile. */
+static void test_with_requests_on_the_way(void **state)
+{
+    char key[64];
+    struct client c;
+
+    (void)state;
+    cluster_key(&cluster, 0, 0, "leaving", key);
+    assert_true(client_open(&c, proxy.port));
+    assert_string_equal(client_ask(&c, "SET", key, "1", NULL), "+OK\r\n");
+    cluster_stop_node(&cluster, 0);
+    assert_true(client_send_command(&c, "INCR", key, NULL));
+    assert_true(client_send_command(&c, "ECHO", "behind", NULL));
+    assert_true(client_hears_nothing(&c, 100));
+    process_signal(&proxy.process, SIGTERM);
+    assert_true(wait_until(refuses, NULL, scaled_ms(2000)));
+    assert_true(client_hears_nothing(&c, 100));
+    cluster_continue_node(&cluster, 0);
+    client_expect(&c, ":2\r\n");
+    client_expect(&c, "$6\r\nbehind\r\n");
+    assert_true(client_sees_end(&c));
+    assert_true(process_wait(&proxy.process, scaled_ms(10000)));
+    assert_int_equal(proxy.process.exit_code, 0);
+    proxy.port = 0;
+    client_close(&c);
+}
+
+/* A node that never answers cannot keep it for ever: the request's own deadline ends it. */
+static void test_with_a_node_that_hangs(void **state)
+{
+    char key[64];
+    struct client c;
+
+    (void)state;
+    cluster_key(&cluster, 0, 0, "leaving", key);
+    assert_true(client_open(&c, proxy.port));
+    assert_string_equal(client_ask(&c, "SET", key, "1", NULL), "+OK\r\n");
+    cluster_stop_node(&cluster, 0);
+    assert_true(client_send_command(&c, "GET", key, NULL));
+    assert_true(client_hears_nothing(&c, 100));
+    uint64_t began = now_ms();
+    assert_true(proxy_stop(&proxy));
+    assert_in_range(now_ms() - began, 0, scaled_ms(8000)); /* --request-timeout is 5s */
+    cluster_continue_node(&cluster, 0);
+    client_close(&c);
+    cluster_await_settled(&cluster, 20000);
+}
+
+static void test_with_half_requests(void **state)
+{
+    static const char *const halves[] = { "*", "*2\r\n$3\r\nGE",
+                                          "*2\r\n$3\r\nGET\r\n$900000\r\nxxx",
+                                          "GET inline-without-end" };
+    struct client c[ARRAY_LEN(halves)];
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(halves); i++) {
+        assert_true(client_open(&c[i], proxy.port));
+        assert_string_equal(client_ask(&c[i], "PING", NULL), "+PONG\r\n");
+        assert_true(client_send_text(&c[i], halves[i]));
+    }
+    assert_true(proxy_stop(&proxy));
+    for (size_t i = 0; i < ARRAY_LEN(halves); i++) {
+        assert_true(client_sees_end(&c[i]));
+        client_close(&c[i]);
+    }
+}
+
+/* A client that never reads its replies cannot keep it either. */
+static void test_with_a_client_that_does_not_read(void **state)
+{
+    char key[64], *value = malloc(1000001);
+    struct client c;
+
+    (void)state;
+    assert_non_null(value);
+    memset(value, 'v', 1000000);
+    value[1000000] = '\0';
+    cluster_key(&cluster, 1, 0, "leaving", key);
+    assert_true(client_open_narrow(&c, proxy.port));
+    assert_string_equal(client_ask(&c, "SET", key, value, NULL), "+OK\r\n");
+    c.deaf = true;
+    for (int i = 0; i < 20; i++)
+        assert_true(client_send_command(&c, "GET", key, NULL));
+    assert_true(proxy_stop(&proxy));
+    client_close(&c);
+    free(value);
+}
+
+/* A second SIGTERM while it drains changes nothing about the clean end. */
+static void test_told_twice(void **state)
+{
+    struct client c;
+
+    (void)state;
+    assert_true(client_open(&c, proxy.port));
+    assert_string_equal(client_ask(&c, "PING", NULL), "+PONG\r\n");
+    process_signal(&proxy.process, SIGTERM);
+    process_signal(&proxy.process, SIGTERM);
+    assert_true(process_wait(&proxy.process, scaled_ms(10000)));
+    assert_int_equal(proxy.process.exit_code, 0);
+    proxy.port = 0;
+    client_close(&c);
+}
+
+/* Before it ever listened, because no seed answers. */
+static void test_before_it_serves(void **state)
+{
+    char seed[32];
+
+    (void)state;
+    assert_true(proxy_stop(&proxy));
+    snprintf(seed, sizeof(seed), "127.0.0.1:%d", port_take());
+    proxy_launch(&proxy, seed, NULL, NULL);
+    assert_true(wait_until(refuses, NULL, 1000));
+    assert_false(process_wait(&proxy.process, 300));
+    assert_true(proxy_stop(&proxy));
+}
+
+#define LEAVING(test) cmocka_unit_test_setup_teardown(test, before_each, after_each)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        LEAVING(test_without_clients),
+        LEAVING(test_with_idle_clients),
+        LEAVING(test_with_requests_on_the_way),
+        LEAVING(test_with_a_node_that_hangs),
+        LEAVING(test_with_half_requests),
+        LEAVING(test_with_a_client_that_does_not_read),
+        LEAVING(test_told_twice),
+        LEAVING(test_before_it_serves),
+    };
+
+    return testenv_finish(cmocka_run_group_tests(tests, start, stop));
+}

@@ -1,0 +1,362 @@
+/*
+ * A node that lies, stalls or breaks off: one reply per request all the same, never an invented
+ * one, within the deadline; a write goes out once; the other nodes' clients notice nothing.
+ *
+ * Two fakes share the slots: "foo" (12182) is the liar's, "bar" (5061) the honest one's.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "test/lib/client.h"
+#include "test/lib/fake_node.h"
+#include "test/lib/proxy_process.h"
+#include "test/lib/redis_cluster.h"
+#include "test/lib/testenv.h"
+
+enum { DEADLINE_MS = 500 };
+
+static struct proxy proxy, second;
+static struct fake_node *honest, *liar;
+static uint16_t honest_port, liar_port;
+static struct fake_range map[2];
+static struct client c;
+
+static int before_each(void **state)
+{
+    static const char *const quick[] = { "--request-timeout", "500ms", "--topology-interval", "1s",
+                                         NULL };
+    char seeds[64];
+
+    (void)state;
+    honest_port = port_take();
+    liar_port = port_take();
+    map[0] = (struct fake_range){ 0, 8191, honest_port };
+    map[1] = (struct fake_range){ 8192, 16383, liar_port };
+    honest = fake_node_start(honest_port);
+    liar = fake_node_start(liar_port);
+    fake_node_map(honest, map, 2);
+    fake_node_map(liar, map, 2);
+    snprintf(seeds, sizeof(seeds), "127.0.0.1:%d,127.0.0.1:%d", honest_port, liar_port);
+    proxy_start(&proxy, seeds, quick);
+    assert_true(client_open(&c, proxy.port));
+    assert_string_equal(client_ask(&c, "GET", "foo", NULL), "$3\r\nfoo\r\n");
+    assert_string_equal(client_ask(&c, "GET", "bar", NULL), "$3\r\nbar\r\n");
+    return 0;
+}
+
+static int after_each(void **state)
+{
+    (void)state;
+    client_close(&c);
+    proxy_stop(&second);
+    proxy_stop(&proxy);
+    fake_node_stop(honest);
+    fake_node_stop(liar);
+    honest = liar = NULL;
+    port_give_back(honest_port);
+    port_give_back(liar_port);
+    return 0;
+}
+
+/* Reads, writes and the honest node's keys in one pipeline: each gets its one reply in time. */
+static void expect_errors_in_time(void)
+{
+    uint64_t began = now_ms();
+    unsigned sets = fake_node_count(liar, "SET");
+
+    assert_true(client_send_command(&c, "GET", "bar", NULL));
+    assert_true(client_send_command(&c, "SET", "foo", "x", NULL));
+    assert_true(client_send_command(&c, "GET", "bar", NULL));
+    assert_true(client_send_command(&c, "PING", NULL));
+    client_expect(&c, "$3\r\nbar\r\n");
+    const char *reply = client_expect_start(&c, "-ERR slotgate: ");
+    assert_non_null(strstr(reply, "may have been executed"));
+    client_expect(&c, "$3\r\nbar\r\n");
+    client_expect(&c, "+PONG\r\n");
+    assert_int_equal(fake_node_count(liar, "SET"), sets + 1); /* never sent a second time */
+    assert_true(client_send_command(&c, "GET", "foo", NULL));
+    assert_true(client_send_command(&c, "ECHO", "x", NULL));
+    client_expect_start(&c, "-ERR slotgate: ");
+    client_expect(&c, "$1\r\nx\r\n");
+    assert_in_range(now_ms() - began, 0, scaled_ms(2 * DEADLINE_MS + 1500));
+}
+
+static bool foo_is_served(void *arg)
+{
+    const char *reply = client_ask(&c, "GET", "foo", NULL);
+
+    (void)arg;
+    assert_non_null(reply);
+    if (reply[0] != '-')
+        assert_string_equal(reply, "$3\r\nfoo\r\n"); /* late, but never another's */
+    return reply[0] == '$';
+}
+
+static void expect_recovery(void)
+{
+    fake_node_behave(liar, FAKE_ECHO, NULL);
+    assert_true(wait_until(foo_is_served, NULL, scaled_ms(5000)));
+    for (int i = 0; i < 20; i++) {
+        char key[32], wanted[48];
+        snprintf(key, sizeof(key), "{foo}%d", i);
+        sprintf(wanted, "$%zu\r\n%s\r\n", strlen(key), key);
+        assert_string_equal(client_ask(&c, "GET", key, NULL), wanted);
+    }
+}
+
+static void test_closes_inside_a_reply(void **state)
+{
+    static const char *const parts[] = {
+        "$", "$10", "$10\r\nabc", "*2\r\n$1\r\na\r\n", "+O", ":1\r"
+    };
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(parts); i++) {
+        fake_node_behave(liar, FAKE_CLOSE_INSIDE, parts[i]);
+        expect_errors_in_time();
+    }
+    expect_recovery();
+}
+
+static void test_closes_instead_of_a_reply(void **state)
+{
+    (void)state;
+    fake_node_behave(liar, FAKE_CLOSE, NULL);
+    expect_errors_in_time();
+    expect_recovery();
+}
+
+/* A read is asked again, so that a single broken connection costs nothing. */
+static void test_read_is_retried(void **state)
+{
+    (void)state;
+    fake_node_behave(liar, FAKE_CLOSE_INSIDE, "$3\r\nfo");
+    unsigned before = fake_node_count(liar, "GET");
+    assert_true(client_send_command(&c, "GET", "foo", NULL));
+    uint64_t end = now_ms() + DEADLINE_MS / 2;
+    while (fake_node_count(liar, "GET") == before && now_ms() < end)
+        rest_us(1000);
+    fake_node_behave(liar, FAKE_ECHO, NULL);
+    client_expect(&c, "$3\r\nfoo\r\n");
+}
+
+static void test_garbage(void **state)
+{
+    static const char *const garbage[] = {
+        "\x01\x02\x03 what?\r\n",    "$abc\r\n",    "$-5\r\n", "*-7\r\n",
+        "$99999999999999999999\r\n", "$3\r\nfooXX", "\r\n",    "HTTP/1.1 400 Bad Request\r\n\r\n"
+    };
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(garbage); i++) {
+        fake_node_behave(liar, FAKE_ANSWER, garbage[i]);
+        expect_errors_in_time();
+    }
+    expect_recovery();
+}
+
+static void test_silence(void **state)
+{
+    (void)state;
+    fake_node_behave(liar, FAKE_SILENT, NULL);
+    /* While one client waits, another one's requests to the honest node are quick. */
+    struct client other;
+    assert_true(client_open(&other, proxy.port));
+    uint64_t began = now_ms();
+    assert_true(client_send_command(&c, "GET", "foo", NULL));
+    for (int i = 0; i < 50; i++)
+        assert_string_equal(client_ask(&other, "GET", "bar", NULL), "$3\r\nbar\r\n");
+    assert_in_range(now_ms() - began, 0, scaled_ms(500));
+    client_close(&other);
+    client_expect_start(&c, "-ERR slotgate: ");
+    assert_in_range(now_ms() - began, DEADLINE_MS / 2, scaled_ms(DEADLINE_MS + 1000));
+    expect_errors_in_time();
+    expect_recovery();
+}
+
+static void test_half_a_reply(void **state)
+{
+    (void)state;
+    fake_node_behave(liar, FAKE_HALF, "$10\r\nabc");
+    expect_errors_in_time();
+    fake_node_behave(liar, FAKE_HALF, "*3\r\n:1\r\n");
+    expect_errors_in_time();
+    expect_recovery();
+}
+
+/* When a part of a huge reply may already be with the client, only the end of the connection is
+   honest; before that, an error is. A made-up rest is neither. */
+static void test_half_a_huge_reply(void **state)
+{
+    enum { SENT = 300000 };
+    char *half = malloc(SENT + 32);
+
+    (void)state;
+    assert_non_null(half);
+    int head = sprintf(half, "$1000000\r\n");
+    memset(half + head, 'x', SENT);
+    half[head + SENT] = '\0';
+    for (int closes = 0; closes < 2; closes++) {
+        struct client reader;
+        fake_node_behave(liar, closes ? FAKE_CLOSE_INSIDE : FAKE_HALF, half);
+        assert_true(client_open(&reader, proxy.port));
+        reader.timeout_ms = scaled_ms(DEADLINE_MS + 3000);
+        const char *reply = client_ask(&reader, "GET", "foo", NULL);
+        if (reply != NULL)
+            assert_int_equal(reply[0], '-');
+        else
+            assert_int_equal(reader.state, CLIENT_CLOSED);
+        client_close(&reader);
+        assert_string_equal(client_ask(&c, "GET", "bar", NULL), "$3\r\nbar\r\n");
+    }
+    free(half);
+    expect_recovery();
+}
+
+static void test_byte_by_byte(void **state)
+{
+    static const char *const replies[] = { "$5\r\nhe\r\nl\r\n",
+                                           "*2\r\n*1\r\n$-1\r\n*2\r\n:1\r\n+a\r\n",
+                                           "-WRONGTYPE Operation\r\n", "$0\r\n\r\n" };
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(replies); i++) {
+        fake_node_behave(liar, FAKE_BYTE_BY_BYTE, replies[i]);
+        for (int j = 0; j < 5; j++)
+            assert_true(client_send_command(&c, "GET", "foo", NULL));
+        for (int j = 0; j < 5; j++)
+            client_expect_bytes(&c, replies[i], strlen(replies[i]));
+    }
+    expect_recovery();
+}
+
+static bool liars_are_dropped(void *arg)
+{
+    (void)arg;
+    return fake_node_tainted(liar) == 0;
+}
+
+/* A reply that answers nothing would shift all later ones: the proxy has to drop the connection. */
+static void test_unasked_reply(void **state)
+{
+    (void)state;
+    fake_node_say(liar, "+BOGUS\r\n");
+    assert_true(fake_node_tainted(liar) > 0);
+    assert_true(wait_until(liars_are_dropped, NULL, scaled_ms(3000)));
+    expect_recovery();
+    fake_node_behave(liar, FAKE_UNASKED, "$5\r\nBOGUS\r\n");
+    assert_string_equal(client_ask(&c, "GET", "foo", NULL), "$3\r\nfoo\r\n");
+    fake_node_behave(liar, FAKE_ECHO, NULL);
+    assert_true(wait_until(liars_are_dropped, NULL, scaled_ms(3000)));
+    expect_recovery();
+}
+
+/* However often a node hangs up, it is not dialled without pause. */
+static void test_no_reconnect_storm(void **state)
+{
+    (void)state;
+    fake_node_behave_in_everything(liar, FAKE_CLOSE, NULL);
+    unsigned before = fake_node_accepted(liar);
+    for (int i = 0; i < 3; i++) {
+        assert_true(client_send_command(&c, "GET", "foo", NULL));
+        client_expect_start(&c, "-ERR slotgate: ");
+    }
+    assert_in_range(fake_node_accepted(liar) - before, 1, 300);
+    expect_recovery();
+}
+
+static unsigned asked_before;
+
+static bool both_are_asked_again(void *arg)
+{
+    (void)arg;
+    return fake_node_count(honest, "CLUSTER") + fake_node_count(liar, "CLUSTER") >=
+           asked_before + 2;
+}
+
+/* A broken map is no map: the proxy goes on with the one it has. */
+static void test_broken_maps(void **state)
+{
+    static const char *const broken[] = {
+        "*0\r\n",
+        "-LOADING Redis is loading the dataset in memory\r\n",
+        "+OK\r\n",
+        "$-1\r\n",
+        "*1\r\n:5\r\n",
+        "*1\r\n*3\r\n:0\r\n:99999\r\n*2\r\n$9\r\n127.0.0.1\r\n:6379\r\n",
+        "*1\r\n*3\r\n:-1\r\n:16383\r\n*2\r\n$9\r\n127.0.0.1\r\n:6379\r\n",
+        "*1\r\n*3\r\n:16383\r\n:0\r\n*2\r\n$9\r\n127.0.0.1\r\n:6379\r\n",
+        "*1\r\n*3\r\n:0\r\n:16383\r\n*2\r\n$9\r\n127.0.0.1\r\n:99999\r\n",
+        "*1\r\n*3\r\n:0\r\n:16383\r\n$3\r\nfoo\r\n",
+        "*1\r\n*2\r\n:0\r\n:16383\r\n",
+        "*1\r\n*3\r\n$1\r\n0\r\n$5\r\n16383\r\n*0\r\n",
+        "no reply at all\r\n",
+    };
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(broken); i++) {
+        fake_node_map_raw(honest, broken[i]);
+        fake_node_map_raw(liar, broken[i]);
+        asked_before = fake_node_count(honest, "CLUSTER") + fake_node_count(liar, "CLUSTER");
+        /* MOVED to where it already is makes it ask at once, not only on its timer. */
+        char moved[64];
+        snprintf(moved, sizeof(moved), "-MOVED 12182 127.0.0.1:%d\r\n", honest_port);
+        fake_node_behave(liar, FAKE_ANSWER, moved);
+        assert_string_equal(client_ask(&c, "GET", "foo", NULL), "$3\r\nfoo\r\n");
+        assert_true(wait_until(both_are_asked_again, NULL, scaled_ms(6000)));
+        assert_string_equal(client_ask(&c, "GET", "bar", NULL), "$3\r\nbar\r\n");
+        fake_node_behave(liar, FAKE_ECHO, NULL);
+        assert_string_equal(client_ask(&c, "GET", "foo", NULL), "$3\r\nfoo\r\n");
+    }
+}
+
+/* Not before a seed gives a whole and sound map does the proxy listen. */
+static void test_listens_with_a_full_map_only(void **state)
+{
+    const struct fake_range most[] = { { 0, 8191, honest_port }, { 8193, 16383, liar_port } };
+    char seed[32];
+    struct client early;
+
+    (void)state;
+    fake_node_map_raw(honest, "$7\r\ngarbage\r\n");
+    snprintf(seed, sizeof(seed), "127.0.0.1:%d", honest_port);
+    asked_before = fake_node_count(honest, "CLUSTER") + fake_node_count(liar, "CLUSTER");
+    proxy_launch(&second, seed, NULL, NULL);
+    assert_true(wait_until(both_are_asked_again, NULL, scaled_ms(8000)));
+    assert_false(client_open(&early, second.port));
+    client_close(&early);
+    fake_node_map(honest, most, 2);
+    asked_before = fake_node_count(honest, "CLUSTER") + fake_node_count(liar, "CLUSTER");
+    assert_true(wait_until(both_are_asked_again, NULL, scaled_ms(8000)));
+    assert_false(client_open(&early, second.port));
+    client_close(&early);
+    fake_node_map(honest, map, 2);
+    proxy_await_ready(&second, scaled_ms(8000));
+}
+
+#define LYING(test) cmocka_unit_test_setup_teardown(test, before_each, after_each)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        LYING(test_closes_inside_a_reply),
+        LYING(test_closes_instead_of_a_reply),
+        LYING(test_read_is_retried),
+        LYING(test_garbage),
+        LYING(test_silence),
+        LYING(test_half_a_reply),
+        LYING(test_half_a_huge_reply),
+        LYING(test_byte_by_byte),
+        LYING(test_unasked_reply),
+        LYING(test_no_reconnect_storm),
+        LYING(test_broken_maps),
+        LYING(test_listens_with_a_full_map_only),
+    };
+
+    return testenv_finish(cmocka_run_group_tests(tests, NULL, NULL));
+}

@@ -1,0 +1,201 @@
+/*
+ * The promises that a client has to be able to build on, while the cluster changes under it:
+ *   1  exactly one reply per request, its own, in order         (each reply is checked as it comes)
+ *   2  a write is never executed twice: acknowledged <= value <= acknowledged + uncertain
+ *   3  one client's commands on one slot take effect in order   (lists of rising numbers)
+ * See test/lib/load.h for how the load keeps the books.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "test/lib/client.h"
+#include "test/lib/load.h"
+#include "test/lib/proxy_process.h"
+#include "test/lib/redis_cluster.h"
+#include "test/lib/testenv.h"
+
+enum { TAGS = 6 };
+
+static struct redis_cluster cluster;
+static struct proxy proxy;
+static char tag_text[TAGS][64]; /* two hash tags in the first share of each master */
+static const char *tags[TAGS];
+static int tag_slot[TAGS];
+
+static int start(void **state)
+{
+    char seeds[512], key[64];
+
+    (void)state;
+    cluster_start(&cluster, &(struct cluster_options){ .masters = 3, .replicas = 1 });
+    proxy_start(&proxy, cluster_seeds(&cluster, seeds), NULL);
+    for (int i = 0; i < TAGS; i++) {
+        cluster_key(&cluster, i % 3, i / 3, "", key);
+        snprintf(tag_text[i], sizeof(tag_text[i]), "%.*s", (int)strlen(key) - 2, key + 1);
+        tags[i] = tag_text[i];
+        tag_slot[i] = cluster_slot(key);
+    }
+    return 0;
+}
+
+static int stop(void **state)
+{
+    (void)state;
+    proxy_stop(&proxy);
+    cluster_stop(&cluster);
+    return 0;
+}
+
+static int before_each(void **state)
+{
+    (void)state;
+    cluster_await_settled(&cluster, 20000);
+    return 0;
+}
+
+static void cut_all_connections(void)
+{
+    for (int n = 0; n < cluster.count; n++)
+        cluster_do(&cluster, n, "CLIENT KILL TYPE normal");
+}
+
+static void test_connections_cut(void **state)
+{
+    (void)state;
+    struct load *load =
+        load_start(&(struct load_options){ .port = proxy.port, .clients = 12, .rest_us = 6000 });
+    bool flows = load_goes_on(load, 500, scaled_ms(5000));
+    for (int i = 0; flows && i < 25; i++) {
+        cut_all_connections();
+        flows = load_goes_on(load, 100 + (uint64_t)i, scaled_ms(8000));
+    }
+    load_check(load, &cluster);
+    assert_true(flows);
+}
+
+/* A master that hands over to its replica loses nothing, so the books have to balance exactly. */
+static void test_graceful_failovers(void **state)
+{
+    (void)state;
+    struct load *load =
+        load_start(&(struct load_options){ .port = proxy.port, .clients = 12, .rest_us = 6000 });
+    bool flows = load_goes_on(load, 500, scaled_ms(5000));
+    for (int i = 0; flows && i < 4; i++) {
+        int master = cluster_owner(&cluster, tag_slot[i % 3]);
+        int replica = cluster_replica_of(&cluster, master);
+        assert_true(replica >= 0);
+        cluster_failover(&cluster, replica, "");
+        flows = load_goes_on(load, 500, scaled_ms(8000));
+        cluster_await_settled(&cluster, 20000);
+    }
+    load_stop(load);
+    struct load_tally tally = load_now(load);
+    load_check(load, &cluster);
+    assert_true(flows);
+    /* The nodes only ever said MOVED; no connection was lost, so nothing may be uncertain. */
+    assert_int_equal(tally.uncertain, 0);
+    assert_string_equal(tally.first_error, "");
+}
+
+static void test_order_while_slots_move(void **state)
+{
+    (void)state;
+    /* Long pipelines on few keys: at each change there is something on the way. */
+    struct load *load = load_start(&(struct load_options){ .port = proxy.port,
+                                                           .clients = 8,
+                                                           .depth = 48,
+                                                           .keys = 2,
+                                                           .rest_us = 8000,
+                                                           .tags = tags,
+                                                           .tag_count = TAGS });
+    bool flows = load_goes_on(load, 1000, scaled_ms(5000));
+    for (int i = 0; flows && i < 2 * TAGS; i++) {
+        int slot = tag_slot[i % TAGS], from = cluster_owner(&cluster, slot), to = (from + 1) % 3;
+
+        while (!cluster_is_master(&cluster, to) || to == from)
+            to = (to + 1) % cluster.count;
+        cluster_slot_open(&cluster, slot, from, to);
+        while (flows && cluster_slot_move_keys(&cluster, slot, from, to, 2) > 0)
+            flows = load_goes_on(load, 150, scaled_ms(5000));
+        cluster_slot_close(&cluster, slot, to);
+        flows = flows && load_goes_on(load, 150, scaled_ms(5000));
+    }
+    load_stop(load);
+    struct load_tally tally = load_now(load);
+    load_check(load, &cluster);
+    assert_true(flows);
+    assert_string_equal(tally.first_error, "");
+}
+
+/* Both at once: slots move while connections break. */
+static void test_moves_and_cuts(void **state)
+{
+    (void)state;
+    struct load *load = load_start(&(struct load_options){ .port = proxy.port,
+                                                           .clients = 8,
+                                                           .depth = 24,
+                                                           .keys = 3,
+                                                           .rest_us = 6000,
+                                                           .tags = tags,
+                                                           .tag_count = TAGS });
+    bool flows = load_goes_on(load, 500, scaled_ms(5000));
+    for (int i = 0; flows && i < TAGS; i++) {
+        int slot = tag_slot[i], from = cluster_owner(&cluster, slot), to = (from + 1) % 3;
+
+        while (!cluster_is_master(&cluster, to) || to == from)
+            to = (to + 1) % cluster.count;
+        cluster_slot_open(&cluster, slot, from, to);
+        while (flows && cluster_slot_move_keys(&cluster, slot, from, to, 3) > 0) {
+            cut_all_connections();
+            flows = load_goes_on(load, 150, scaled_ms(8000));
+        }
+        cluster_slot_close(&cluster, slot, to);
+        cut_all_connections();
+        flows = flows && load_goes_on(load, 150, scaled_ms(8000));
+    }
+    load_check(load, &cluster);
+    assert_true(flows);
+}
+
+/* Replication is asynchronous, so a killed master takes acknowledged writes with it; but what is
+   there was written once, in order, and every request got its reply. */
+static void test_master_killed(void **state)
+{
+    (void)state;
+    int master = cluster_owner(&cluster, tag_slot[0]);
+    struct load *load = load_start(&(struct load_options){ .port = proxy.port,
+                                                           .clients = 12,
+                                                           .rest_us = 6000,
+                                                           .lossy = true,
+                                                           .tags = tags,
+                                                           .tag_count = TAGS });
+    bool flows = load_goes_on(load, 1000, scaled_ms(5000));
+    int replica = cluster_replica_of(&cluster, master);
+    assert_true(replica >= 0);
+    cluster_kill_node(&cluster, master);
+    cluster_await_master(&cluster, replica, 15000);
+    flows = flows && load_goes_on(load, 1000, scaled_ms(10000));
+    cluster_restart_node(&cluster, master);
+    cluster_await_settled(&cluster, 20000);
+    flows = flows && load_goes_on(load, 500, scaled_ms(8000));
+    load_check(load, &cluster);
+    assert_true(flows);
+}
+
+#define PROMISED(test) cmocka_unit_test_setup(test, before_each)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        PROMISED(test_connections_cut),        PROMISED(test_graceful_failovers),
+        PROMISED(test_order_while_slots_move), PROMISED(test_moves_and_cuts),
+        PROMISED(test_master_killed),
+    };
+
+    return testenv_finish(cmocka_run_group_tests(tests, start, stop));
+}
