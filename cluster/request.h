@@ -62,6 +62,7 @@ struct request {
     bool overtaken;           /* a younger one on the same key took effect: may not be retried */
     bool blocked;             /* scratch of order_walk */
     bool has_error;           /* reply holds the last error of a node, kept for the deadline */
+    bool redirected;          /* its last answer was MOVED or ASK */
     bool started;             /* set by the flow's user: a piece of the reply has left for good */
     bool ends_batch;          /* for the flow's user: the last one of those that came together */
     bool silent;              /* the flow's user drops the reply (CLIENT REPLY) */

@@ -133,8 +133,12 @@ static bool judge(struct router *rt, struct link *l, struct request *r, struct s
     if (to.verdict == VERDICT_PASS)
         return true;
     forget_error(rt, r);
-    rope_copy(&r->reply, &rt->net->store, &rt->keep, error);
-    r->has_error = true;
+    /* A redirect is meant for us, not for the client: it is never the answer, even at the deadline. */
+    r->redirected = to.verdict == VERDICT_MOVED || to.verdict == VERDICT_ASK;
+    if (!r->redirected) {
+        rope_copy(&r->reply, &rt->net->store, &rt->keep, error);
+        r->has_error = true;
+    }
     link_forget(l, r);
     try_again(rt, r, l, &to);
     return false;
@@ -236,8 +240,9 @@ static void answer_unservable(struct router *rt, struct request *r)
         int last = n->links[r->flow->protocol == 3 ? LINK_RESP3 : LINK_RESP2].last_error;
         why = last != 0 ? last : why;
     }
-    int n = snprintf(text, sizeof(text), "-ERR slotgate: cannot reach node %s: %s\r\n", to,
-                     error_text(why));
+    const char *reason = r->redirected ? error_text(ERR_REDIRECTS) : error_text(why);
+    int n = snprintf(text, sizeof(text), "-ERR slotgate: no answer from node %s: %s\r\n", to,
+                     reason);
     answer(rt, r, (struct span){ text, (size_t)n });
 }
 

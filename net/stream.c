@@ -87,7 +87,7 @@ static void wait_corked(struct stream *s)
 
 static void mark_dirty(struct stream *s)
 {
-    if (!s->open || s->writing || list_is_linked(&s->dirty))
+    if (!s->open || s->closing || s->writing || list_is_linked(&s->dirty))
         return;
     if (s->when == STREAM_CORKED && s->out.bytes < CORK_BYTES)
         wait_corked(s);
@@ -149,8 +149,12 @@ static void queued(struct stream *s, uint64_t bytes)
 {
     s->queued_total += bytes;
     mark_dirty(s);
-    if (UNLIKELY(s->when == STREAM_CORKED && s->out.bytes >= CORK_BYTES))
+    if (LIKELY(s->out.bytes < CORK_BYTES))
+        return;
+    if (s->when == STREAM_CORKED)
         stream_write_when(s, STREAM_AT_TURN_END);
+    if (s->out.bytes >= STREAM_HIGH)
+        s->behind = true;
 }
 
 const char *stream_send(struct stream *s, struct span bytes)
@@ -200,10 +204,6 @@ static void drop_written(struct stream *s, uint64_t n)
 
 static void update_behind(struct stream *s)
 {
-    if (s->out.bytes >= STREAM_HIGH) {
-        s->behind = true;
-        return;
-    }
     if (!s->behind || s->out.bytes > STREAM_LOW)
         return;
     s->behind = false;

@@ -21,7 +21,7 @@ static struct client *client_of(struct stream *s)
 
 static bool may_take_more(const struct client *c)
 {
-    return c->flow.count < c->worker->max_pipeline && c->flow.bytes < FLOW_BYTES_MAX &&
+    return c->flow.count < c->window && c->flow.bytes < FLOW_BYTES_MAX &&
            !stream_is_behind(&c->stream);
 }
 
@@ -170,7 +170,7 @@ static bool may_resume(const struct client *c)
 {
     if (c->wants_drain)
         return c->flow.count == 0;
-    return c->flow.count <= c->worker->max_pipeline / 2 && may_take_more(c);
+    return c->flow.count <= c->window / 2 && may_take_more(c);
 }
 
 void client_resume(struct client *c)
@@ -264,6 +264,7 @@ void client_accept(struct worker *w, struct listener *l)
     list_init(&c->in_resume);
     list_append(&w->clients, &c->in_worker);
     w->client_count++;
+    c->window = w->max_pipeline < CLIENT_WINDOW_START ? w->max_pipeline : CLIENT_WINDOW_START;
     flow_init(&c->flow, &client_flow_user, (uint32_t)c->id);
     if (c->stream.closing)
         return;

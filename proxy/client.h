@@ -47,6 +47,7 @@ struct client {
     uint64_t active_at;
     uint64_t commands;
     uint32_t input_at;
+    uint32_t window;     /* requests that may be under way; see client_reply.c */
     uint8_t reply_mode;  /* enum client_reply_mode */
     bool paused;         /* not reading: client_process goes on when it may */
     bool wants_drain;    /* ... not before every reply is out */

@@ -13,7 +13,11 @@ static void close_slow_reader(struct client *c)
 
 static void check_output(struct client *c)
 {
-    if (UNLIKELY(c->stream.out.bytes + c->held > c->worker->config.client_output_limit))
+    uint64_t owed = c->stream.out.bytes + c->held;
+    if (LIKELY(owed <= CLIENT_BACKLOG_MAX))
+        return;
+    c->window = CLIENT_WINDOW_MIN;
+    if (owed > c->worker->config.client_output_limit && !c->stream.closing)
         close_slow_reader(c);
 }
 
@@ -66,6 +70,8 @@ static void after_progress(struct client *c)
 static void take_off(struct client *c, struct request *r)
 {
     stream_write_when(&c->stream, r->ends_batch ? STREAM_AT_TURN_END : STREAM_CORKED);
+    if (c->window < c->worker->max_pipeline)
+        c->window++;
     router_release(&c->worker->router, r);
 }
 

@@ -5,13 +5,22 @@
  * and waits in its request. A reply of the oldest request that is still growing is held back until it
  * is complete or larger than REPLY_HOLD_MAX: so a node that dies inside a small reply costs no client
  * its connection.
+ *
+ * A client that sends faster than it reads must not make the proxy hold a flood of large replies. How
+ * many requests it may have under way is its window: it starts at 64, grows by one with each reply up
+ * to max-pipeline, and falls to 4 while more than a megabyte is owed to the client.
  */
 #ifndef PROXY_CLIENT_REPLY_H
 #define PROXY_CLIENT_REPLY_H
 
 #include "proxy/client.h"
 
-enum { REPLY_HOLD_MAX = 64 * 1024 };
+enum {
+    REPLY_HOLD_MAX = 64 * 1024,
+    CLIENT_WINDOW_START = 64,
+    CLIENT_WINDOW_MIN = 4,
+    CLIENT_BACKLOG_MAX = 1024 * 1024, /* bytes owed to a client that make its window small */
+};
 
 /* What a client wants to hear from the router. */
 extern const struct flow_user client_flow_user;

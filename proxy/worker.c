@@ -91,12 +91,17 @@ static int bind_all(struct worker *w)
 
 static void start_leaving(struct worker *w);
 
-/* The first slot map: only now may a load balancer's probe succeed. */
+/* The first map that covers every slot: only now may a load balancer's probe succeed. */
 static void on_map(void *context)
 {
     struct worker *w = context;
     if (w->listening || w->draining)
         return;
+    if (w->router.map->covered < SLOT_COUNT) {
+        log_warn("not listening yet: slots without a master", "covered=%u",
+                 w->router.map->covered);
+        return;
+    }
     w->listening = true;
     for (uint32_t i = 0; i < w->listener_count; i++) {
         int rc = listener_start(&w->listeners[i], w->config.tcp_backlog);

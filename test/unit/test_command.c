@@ -51,6 +51,15 @@ static bool is_top(const struct command *c)
     return c->parent == NULL;
 }
 
+/* Rows that Redis 7.0 lacks: CLIENT SETINFO and CLIENT NO-TOUCH. */
+static uint32_t newer_rows(void)
+{
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < command_table_size(table); i++)
+        n += (command_at(table, i)->flags & CMD_AFTER_7_0) != 0;
+    return n;
+}
+
 static void test_size_and_index(void **state)
 {
     (void)state;
@@ -61,7 +70,8 @@ static void test_size_and_index(void **state)
         top += is_top(c);
     }
     assert_int_equal(top, 240);
-    assert_int_equal(size, 366);
+    uint32_t newer = newer_rows();
+    assert_int_equal(size, 366 + newer);
 }
 
 /* Every name is found in any case, and only as it is: not shorter, longer, or with a byte changed.
@@ -198,7 +208,7 @@ static void test_every_sub_resolves(void **state)
             assert_ptr_equal(command_at(table, s->index), s);
         }
     }
-    assert_int_equal(subs, 366 - 240);
+    assert_int_equal(subs, 366 + newer_rows() - 240);
 }
 
 static void test_rows_of_a_container_are_sorted(void **state)
