@@ -80,9 +80,11 @@ static void send_one(struct load_client *lc, struct client *c, struct sent *s)
 /* Which requests of the pipeline are of which kind and about which key. */
 static void choose(struct load_client *lc, struct sent *s, uint32_t n)
 {
-    static const char order[] = { 'l', 'c', 'S', 'G', 's', 'l', 'e', 'c' };
-    static const unsigned kind[] = { LOAD_LIST,  LOAD_COUNT, LOAD_TOKEN, LOAD_TOKEN,
-                                     LOAD_COUNT, LOAD_LIST,  LOAD_ECHO,  LOAD_COUNT };
+    /* Two pushes to one list side by side, and a GET right behind its SET, so that it shows when
+       neighbours change places. */
+    static const char order[] = { 'l', 'l', 'c', 'S', 'G', 's', 'e', 'c' };
+    static const unsigned kind[] = { LOAD_LIST,  LOAD_LIST,  LOAD_COUNT, LOAD_TOKEN,
+                                     LOAD_TOKEN, LOAD_COUNT, LOAD_ECHO,  LOAD_COUNT };
     uint32_t i = n;
 
     while ((lc->load->options.kinds & kind[i % ARRAY_LEN(order)]) == 0)
