@@ -99,6 +99,10 @@ void link_put(struct link *l, struct request *r, struct request *asking)
 
 bool link_is_unsent(const struct link *l, const struct request *r)
 {
+    struct list_node *before = r->call.link.prev;
+    if (before != &l->waiting && l->state != LINK_READY &&
+        request_of_call(LIST_ENTRY(before, struct pipe_call, link))->kind == REQUEST_ASKING)
+        return false; /* its ASKING must not be left for somebody else's request */
     return l->state != LINK_READY && !list_is_empty(&l->waiting) && list_is_linked(&r->call.link) &&
            l->state != LINK_CLOSING;
 }
@@ -213,9 +217,8 @@ static uint64_t jitter(struct link *l, uint64_t ms)
     return ms / 2 + (l->random >> 33) % (ms + 1);
 }
 
-static void rest(struct link *l, int why)
+static void rest(struct link *l)
 {
-    l->last_error = why;
     l->rest_until = link_now(l) + jitter(l, l->rest);
     l->rest = l->rest * 2 < l->options->rest_max ? l->rest * 2 : l->options->rest_max;
     l->state = LINK_RESTING;
@@ -231,7 +234,8 @@ static void on_closed(struct pipe *p, int why)
     list_splice(&waiting, &l->waiting);
     bool greeting = l->greetings > 0;
     l->greetings = 0;
-    rest(l, why);
+    l->last_error = why;
+    l->state = LINK_CLOSING; /* nobody may dial before the last request is handed back */
     l->user->on_down(l, why);
     while (!list_is_empty(&calls)) {
         struct pipe_call *call = LIST_ENTRY(calls.next, struct pipe_call, link);
@@ -246,6 +250,7 @@ static void on_closed(struct pipe *p, int why)
         list_remove(&call->link);
         l->user->on_lost(l, request_of_call(call), false, why);
     }
+    rest(l);
 }
 
 static const struct pipe_user link_pipe_user = {

@@ -13,18 +13,22 @@ void node_table_open(struct node_table *t, struct net *net, const struct link_op
     list_init(&t->nodes);
 }
 
-struct node *node_get(struct node_table *t, const struct endpoint *e)
+struct node *node_find(const struct node_table *t, const struct endpoint *e)
 {
-    struct list_node *at, *safe;
-    LIST_EACH(&t->nodes, at, safe)
-    {
+    for (struct list_node *at = t->nodes.next; at != &t->nodes; at = at->next) {
         struct node *n = LIST_ENTRY(at, struct node, in_table);
         if (endpoint_equal(&n->endpoint, e))
             return n;
     }
-    if (t->count >= NODES_MAX)
-        return NULL;
-    struct node *n = calloc(1, sizeof(*n));
+    return NULL;
+}
+
+struct node *node_get(struct node_table *t, const struct endpoint *e)
+{
+    struct node *n = node_find(t, e);
+    if (n != NULL)
+        return n;
+    n = calloc(1, sizeof(*n));
     REQUIRE(n != NULL);
     n->endpoint = *e;
     for (int kind = 0; kind < LINK_KINDS; kind++)

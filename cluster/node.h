@@ -9,7 +9,7 @@
 
 #include "cluster/link.h"
 
-enum { NODES_MAX = 8192 };
+enum { NODES_MAX = 32 * 1024, NODES_BY_REDIRECT_MAX = 4096 };
 
 struct node {
     struct list_node in_table;
@@ -31,7 +31,8 @@ struct node_table {
 
 void node_table_open(struct node_table *t, struct net *net, const struct link_options *options,
                      const struct link_user *user, void *context);
-/* The node at that endpoint, made if need be; NULL when there are too many. */
+struct node *node_find(const struct node_table *t, const struct endpoint *e);
+/* The node at that endpoint, made if need be. */
 struct node *node_get(struct node_table *t, const struct endpoint *e);
 /* Closes idle connections of nodes that no map names, and forgets such nodes. */
 void node_table_sweep(struct node_table *t, uint64_t now);

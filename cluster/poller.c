@@ -3,17 +3,12 @@
 #include "base/error.h"
 #include "base/log.h"
 
-static void advance(struct poller *p);
-
 static uint64_t now_of(const struct poller *p)
 {
     return uv_now(p->router->net->loop);
 }
 
-static void on_timer(uv_timer_t *timer)
-{
-    advance(timer->data);
-}
+static void on_timer(uv_timer_t *timer);
 
 static void wait_until(struct poller *p, uint64_t at)
 {
@@ -28,7 +23,6 @@ static void adopt(struct poller *p, struct slotmap *map)
 {
     struct router *rt = p->router;
     node_table_sweep(&rt->nodes, now_of(p));
-    p->adopted_at = now_of(p);
     if (rt->map != NULL && slotmap_equal(rt->map, map)) {
         slotmap_free(map);
         return;
@@ -56,7 +50,9 @@ static void on_answer(struct request *r, int status)
     struct poller *p = r->own_context;
     if (p->closing)
         return;
-    struct slotmap *map = status == 0 ? read_map(p, &r->reply) : NULL;
+    struct slotmap *map = NULL;
+    if (status == 0 && p->router->nodes.count < NODES_MAX)
+        map = read_map(p, &r->reply);
     char who[ENDPOINT_TEXT_MAX];
     if (map == NULL)
         log_warn("no slot map from node", "node=%s reason=%s", endpoint_text(&p->asked, who),
@@ -66,7 +62,7 @@ static void on_answer(struct request *r, int status)
                                   : topology_failed(p->topology, now_of(p));
     if (adopted != NULL)
         adopt(p, adopted);
-    advance(p);
+    wait_until(p, topology_due(p->topology)); /* not advance: a link may be handing back its requests */
 }
 
 static void advance(struct poller *p)
@@ -78,11 +74,13 @@ static void advance(struct poller *p)
         return;
     }
     p->asked = step.who;
-    struct node *node = node_get(&p->router->nodes, &step.who);
-    if (node != NULL)
-        router_ask(p->router, node, question, p->ask_timeout, on_answer, p);
-    else if (topology_failed(p->topology, now_of(p)) == NULL)
-        wait_until(p, now_of(p) + 1000);
+    router_ask(p->router, node_get(&p->router->nodes, &step.who), question, p->ask_timeout,
+               on_answer, p);
+}
+
+static void on_timer(uv_timer_t *timer)
+{
+    advance(timer->data);
 }
 
 static void on_doubt(void *context)

@@ -46,7 +46,7 @@ struct request {
     struct chunk *chunk;      /* holds the request's own bytes until it is done */
     const char *bytes;
     uint32_t len;
-    uint32_t epoch;           /* of the slot map it was sent by */
+    uint32_t epoch;           /* of the slot map when it came: older ones of its flow came no later */
     uint64_t deadline;        /* ms of loop time */
     uint64_t not_before;      /* PARKED: earliest next try */
     struct node *hint;        /* where a redirect points */
@@ -88,6 +88,7 @@ struct flow {
     uint32_t irregular;        /* those that are parked or not where the map says */
     uint32_t home;             /* which master takes its keyless commands */
     uint64_t bytes;            /* the requests' own bytes held */
+    uint64_t held;             /* bytes of replies that wait in the requests for their turn */
     uint8_t protocol;          /* 2 or 3 */
     bool walking;
 };

@@ -168,7 +168,6 @@ void router_dispatch(struct router *rt, struct request *r, struct link *l)
     struct flow *f = r->flow;
     if (--f->parked == 0)
         list_remove(&f->stalled);
-    r->epoch = rt->epoch;
     struct node *owner = r->slot == SLOT_ANY ? NULL : owner_of(rt, r->slot);
     bool regular = l->node == owner && !r->asking && l->kind <= LINK_RESP3 && !r->overtaken;
     if (regular && r->irregular) {

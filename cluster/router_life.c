@@ -76,13 +76,10 @@ static void name_nodes(struct router *rt, const struct slotmap *map)
     REQUIRE(rt->masters != NULL);
     for (uint32_t i = 0; i < map->shard_count; i++) {
         struct node *master = node_get(&rt->nodes, &map->shards[i].master);
-        REQUIRE(master != NULL); /* NODES_MAX is above SLOTMAP_SHARDS_MAX */
         master->in_map = master->master = true;
         rt->masters[i] = master;
         for (uint32_t j = 0; j < map->shards[i].replica_count; j++) {
-            struct node *replica = node_get(&rt->nodes, &map->shards[i].replicas[j]);
-            if (replica != NULL)
-                replica->in_map = true;
+            node_get(&rt->nodes, &map->shards[i].replicas[j])->in_map = true;
         }
     }
 }

@@ -46,8 +46,11 @@ static void complete(struct router *rt, struct request *r)
     r->chunk = NULL;
 }
 
-static void forget_error(struct router *rt, struct request *r)
+/* Drops what waits in r->reply: the last error, or the beginning of a reply that broke off. */
+static void drop_kept(struct router *rt, struct request *r)
 {
+    if (!r->has_error)
+        r->flow->held -= r->reply.bytes;
     rope_clear(&r->reply, &rt->net->store);
     r->has_error = false;
 }
@@ -77,10 +80,17 @@ static uint64_t hop_delay(const struct request *r)
     return ms < HOP_DELAY_MAX_MS ? ms : HOP_DELAY_MAX_MS;
 }
 
+/* A node that lies may name any number of others: past a bound, new ones are not believed in. */
+static struct node *known_or_new(struct router *rt, const struct endpoint *e)
+{
+    bool room = rt->nodes.count < NODES_BY_REDIRECT_MAX;
+    return room ? node_get(&rt->nodes, e) : node_find(&rt->nodes, e);
+}
+
 static void follow_moved(struct router *rt, struct request *r, const struct redirect *to)
 {
     rt->counters.moved++;
-    struct node *n = node_get(&rt->nodes, &to->to);
+    struct node *n = known_or_new(rt, &to->to);
     uint16_t shard = rt->map->shard_of[to->slot];
     if (n != NULL && (shard == SLOTMAP_NO_SHARD || rt->masters[shard] != n))
         router_set_map(rt, slotmap_moved(rt->map, to->slot, &to->to));
@@ -91,7 +101,7 @@ static void follow_moved(struct router *rt, struct request *r, const struct redi
 static void follow_ask(struct router *rt, struct request *r, const struct redirect *to)
 {
     rt->counters.ask++;
-    struct node *n = node_get(&rt->nodes, &to->to);
+    struct node *n = known_or_new(rt, &to->to);
     if (n != NULL) {
         r->hint = n;
         r->asking = true;
@@ -132,7 +142,7 @@ static bool judge(struct router *rt, struct link *l, struct request *r, struct s
     struct redirect to = redirect_read(error);
     if (to.verdict == VERDICT_PASS)
         return true;
-    forget_error(rt, r);
+    drop_kept(rt, r);
     /* A redirect is meant for us, not for the client: it is never the answer, even at the deadline. */
     r->redirected = to.verdict == VERDICT_MOVED || to.verdict == VERDICT_ASK;
     if (!r->redirected) {
@@ -182,7 +192,7 @@ static void on_reply(struct link *l, struct request *r, struct span bytes, struc
     if (UNLIKELY(is_error) && !judge(rt, l, r, bytes))
         return;
     if (UNLIKELY(r->has_error))
-        forget_error(rt, r);
+        drop_kept(rt, r);
     if (done) {
         link_forget(l, r);
         complete(rt, r);
@@ -195,7 +205,7 @@ static void on_reply(struct link *l, struct request *r, struct span bytes, struc
 static void answer(struct router *rt, struct request *r, struct span text)
 {
     struct flow *f = r->flow;
-    forget_error(rt, r);
+    drop_kept(rt, r);
     complete(rt, r);
     f->user->on_reply(f, r, text, NULL, true);
 }
@@ -305,7 +315,7 @@ static void on_lost(struct link *l, struct request *r, bool wrote, int why)
         return;
     }
     if (!r->has_error)
-        rope_clear(&r->reply, &rt->net->store);
+        drop_kept(rt, r);
     park_after(rt, r, 0);
 }
 
@@ -373,18 +383,16 @@ static void time_out(struct router *rt, struct link *l, struct request *r)
     }
 }
 
-/* Calls lie about in the order of their deadlines, so the walk stops at the first that has time. */
+/* Calls lie in the order of sending; one that was tried before has an earlier deadline than those in
+   front of it, so every call is looked at. */
 static void time_out_calls(struct router *rt, struct link *l, struct list_node *calls, uint64_t now)
 {
     struct list_node *n, *safe;
     LIST_EACH(calls, n, safe)
     {
         struct request *r = request_of_call(LIST_ENTRY(n, struct pipe_call, link));
-        if (r->kind == REQUEST_ASKING)
-            continue;
-        if (now < r->deadline)
-            return;
-        time_out(rt, l, r);
+        if (r->kind != REQUEST_ASKING && now >= r->deadline)
+            time_out(rt, l, r);
     }
 }
 

@@ -8,6 +8,8 @@
  *                     +--------------- no connection, pipe_close: no stream exists --------------+
  */
 
+enum { ERROR_MAX = 64 * 1024 }; /* bytes of one error reply */
+
 static struct pipe *pipe_of(struct stream *s)
 {
     return CONTAINER_OF(s, struct pipe, stream);
@@ -21,6 +23,10 @@ static void hand_on(struct pipe *p, struct span bytes, struct chunk *chunk, bool
     char first = (char)p->scanner.first;
     bool is_error = first == '-' || first == '!';
     if (UNLIKELY(is_error && (!done || p->error.len > 0))) {
+        if (p->error.len + bytes.len > ERROR_MAX) {
+            stream_close(&p->stream, ERR_PROTOCOL);
+            return;
+        }
         write_raw(&p->error, bytes);
         if (!done)
             return;

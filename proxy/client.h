@@ -42,14 +42,13 @@ struct client {
     struct client_labels *labels;
     const struct command *last_command;
     uint64_t id;
-    uint64_t held;       /* bytes of replies that wait for their turn */
     uint64_t created_at; /* ms of loop time */
     uint64_t active_at;
     uint64_t commands;
     uint32_t input_at;
     uint32_t window;     /* requests that may be under way; see client_reply.c */
     uint8_t reply_mode;  /* enum client_reply_mode */
-    bool paused;         /* not reading: client_process goes on when it may */
+    bool paused;         /* not reading: client_resume goes on when it may */
     bool wants_drain;    /* ... not before every reply is out */
     bool finishing;      /* closes with finish_why once every reply is out */
     bool no_evict, no_touch;

@@ -7,13 +7,13 @@
 static void close_slow_reader(struct client *c)
 {
     log_warn("client closed: its output limit is reached", "id=%llu bytes=%llu",
-             (unsigned long long)c->id, (unsigned long long)(c->stream.out.bytes + c->held));
+             (unsigned long long)c->id, (unsigned long long)(c->stream.out.bytes + c->flow.held));
     stream_close(&c->stream, ERR_SLOW_READER);
 }
 
 static void check_output(struct client *c)
 {
-    uint64_t owed = c->stream.out.bytes + c->held;
+    uint64_t owed = c->stream.out.bytes + c->flow.held;
     if (LIKELY(owed <= CLIENT_BACKLOG_MAX))
         return;
     c->window = CLIENT_WINDOW_MIN;
@@ -34,7 +34,7 @@ static void keep(struct client *c, struct request *r, struct span bytes, struct 
     if (r->silent)
         return;
     struct rope_store *store = &c->worker->net.store;
-    c->held += bytes.len;
+    c->flow.held += bytes.len;
     if (bytes.len >= ROPE_SHARE_MIN && chunk != NULL)
         rope_share(&r->reply, store, chunk, bytes);
     else
@@ -43,7 +43,7 @@ static void keep(struct client *c, struct request *r, struct span bytes, struct 
 
 static void send_kept(struct client *c, struct request *r)
 {
-    c->held -= r->reply.bytes;
+    c->flow.held -= r->reply.bytes;
     stream_send_rope(&c->stream, &r->reply);
 }
 

@@ -142,7 +142,8 @@ static bool may_block(const struct call *call)
 {
     if (call->cmd->how != HOW_BLOCK || strncmp(call->cmd->name, "xread", 5) != 0)
         return true;
-    for (uint32_t i = 1; i < call->argv->count; i++) {
+    bool group = strcmp(call->cmd->name, "xreadgroup") == 0; /* GROUP name consumer: any names */
+    for (uint32_t i = group ? 4 : 1; i < call->argv->count; i++) {
         struct span a = argv_get(call->argv, i);
         if (span_is(a, "block"))
             return true;

@@ -39,8 +39,8 @@ static void write_line(struct writer *line, const struct client *c, uint64_t now
         label_or_empty(labels->name), (unsigned long long)((now - c->created_at) / 1000),
         (unsigned long long)((now - c->active_at) / 1000), (unsigned long long)input,
         (unsigned long long)room, c->flow.count,
-        (unsigned long long)(c->stream.out.bytes + c->held),
-        (unsigned long long)(sizeof(*c) + input + room + c->stream.out.bytes + c->held),
+        (unsigned long long)(c->stream.out.bytes + c->flow.held),
+        (unsigned long long)(sizeof(*c) + input + room + c->stream.out.bytes + c->flow.held),
         c->paused ? "" : "r", command, c->flow.protocol, label_or_empty(labels->lib_name),
         label_or_empty(labels->lib_ver));
     size_t len = n < (int)sizeof(text) ? (size_t)n : sizeof(text) - 1;

@@ -2,13 +2,18 @@
 
 #include <signal.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 
 #include "base/error.h"
 #include "base/log.h"
 #include "proxy/client_reply.h"
 
-/* Redis's own limit on the length of one inline command is fixed; so is ours on bulk links. */
-enum { BULK_MIN = 64 * 1024, REST_MIN_MS = 50, REST_MAX_MS = 2000 };
+enum {
+    BULK_MIN = 64 * 1024, /* requests of this size get a link of their own kind, see link.h */
+    REST_MIN_MS = 50,     /* back-off of a link */
+    REST_MAX_MS = 2000,
+    OTHER_DESCRIPTORS = 200, /* what is not a client: links, listeners, libuv's own */
+};
 
 struct writer *worker_writer(struct worker *w, int protocol)
 {
@@ -218,6 +223,24 @@ static void read_limits(struct worker *w)
     };
 }
 
+/* Each client costs a descriptor, and running out of them would look healthy from outside: libuv
+   accepts and closes. So the limit on clients stays below the limit on descriptors. */
+static void fit_clients_to_descriptors(struct worker *w)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
+        return;
+    limit.rlim_cur = limit.rlim_max;
+    if (setrlimit(RLIMIT_NOFILE, &limit) != 0)
+        getrlimit(RLIMIT_NOFILE, &limit);
+    uint64_t room = limit.rlim_cur > OTHER_DESCRIPTORS ? limit.rlim_cur - OTHER_DESCRIPTORS : 1;
+    if (w->max_clients <= room)
+        return;
+    log_warn("maxclients lowered: too few file descriptors", "maxclients=%u limit=%llu",
+             w->max_clients, (unsigned long long)limit.rlim_cur);
+    w->max_clients = (uint32_t)room;
+}
+
 static void open_all(struct worker *w)
 {
     REQUIRE(uv_loop_init(&w->loop) == 0);
@@ -230,6 +253,7 @@ static void open_all(struct worker *w)
     w->commands = command_table_new();
     w->locals = dispatch_find_locals(w->commands);
     read_limits(w);
+    fit_clients_to_descriptors(w);
     start_handles(w);
     router_open(&w->router, &w->net, w->commands, &w->router_options);
     struct topology_options topology = { .interval = w->config.topology_interval,
