@@ -22,6 +22,7 @@
 enum { SLOT_ANY = 16384, SLOT_PLACES = 16385 };
 
 struct flow;
+struct group;
 struct link;
 struct node;
 struct request;
@@ -50,6 +51,7 @@ struct request {
     uint64_t deadline;        /* ms of loop time */
     uint64_t not_before;      /* PARKED: earliest next try */
     struct node *hint;        /* where a redirect points */
+    struct group *group;      /* of which this is a part, see group.h; or NULL */
     struct rope reply;        /* what waits: of the reply, or the last error of a retried one */
     request_own_done *on_own;
     void *own_context;

@@ -1,5 +1,9 @@
 #include "cluster/router.h"
 
+#include <stdlib.h>
+
+#include "cluster/group.h"
+
 
 /* --- where a request goes ------------------------------------------------------------------ */
 
@@ -204,6 +208,8 @@ void router_release(struct router *rt, struct request *r)
         chunk_unref(r->chunk);
     if (UNLIKELY(!rope_is_empty(&r->reply)))
         rope_clear(&r->reply, &rt->net->store);
+    if (UNLIKELY(r->group != NULL) && --r->group->refs == 0)
+        free(r->group);
     slab_give(&rt->requests, r);
 }
 

@@ -34,6 +34,12 @@ struct router_counters {
         lost_links;
 };
 
+/* Marks a slot (or shard) that the walk with that number has seen. */
+struct split_mark {
+    uint64_t walk;
+    uint32_t part;
+};
+
 struct router {
     struct net *net;
     const struct command_table *commands;
@@ -54,6 +60,10 @@ struct router {
     struct chunk *keep;       /* bytes of requests that cannot be sent at once */
     uint64_t walk;            /* number of the walk; marks what belongs to it */
     struct order_mark *marks; /* SLOT_PLACES of them, see order.c */
+    struct split_mark *split_marks; /* SLOT_COUNT of them, see group.c */
+    void *split_room;               /* scratch of group.c */
+    size_t split_room_size;
+    struct writer part;             /* scratch of group.c: the part being written */
     void (*on_doubt)(void *context); /* the map may be wrong: the poller asks soon */
     void *doubt_context;
     struct router_counters counters;

@@ -4,6 +4,7 @@
 
 #include "base/error.h"
 #include "base/log.h"
+#include "cluster/group.h"
 #include "cluster/order.h"
 
 /*
@@ -345,6 +346,8 @@ static struct request *replace_by_stand_in(struct router *rt, struct request *r)
     list_remove(&r->in_flow);
     s->link = NULL;
     chunk_ref(s->chunk);
+    if (s->group != NULL)
+        s->group->refs++;
     r->flow = NULL;
     r->reply = (struct rope){ 0 };
     r->has_error = r->irregular = false;

@@ -27,6 +27,8 @@ extern const struct flow_user client_flow_user;
 
 /* Closes a client that is finishing and owed nothing any more. */
 void client_finish_if_quiet(struct client *c);
+/* Releases the head of the client's flow, whose reply has been sent. */
+void client_take_off(struct client *c, struct request *r);
 /* The client may take more requests than a moment ago: looked at when the turn ends. */
 void client_wake(struct client *c);
 
