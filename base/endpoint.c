@@ -20,6 +20,7 @@ static bool parse_port(const char *text, size_t len, uint16_t *port)
     return true;
 }
 
+/* A host stands in errors and log lines, and a node may have made it up. */
 static bool host_is_clean(const char *host, size_t len)
 {
     for (size_t i = 0; i < len; i++)
@@ -30,7 +31,7 @@ static bool host_is_clean(const char *host, size_t len)
 
 bool endpoint_set(struct endpoint *e, const char *host, size_t len, uint16_t port)
 {
-    if (len > ENDPOINT_HOST_MAX || memchr(host, '\0', len) != NULL)
+    if (len > ENDPOINT_HOST_MAX || !host_is_clean(host, len))
         return false;
     memcpy(e->host, host, len);
     e->host[len] = '\0';
@@ -52,7 +53,7 @@ bool endpoint_parse(const char *text, size_t len, bool allow_no_host, struct end
         host++;
         host_len -= 2;
     }
-    if (!host_is_clean(host, host_len) || (host_len == 0 && !allow_no_host))
+    if (host_len == 0 && !allow_no_host)
         return false;
     return endpoint_set(out, host, host_len, port);
 }

@@ -21,7 +21,7 @@ struct endpoint {
    host (":7000") is allowed only with allow_no_host. False: *out is untouched. */
 MUST_USE bool endpoint_parse(const char *text, size_t len, bool allow_no_host,
                              struct endpoint *out);
-/* False when the host is too long. */
+/* False when the host is too long or has a byte that no host has; *e is untouched then. */
 MUST_USE bool endpoint_set(struct endpoint *e, const char *host, size_t len, uint16_t port);
 bool endpoint_equal(const struct endpoint *a, const struct endpoint *b);
 /* "host:port", with brackets around an IPv6 address. Gives back buf. */

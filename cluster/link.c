@@ -184,7 +184,7 @@ static void log_refused(struct link *l, struct span bytes)
 static void on_greeted(struct link *l, struct pipe_call *call, struct span bytes, char first,
                        bool done)
 {
-    if (first == '-') {
+    if (first == '-' || first == '!' || first == '\0') {
         if (done)
             free(CONTAINER_OF(call, struct greeting, call));
         log_refused(l, bytes);

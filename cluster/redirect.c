@@ -41,10 +41,6 @@ static bool read_target(struct span s, struct redirect *r)
         return false;
     const char *where = s.at + i + 1;
     size_t len = s.len - i - 1;
-    if (len > 0 && where[0] == '?') { /* unknown endpoint: the same host, another port */
-        where++;
-        len--;
-    }
     r->slot = (uint16_t)slot;
     return endpoint_parse(where, len, true, &r->to);
 }
@@ -61,6 +57,9 @@ struct redirect redirect_read(struct span error)
         bool aimed = r.verdict == VERDICT_MOVED || r.verdict == VERDICT_ASK;
         if (aimed && !read_target((struct span){ line.at + n, line.len - n }, &r))
             r.verdict = VERDICT_PASS;
+        /* A node that should have a host name and has none: it may be any node, so ask around. */
+        if (aimed && r.verdict != VERDICT_PASS && strcmp(r.to.host, "?") == 0)
+            r = (struct redirect){ .verdict = VERDICT_WAIT };
         return r;
     }
     return r;

@@ -1,6 +1,7 @@
 #include "cluster/slotmap.h"
 
 #include <stdlib.h>
+#include <strings.h>
 
 #include "resp/value.h"
 
@@ -132,6 +133,40 @@ static bool read_range(struct value_cursor *c, const struct endpoint *asked, str
     return read_replicas(c, asked, s, entry.count - 3, fresh);
 }
 
+static int compare_endpoints(const void *a, const void *b)
+{
+    const struct endpoint *x = a, *y = b;
+    int hosts = strcasecmp(x->host, y->host);
+    return hosts != 0 ? hosts : (int)x->port - (int)y->port;
+}
+
+/* Nodes tell the same map in different orders (Redis 6 in that of its own tables). Shards by their
+   first slot and replicas by their names: so equal maps are equal, whoever was asked. */
+static void put_in_order(struct slotmap *m)
+{
+    uint16_t new_index[SLOTMAP_SHARDS_MAX];
+    memset(new_index, 0xff, sizeof(new_index));
+    struct slotmap_shard *shards = malloc(m->shard_count * sizeof(shards[0]));
+    REQUIRE(shards != NULL);
+    uint16_t count = 0;
+    for (uint32_t slot = 0; slot < SLOT_COUNT; slot++) {
+        uint16_t old = m->shard_of[slot];
+        if (old == SLOTMAP_NO_SHARD)
+            continue;
+        if (new_index[old] == SLOTMAP_NO_SHARD) {
+            struct slotmap_shard *s = &shards[count];
+            *s = m->shards[old];
+            if (s->replica_count > 1)
+                qsort(s->replicas, s->replica_count, sizeof(s->replicas[0]), compare_endpoints);
+            new_index[old] = count++;
+        }
+        m->shard_of[slot] = new_index[old];
+    }
+    REQUIRE(count == m->shard_count); /* each was made for a range */
+    free(m->shards);
+    m->shards = shards;
+}
+
 struct slotmap *slotmap_parse(struct span reply, const struct endpoint *asked)
 {
     struct value_cursor c = { reply.at, reply.at + reply.len };
@@ -142,8 +177,10 @@ struct slotmap *slotmap_parse(struct span reply, const struct endpoint *asked)
     bool ok = true;
     for (uint64_t i = 0; ok && i < list.count; i++)
         ok = read_range(&c, asked, m);
-    if (ok && m->covered > 0)
+    if (ok && m->covered > 0) {
+        put_in_order(m);
         return m;
+    }
     slotmap_free(m);
     return NULL;
 }

@@ -38,6 +38,7 @@ static uint64_t jittered(struct topology *t, uint64_t ms)
 struct topology *topology_new(const struct topology_options *options, const struct endpoint *seeds,
                               uint32_t seed_count, uint64_t random)
 {
+    REQUIRE(seed_count > 0);
     struct topology *t = calloc(1, sizeof(*t));
     REQUIRE(t != NULL);
     t->options = *options;

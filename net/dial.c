@@ -13,7 +13,8 @@
  *
  * The timer and the resolve request live in struct dial; the connecting stream in the caller's
  * memory. A stream that did not connect is closed with dial_stream_user, so that the caller's
- * on_closed does not hear of it. struct dial is freed when timer, resolve and stream are done.
+ * on_closed does not hear of it. done comes when timer and stream are done; a resolve that cannot be
+ * cancelled any more is not waited for, struct dial is freed when it ends.
  */
 struct dial {
     struct net *net;
@@ -33,24 +34,29 @@ struct dial {
 
 static void try_next(struct dial *d);
 
-static void free_when_quiet(struct dial *d)
+/* Answers once, and frees d. */
+static void answer_when_quiet(struct dial *d)
 {
-    if (d->resolving || d->connecting || d->timer_open)
+    if (d->connecting || d->timer_open)
         return;
-    if (d->found != NULL)
-        uv_freeaddrinfo(d->found);
     dial_done *done = d->done;
     void *context = d->context;
     int status = d->status;
-    free(d);
-    done(context, status);
+    d->done = NULL;
+    if (!d->resolving) {
+        if (d->found != NULL)
+            uv_freeaddrinfo(d->found);
+        free(d);
+    }
+    if (done != NULL)
+        done(context, status);
 }
 
 static void on_timer_closed(uv_handle_t *handle)
 {
     struct dial *d = handle->data;
     d->timer_open = false;
-    free_when_quiet(d);
+    answer_when_quiet(d);
 }
 
 static void finish(struct dial *d, int status)
@@ -68,7 +74,7 @@ static void on_failed_stream_closed(struct stream *s, int why)
     struct dial *d = s->connect_context;
     d->connecting = false;
     if (d->finished) {
-        free_when_quiet(d);
+        answer_when_quiet(d);
         return;
     }
     d->status = why;
@@ -124,7 +130,7 @@ static void on_resolved(uv_getaddrinfo_t *req, int status, struct addrinfo *foun
     d->found = found;
     d->next = found;
     if (d->finished) {
-        free_when_quiet(d);
+        answer_when_quiet(d);
         return;
     }
     d->status = status == 0 ? 0 : ERR_RESOLVE;
@@ -172,6 +178,11 @@ struct dial *dial_start(struct net *net, const struct endpoint *to, uint64_t tim
 
 void dial_cancel(struct dial *d)
 {
+    if (d->finished && d->status == 0) { /* connected, and not yet handed over */
+        d->status = ERR_SHUTDOWN;
+        d->connecting = true;
+        d->stream->user = &dial_stream_user;
+    }
     finish(d, ERR_SHUTDOWN);
     if (d->connecting)
         stream_close(d->stream, ERR_SHUTDOWN);

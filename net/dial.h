@@ -21,7 +21,7 @@ typedef void dial_done(void *context, int status);
 struct dial *dial_start(struct net *net, const struct endpoint *to, uint64_t timeout,
                         struct stream *stream, const struct stream_user *user, dial_done *done,
                         void *context);
-/* Ends it with ERR_SHUTDOWN; done comes later, once. */
+/* Ends it with ERR_SHUTDOWN; done comes later, once. To be called before done has come. */
 void dial_cancel(struct dial *d);
 
 #endif

@@ -20,11 +20,9 @@ static void flush_patient(struct net *net)
     net->reads = 0;
     if (!list_is_empty(&net->patient) && more_may_come) {
         net->waited++;
-        uv_idle_start(&net->hurry, on_hurry);
+        net_hurry(net);
         return;
     }
-    if (net->waited > 0)
-        uv_idle_stop(&net->hurry);
     net->waited = 0;
     stream_flush_all(&net->patient);
 }
@@ -32,10 +30,20 @@ static void flush_patient(struct net *net)
 static void on_flush(uv_prepare_t *handle)
 {
     struct net *net = handle->data;
+    net->again = false; /* whoever asked for another turn has got it */
     if (net->on_turn_end != NULL)
         net->on_turn_end(net->context);
     flush_patient(net);
     stream_flush_all(&net->dirty);
+    if (UNLIKELY(net->again))
+        uv_idle_start(&net->hurry, on_hurry);
+    else if (uv_is_active((uv_handle_t *)&net->hurry))
+        uv_idle_stop(&net->hurry);
+}
+
+void net_hurry(struct net *net)
+{
+    net->again = true;
 }
 
 void net_open(struct net *net, uv_loop_t *loop, void (*on_turn_end)(void *context), void *context)
@@ -83,6 +91,12 @@ int net_error(int uv_error)
         return ERR_RESET;
     case UV_ETIMEDOUT:
         return ERR_TIMEOUT;
+    case UV_EHOSTUNREACH:
+    case UV_ENETUNREACH:
+        return ERR_UNREACHABLE;
+    case UV_EMFILE:
+    case UV_ENFILE:
+        return ERR_NO_FILES;
     case UV_ENOMEM:
         return ERR_LIMIT;
     default:

@@ -24,7 +24,8 @@ struct net {
     uv_timer_t cork_timer;
     bool cork_timed;
     uv_prepare_t flush;
-    uv_idle_t hurry;          /* active while patient streams wait: the loop polls without sleeping */
+    uv_idle_t hurry;          /* active: the loop polls without sleeping */
+    bool again;               /* another turn is wanted before the loop sleeps */
     uint32_t reads;           /* in this turn */
     uint32_t waited;          /* turns that patient streams have waited in a row */
     void (*on_turn_end)(void *context);
@@ -36,6 +37,9 @@ void net_open(struct net *net, uv_loop_t *loop, void (*on_turn_end)(void *contex
 /* Closes the flush hook; net_free may follow once the loop has run empty and no stream is left. */
 void net_close(struct net *net);
 void net_free(struct net *net);
+
+/* Another turn comes before the loop sleeps: for what was left over, or came up, at a turn's end. */
+void net_hurry(struct net *net);
 
 /* libuv's error as one of base/error.h. */
 int net_error(int uv_error);

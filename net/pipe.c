@@ -8,11 +8,28 @@
  *                     +--------------- no connection, pipe_close: no stream exists --------------+
  */
 
-enum { ERROR_MAX = 64 * 1024 }; /* bytes of one error reply */
-
 static struct pipe *pipe_of(struct stream *s)
 {
     return CONTAINER_OF(s, struct pipe, stream);
+}
+
+/* A piece of an error reply, which is collected first. True: *bytes is what to hand on. Past
+   PIPE_ERROR_MAX it is a reply like any other, so that no node can make us collect for ever. */
+static bool collect_error(struct pipe *p, struct span *bytes, struct chunk **chunk, char *first,
+                          bool done)
+{
+    if (p->long_error || (done && p->error.len == 0)) {
+        *first = p->long_error ? '\0' : *first;
+        return true;
+    }
+    write_raw(&p->error, *bytes);
+    p->long_error = p->error.len > PIPE_ERROR_MAX;
+    if (!done && !p->long_error)
+        return false;
+    *bytes = writer_span(&p->error);
+    *chunk = NULL;
+    *first = p->long_error ? '\0' : *first;
+    return true;
 }
 
 /* Hands a piece to the head call. Error replies are collected first: whoever has to judge one wants
@@ -22,22 +39,15 @@ static void hand_on(struct pipe *p, struct span bytes, struct chunk *chunk, bool
     struct pipe_call *call = LIST_ENTRY(p->calls.next, struct pipe_call, link);
     char first = (char)p->scanner.first;
     bool is_error = first == '-' || first == '!';
-    if (UNLIKELY(is_error && (!done || p->error.len > 0))) {
-        if (p->error.len + bytes.len > ERROR_MAX) {
-            stream_close(&p->stream, ERR_PROTOCOL);
-            return;
-        }
-        write_raw(&p->error, bytes);
-        if (!done)
-            return;
-        bytes = writer_span(&p->error);
-        chunk = NULL;
-    }
+    if (UNLIKELY(is_error) && !collect_error(p, &bytes, &chunk, &first, done))
+        return;
     if (done)
         list_remove(&call->link);
     p->user->on_reply(p, call, bytes, chunk, first, done);
-    if (UNLIKELY(p->error.len > 0 && done))
+    if (UNLIKELY(is_error)) {
         writer_clear(&p->error, 2);
+        p->long_error = p->long_error && !done;
+    }
 }
 
 static void on_data(struct stream *s, struct chunk *chunk, const char *at, size_t len)
@@ -84,14 +94,11 @@ static const struct stream_user pipe_stream_user = {
 static void on_dialled(void *context, int status)
 {
     struct pipe *p = context;
-    bool wanted = p->dial != NULL;
     p->dial = NULL;
     if (status != 0) {
-        p->user->on_closed(p, status);
-        return;
-    }
-    if (!wanted) {
-        stream_close(&p->stream, ERR_SHUTDOWN);
+        int why = p->closing ? p->why : status;
+        p->closing = true;
+        p->user->on_closed(p, why); /* the last line that may name p */
         return;
     }
     p->heard_at = uv_now(p->stream.net->loop);
@@ -142,11 +149,12 @@ uint64_t pipe_unsent(const struct pipe *p)
 
 void pipe_close(struct pipe *p, int why)
 {
-    if (p->dial != NULL) {
-        struct dial *d = p->dial;
-        p->dial = NULL;
-        dial_cancel(d);
+    if (p->closing)
         return;
-    }
-    stream_close(&p->stream, why);
+    p->closing = true;
+    p->why = why;
+    if (p->dial != NULL)
+        dial_cancel(p->dial);
+    else
+        stream_close(&p->stream, why);
 }

@@ -25,7 +25,7 @@ struct pipe_user {
     void (*on_open)(struct pipe *p);
     /* A piece of the reply to call; bytes lie in chunk. On `done` the call has left the list.
        first: the reply's first byte. An error reply comes whole; chunk is NULL if it was put
-       together. */
+       together. One of more than PIPE_ERROR_MAX bytes comes in pieces, with '\0' for first. */
     void (*on_reply)(struct pipe *p, struct pipe_call *call, struct span bytes,
                      struct chunk *chunk, char first, bool done);
     /* A RESP3 push, in pieces; belongs to no call. */
@@ -33,14 +33,19 @@ struct pipe_user {
     void (*on_closed)(struct pipe *p, int why);
 };
 
+enum { PIPE_ERROR_MAX = 64 * 1024 };
+
 struct pipe {
     struct stream stream;
-    struct dial *dial;
+    struct dial *dial; /* until it has answered */
     const struct pipe_user *user;
     struct list_node calls;
     struct reply_scanner scanner;
     struct writer error; /* the beginning of an error reply that came in pieces */
     uint64_t heard_at; /* loop time in ms of the last bytes, or of the last time calls was empty */
+    int why;           /* of closing */
+    bool closing;      /* pipe_close was called, or there never was a connection */
+    bool long_error;   /* inside an error reply that is handed on in pieces */
 };
 
 void pipe_dial(struct pipe *p, struct net *net, const struct endpoint *to, uint64_t timeout,
@@ -53,6 +58,7 @@ void pipe_share(struct pipe *p, struct pipe_call *call, struct chunk *chunk, str
 bool pipe_wrote(const struct pipe *p, const struct pipe_call *call);
 /* Bytes queued and not yet taken by the kernel. */
 uint64_t pipe_unsent(const struct pipe *p);
+/* May come at any time after pipe_dial, and twice. */
 void pipe_close(struct pipe *p, int why);
 
 #endif

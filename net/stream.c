@@ -188,7 +188,7 @@ static unsigned gather(const struct stream *s, uv_buf_t *bufs)
 {
     unsigned n = 0;
     for (const struct piece *p = s->out.head; p != NULL && n < PIECES_PER_WRITE; p = p->next)
-        bufs[n++] = uv_buf_init((char *)(uintptr_t)p->at, (unsigned)p->len);
+        bufs[n++] = (uv_buf_t){ .base = (char *)p->at, .len = p->len };
     return n;
 }
 
@@ -207,8 +207,10 @@ static void update_behind(struct stream *s)
     if (!s->behind || s->out.bytes > STREAM_LOW)
         return;
     s->behind = false;
-    if (s->user->on_drained != NULL)
-        s->user->on_drained(s);
+    if (s->user->on_drained == NULL)
+        return;
+    net_hurry(s->net); /* what the user queues now may have missed the end of this turn */
+    s->user->on_drained(s);
 }
 
 static void on_written(uv_write_t *req, int status);
@@ -222,7 +224,6 @@ static void write_later(struct stream *s)
     for (unsigned i = 0; i < n; i++)
         bytes += bufs[i].len;
     uv_write_t *req = slab_take(&s->net->writes);
-    req->data = (void *)(uintptr_t)bytes;
     int rc = uv_write(req, (uv_stream_t *)&s->tcp, bufs, n, on_written);
     if (rc != 0) {
         slab_give(&s->net->writes, req);
@@ -230,6 +231,7 @@ static void write_later(struct stream *s)
         return;
     }
     s->writing = true;
+    s->writing_bytes = bytes;
     s->given += bytes;
 }
 
@@ -260,7 +262,6 @@ static void flush(struct stream *s)
 static void on_written(uv_write_t *req, int status)
 {
     struct stream *s = stream_of(req->handle);
-    uint64_t bytes = (uint64_t)(uintptr_t)req->data;
     slab_give(&s->net->writes, req);
     s->writing = false;
     if (s->closing)
@@ -269,7 +270,7 @@ static void on_written(uv_write_t *req, int status)
         stream_close(s, net_error(status));
         return;
     }
-    drop_written(s, bytes);
+    drop_written(s, s->writing_bytes);
     flush(s);
 }
 

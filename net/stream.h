@@ -53,6 +53,7 @@ struct stream {
     struct list_node dirty; /* in net->dirty */
     uint64_t given;         /* bytes handed to the kernel or to libuv so far */
     uint64_t queued_total;  /* bytes ever queued */
+    uint64_t writing_bytes; /* of the uv_write under way */
     uint64_t received;
     void *connect_context;  /* the dial that connects it, while it does */
     int why;                /* of closing */

@@ -50,6 +50,8 @@ static void on_turn_end(void *context)
         resume_clients(w);
         router_turn_end(&w->router);
     }
+    if (UNLIKELY(!list_is_empty(&w->to_resume)))
+        net_hurry(&w->net);
 }
 
 /* --- listening -------------------------------------------------------------------------------- */

@@ -54,6 +54,8 @@ const char *rope_copy(struct rope *r, struct rope_store *s, struct chunk **curre
     make_room(s, current, bytes.len);
     struct chunk *c = *current;
     char *to = c->bytes + c->used;
+    if (UNLIKELY(bytes.len == 0))
+        return to; /* a piece without bytes would be a write that gets nowhere */
     memcpy(to, bytes.at, bytes.len);
     c->used += (uint32_t)bytes.len;
     struct piece *last = r->tail;
