@@ -1,5 +1,6 @@
 #include "proxy/worker.h"
 
+#include <malloc.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/resource.h>
@@ -284,6 +285,8 @@ int worker_run(struct worker *w, uint32_t number)
 {
     w->number = number;
     signal(SIGPIPE, SIG_IGN);
+    /* Chunks beyond the pool's go back to the system at once, not into a heap that stays large. */
+    mallopt(M_MMAP_THRESHOLD, CHUNK_READ);
     open_all(w);
     if (bind_all(w) != 0) {
         w->left = true;
