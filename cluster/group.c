@@ -38,7 +38,8 @@ struct split {
     uint32_t parts;
 };
 
-/* Room for the five arrays of n entries each, in one piece that the router keeps for the next time. */
+/* Room for the five arrays of n entries each, in one piece that the router keeps for the next time.
+ */
 static void split_open(struct router *rt, struct split *s, uint32_t n)
 {
     size_t need = (size_t)n * (4 * sizeof(uint32_t) + sizeof(uint16_t));
@@ -49,7 +50,9 @@ static void split_open(struct router *rt, struct split *s, uint32_t n)
         rt->split_room_size = need;
     }
     uint32_t *at = rt->split_room;
-    *s = (struct split){ .next = at, .first = at + n, .last = at + 2 * (size_t)n,
+    *s = (struct split){ .next = at,
+                         .first = at + n,
+                         .last = at + 2 * (size_t)n,
                          .count = at + 3 * (size_t)n,
                          .slot = (uint16_t *)(void *)(at + 4 * (size_t)n) };
 }
@@ -126,7 +129,8 @@ void group_split(struct router *rt, struct flow *f, const struct command *cmd,
 
 /* --- broadcasting ----------------------------------------------------------------------------- */
 
-/* A shard is named by the lowest of its slots, so that its part follows the shard to a new master. */
+/* A shard is named by the lowest of its slots, so that its part follows the shard to a new master.
+ */
 bool group_broadcast(struct router *rt, struct flow *f, const struct command *cmd,
                      struct span bytes, bool silent)
 {

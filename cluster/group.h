@@ -1,10 +1,11 @@
 /*
- * group.h: one command that several nodes execute: its parts are requests of the flow, side by side.
+ * group.h: one command that several nodes execute: its parts are requests of the flow, side by
+ * side.
  *
- * A split command (MGET over several slots) has one part per slot, a broadcast (DBSIZE) one per shard.
- * The parts are ordinary requests: routed, redirected, retried and kept in order like any other. Their
- * replies wait in them until the last one is there; then the flow's user merges them (proxy/merge.h).
- * A group is freed with the last of its parts.
+ * A split command (MGET over several slots) has one part per slot, a broadcast (DBSIZE) one per
+ * shard. The parts are ordinary requests: routed, redirected, retried and kept in order like any
+ * other. Their replies wait in them until the last one is there; then the flow's user merges them
+ * (proxy/merge.h). A group is freed with the last of its parts.
  */
 #ifndef CLUSTER_GROUP_H
 #define CLUSTER_GROUP_H
@@ -13,10 +14,10 @@
 
 struct group {
     const struct command *cmd;
-    uint32_t parts; /* requests of the flow that carry this group */
-    uint32_t open;  /* of those, not answered yet; the flow's user counts down */
-    uint32_t refs;  /* requests that still point here */
-    uint32_t keys;  /* of a split command, in the caller's order */
+    uint32_t parts;         /* requests of the flow that carry this group */
+    uint32_t open;          /* of those, not answered yet; the flow's user counts down */
+    uint32_t refs;          /* requests that still point here */
+    uint32_t keys;          /* of a split command, in the caller's order */
     uint32_t part_of_key[]; /* index of the part that key i went to */
 };
 

@@ -21,8 +21,8 @@ static uint64_t link_now(const struct link *l)
 
 const char *link_state_name(const struct link *l)
 {
-    static const char *const names[] = { "idle", "dialling", "greeting", "ready", "closing",
-                                         "resting" };
+    static const char *const names[] = { "idle",  "dialling", "greeting",
+                                         "ready", "closing",  "resting" };
     return names[l->state];
 }
 
@@ -30,9 +30,15 @@ void link_init(struct link *l, enum link_kind kind, struct node *node, const str
                struct net *net, const struct link_options *options, const struct link_user *user,
                void *context)
 {
-    *l = (struct link){ .kind = (uint8_t)kind, .node = node, .to = to, .net = net,
-                        .options = options, .user = user, .context = context,
-                        .rest = options->rest_min, .random = uv_hrtime() | 1 };
+    *l = (struct link){ .kind = (uint8_t)kind,
+                        .node = node,
+                        .to = to,
+                        .net = net,
+                        .options = options,
+                        .user = user,
+                        .context = context,
+                        .rest = options->rest_min,
+                        .random = uv_hrtime() | 1 };
     list_init(&l->waiting);
 }
 
@@ -123,8 +129,7 @@ static void become_ready(struct link *l)
     char to[ENDPOINT_TEXT_MAX];
     log_debug("link ready", "node=%s kind=%d", endpoint_text(l->to, to), l->kind);
     while (!list_is_empty(&l->waiting)) {
-        struct request *r =
-            request_of_call(LIST_ENTRY(l->waiting.next, struct pipe_call, link));
+        struct request *r = request_of_call(LIST_ENTRY(l->waiting.next, struct pipe_call, link));
         list_remove(&r->call.link);
         write_out(l, r);
     }
@@ -198,8 +203,8 @@ static void on_greeted(struct link *l, struct pipe_call *call, struct span bytes
         become_ready(l);
 }
 
-static void on_reply(struct pipe *p, struct pipe_call *call, struct span bytes,
-                     struct chunk *chunk, char first, bool done)
+static void on_reply(struct pipe *p, struct pipe_call *call, struct span bytes, struct chunk *chunk,
+                     char first, bool done)
 {
     struct link *l = link_of(p);
     if (UNLIKELY(l->state == LINK_GREETING)) {

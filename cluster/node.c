@@ -46,7 +46,8 @@ static void node_free(struct node_table *t, struct node *n)
     free(n);
 }
 
-/* Whether no link has a connection; idle ones of a node that is not wanted are closed on the way. */
+/* Whether no link has a connection; idle ones of a node that is not wanted are closed on the way.
+ */
 static bool node_is_quiet(struct node *n, uint64_t now)
 {
     bool quiet = n->hinted == 0;
@@ -65,8 +66,7 @@ static bool node_is_quiet(struct node *n, uint64_t now)
 void node_table_sweep(struct node_table *t, uint64_t now)
 {
     struct list_node *at, *safe;
-    LIST_EACH(&t->nodes, at, safe)
-    {
+    LIST_EACH (&t->nodes, at, safe) {
         struct node *n = LIST_ENTRY(at, struct node, in_table);
         if (!n->in_map && node_is_quiet(n, now))
             node_free(t, n);
@@ -76,8 +76,7 @@ void node_table_sweep(struct node_table *t, uint64_t now)
 void node_table_close(struct node_table *t, int why)
 {
     struct list_node *at, *safe;
-    LIST_EACH(&t->nodes, at, safe)
-    {
+    LIST_EACH (&t->nodes, at, safe) {
         struct node *n = LIST_ENTRY(at, struct node, in_table);
         for (int kind = 0; kind < LINK_KINDS; kind++) {
             n->links[kind].retired = true;
@@ -89,5 +88,6 @@ void node_table_close(struct node_table *t, int why)
 void node_table_free(struct node_table *t)
 {
     struct list_node *at, *safe;
-    LIST_EACH(&t->nodes, at, safe) node_free(t, LIST_ENTRY(at, struct node, in_table));
+    LIST_EACH (&t->nodes, at, safe)
+        node_free(t, LIST_ENTRY(at, struct node, in_table));
 }

@@ -1,8 +1,9 @@
 /*
  * node.h: the nodes that this worker knows, each with its links.
  *
- * A node is known by its endpoint. It appears when a slot map, a redirect or the poller names it, and
- * goes when no map names it any more and nothing has used it for a while. Links connect on first use.
+ * A node is known by its endpoint. It appears when a slot map, a redirect or the poller names it,
+ * and goes when no map names it any more and nothing has used it for a while. Links connect on
+ * first use.
  */
 #ifndef CLUSTER_NODE_H
 #define CLUSTER_NODE_H

@@ -62,7 +62,8 @@ static void on_answer(struct request *r, int status)
                                   : topology_failed(p->topology, now_of(p));
     if (adopted != NULL)
         adopt(p, adopted);
-    wait_until(p, topology_due(p->topology)); /* not advance: a link may be handing back its requests */
+    wait_until(
+        p, topology_due(p->topology)); /* not advance: a link may be handing back its requests */
 }
 
 static void advance(struct poller *p)
@@ -96,8 +97,9 @@ void poller_open(struct poller *p, struct router *rt, const struct topology_opti
                  const struct endpoint *seeds, uint32_t seed_count, uint64_t ask_timeout,
                  void (*on_map)(void *context), void *context)
 {
-    *p = (struct poller){ .router = rt, .ask_timeout = ask_timeout, .on_map = on_map,
-                          .context = context };
+    *p = (struct poller){
+        .router = rt, .ask_timeout = ask_timeout, .on_map = on_map, .context = context
+    };
     p->topology = topology_new(options, seeds, seed_count, uv_hrtime());
     uv_timer_init(rt->net->loop, &p->timer);
     p->timer.data = p;

@@ -4,7 +4,6 @@
 
 #include "cluster/group.h"
 
-
 /* --- where a request goes ------------------------------------------------------------------ */
 
 static struct node *owner_of(const struct router *rt, uint16_t slot)
@@ -263,7 +262,8 @@ static void abandon(struct router *rt, struct request *r)
 void flow_abandon(struct router *rt, struct flow *f)
 {
     struct list_node *n, *safe;
-    LIST_EACH(&f->requests, n, safe) abandon(rt, LIST_ENTRY(n, struct request, in_flow));
+    LIST_EACH (&f->requests, n, safe)
+        abandon(rt, LIST_ENTRY(n, struct request, in_flow));
     list_remove(&f->stalled);
     list_remove(&f->kicked);
     f->count = f->parked = f->irregular = 0;

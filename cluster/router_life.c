@@ -14,8 +14,9 @@ static void doubt_nothing(void *context)
 void router_open(struct router *rt, struct net *net, const struct command_table *commands,
                  const struct router_options *options)
 {
-    *rt = (struct router){ .net = net, .commands = commands, .options = options, .epoch = 1,
-                           .on_doubt = doubt_nothing };
+    *rt = (struct router){
+        .net = net, .commands = commands, .options = options, .epoch = 1, .on_doubt = doubt_nothing
+    };
     slab_init(&rt->requests, sizeof(struct request));
     node_table_open(&rt->nodes, net, &options->link, &settle_link_user, rt);
     list_init(&rt->stalled);
@@ -39,8 +40,7 @@ void router_close(struct router *rt)
 static void end_refused(struct router *rt)
 {
     while (!list_is_empty(&rt->refused)) {
-        struct request *r =
-            request_of_call(LIST_ENTRY(rt->refused.next, struct pipe_call, link));
+        struct request *r = request_of_call(LIST_ENTRY(rt->refused.next, struct pipe_call, link));
         list_remove(&r->call.link);
         settle_own(rt, r, ERR_CONNECT);
     }
@@ -66,8 +66,7 @@ void router_free(struct router *rt)
 static void forget_old_map(struct router *rt)
 {
     struct list_node *n, *safe;
-    LIST_EACH(&rt->nodes.nodes, n, safe)
-    {
+    LIST_EACH (&rt->nodes.nodes, n, safe) {
         struct node *node = LIST_ENTRY(n, struct node, in_table);
         node->in_map = node->master = false;
     }
@@ -94,8 +93,7 @@ static void leave_silent_links(struct router *rt)
 {
     uint64_t now = uv_now(rt->net->loop);
     struct list_node *n, *safe;
-    LIST_EACH(&rt->nodes.nodes, n, safe)
-    {
+    LIST_EACH (&rt->nodes.nodes, n, safe) {
         struct node *node = LIST_ENTRY(n, struct node, in_table);
         for (int kind = 0; !node->master && kind < LINK_KINDS; kind++) {
             struct link *l = &node->links[kind];
@@ -138,8 +136,7 @@ static void kick_every_stalled(struct router *rt)
 {
     rt->kick_all = false;
     struct list_node *n, *safe;
-    LIST_EACH(&rt->stalled, n, safe)
-    {
+    LIST_EACH (&rt->stalled, n, safe) {
         struct flow *f = LIST_ENTRY(n, struct flow, stalled);
         if (!list_is_linked(&f->kicked))
             list_append(&rt->kicked, &f->kicked);

@@ -144,7 +144,8 @@ static bool judge(struct router *rt, struct link *l, struct request *r, struct s
     if (to.verdict == VERDICT_PASS)
         return true;
     drop_kept(rt, r);
-    /* A redirect is meant for us, not for the client: it is never the answer, even at the deadline. */
+    /* A redirect is meant for us, not for the client: it is never the answer, even at the deadline.
+     */
     r->redirected = to.verdict == VERDICT_MOVED || to.verdict == VERDICT_ASK;
     if (!r->redirected) {
         rope_copy(&r->reply, &rt->net->store, &rt->keep, error);
@@ -238,8 +239,7 @@ static void answer_unknown_fate(struct router *rt, struct request *r, const stru
 static void answer_unservable(struct router *rt, struct request *r)
 {
     static const struct span no_slot = { "-CLUSTERDOWN Hash slot not served\r\n", 35 };
-    if (rt->map != NULL && r->slot != SLOT_ANY &&
-        rt->map->shard_of[r->slot] == SLOTMAP_NO_SHARD) {
+    if (rt->map != NULL && r->slot != SLOT_ANY && rt->map->shard_of[r->slot] == SLOTMAP_NO_SHARD) {
         answer(rt, r, no_slot);
         return;
     }
@@ -252,8 +252,8 @@ static void answer_unservable(struct router *rt, struct request *r)
         why = last != 0 ? last : why;
     }
     const char *reason = r->redirected ? error_text(ERR_REDIRECTS) : error_text(why);
-    int n = snprintf(text, sizeof(text), "-ERR slotgate: no answer from node %s: %s\r\n", to,
-                     reason);
+    int n =
+        snprintf(text, sizeof(text), "-ERR slotgate: no answer from node %s: %s\r\n", to, reason);
     answer(rt, r, (struct span){ text, (size_t)n });
 }
 
@@ -335,8 +335,8 @@ const struct link_user settle_link_user = {
 
 /* --- deadlines ----------------------------------------------------------------------------- */
 
-/* r's place in its flow goes to a stand-in; r itself stays in the link's FIFO for the reply that may
-   still come. Gives the stand-in. */
+/* r's place in its flow goes to a stand-in; r itself stays in the link's FIFO for the reply that
+   may still come. Gives the stand-in. */
 static struct request *replace_by_stand_in(struct router *rt, struct request *r)
 {
     struct request *s = slab_take(&rt->requests);
@@ -386,13 +386,12 @@ static void time_out(struct router *rt, struct link *l, struct request *r)
     }
 }
 
-/* Calls lie in the order of sending; one that was tried before has an earlier deadline than those in
-   front of it, so every call is looked at. */
+/* Calls lie in the order of sending; one that was tried before has an earlier deadline than those
+   in front of it, so every call is looked at. */
 static void time_out_calls(struct router *rt, struct link *l, struct list_node *calls, uint64_t now)
 {
     struct list_node *n, *safe;
-    LIST_EACH(calls, n, safe)
-    {
+    LIST_EACH (calls, n, safe) {
         struct request *r = request_of_call(LIST_ENTRY(n, struct pipe_call, link));
         if (r->kind != REQUEST_ASKING && now >= r->deadline)
             time_out(rt, l, r);
@@ -429,8 +428,7 @@ void settle_sweep(struct router *rt)
 {
     uint64_t now = now_of(rt);
     struct list_node *n, *safe;
-    LIST_EACH(&rt->nodes.nodes, n, safe)
-    {
+    LIST_EACH (&rt->nodes.nodes, n, safe) {
         struct node *node = LIST_ENTRY(n, struct node, in_table);
         for (int kind = 0; kind < LINK_KINDS; kind++)
             sweep_link(rt, &node->links[kind], now);

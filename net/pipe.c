@@ -3,8 +3,8 @@
 #include "base/error.h"
 
 /*
- *   pipe_dial --> dialling --on_open--> open --error, EOF, bad reply, pipe_close--> closing --> on_closed
- *                     |                                                                          ^
+ *   pipe_dial --> dialling --on_open--> open --error, EOF, bad reply, pipe_close--> closing -->
+ * on_closed |                                                                          ^
  *                     +--------------- no connection, pipe_close: no stream exists --------------+
  */
 

@@ -202,10 +202,9 @@ static bool by_refusal(const struct call *call)
 }
 
 static bool (*const executors[])(const struct call *) = {
-    [HOW_KEYS] = by_keys,           [HOW_SPLIT] = by_parts,      [HOW_GATHER] = by_keys,
-    [HOW_ANY] = by_any,             [HOW_BROADCAST] = by_broadcast,
-    [HOW_LOCAL] = by_proxy,         [HOW_SESSION] = by_session, [HOW_BLOCK] = by_blocking,
-    [HOW_REFUSE] = by_refusal,
+    [HOW_KEYS] = by_keys,       [HOW_SPLIT] = by_parts,         [HOW_GATHER] = by_keys,
+    [HOW_ANY] = by_any,         [HOW_BROADCAST] = by_broadcast, [HOW_LOCAL] = by_proxy,
+    [HOW_SESSION] = by_session, [HOW_BLOCK] = by_blocking,      [HOW_REFUSE] = by_refusal,
 };
 
 /* --- the way in ------------------------------------------------------------------------------ */

@@ -1,7 +1,7 @@
 #include "proxy/local.h"
 
-#include <stdlib.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 /* Sub rows by "container|sub"; "container|*" serves every sub row that is not named itself. */
 static const struct {

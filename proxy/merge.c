@@ -210,9 +210,9 @@ static void send_and(struct client *c, const struct group *g, struct replies *al
 }
 
 static void (*const rules[])(struct client *, const struct group *, struct replies *) = {
-    [MERGE_NONE] = send_first,    [MERGE_BY_KEY] = send_by_key, [MERGE_ALL_OK] = send_first,
-    [MERGE_ONE_OK] = send_first,  [MERGE_SUM] = send_sum,       [MERGE_MIN] = send_min,
-    [MERGE_AND] = send_and,       [MERGE_CONCAT] = send_joined, [MERGE_SPECIAL] = send_first,
+    [MERGE_NONE] = send_first,   [MERGE_BY_KEY] = send_by_key, [MERGE_ALL_OK] = send_first,
+    [MERGE_ONE_OK] = send_first, [MERGE_SUM] = send_sum,       [MERGE_MIN] = send_min,
+    [MERGE_AND] = send_and,      [MERGE_CONCAT] = send_joined, [MERGE_SPECIAL] = send_first,
 };
 
 /* --- the way in ------------------------------------------------------------------------------- */

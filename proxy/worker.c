@@ -39,8 +39,8 @@ static void resume_clients(struct worker *w)
         client_resume(LIST_ENTRY(now.next, struct client, in_resume));
 }
 
-/* Clients go on, their requests are sent, some replies may be ready at once; once more at most, what
-   is left waits for the next turn. */
+/* Clients go on, their requests are sent, some replies may be ready at once; once more at most,
+   what is left waits for the next turn. */
 static void on_turn_end(void *context)
 {
     struct worker *w = context;
@@ -78,7 +78,8 @@ static int bind_one(struct worker *w, const char *address, bool optional)
     return rc;
 }
 
-/* "*" is every IPv4 and "::*" every IPv6 address; "-" in front: it may be missing, as in redis.conf. */
+/* "*" is every IPv4 and "::*" every IPv6 address; "-" in front: it may be missing, as in
+ * redis.conf. */
 static int bind_all(struct worker *w)
 {
     const struct option_list *bind = &w->config.bind;
@@ -106,8 +107,7 @@ static void on_map(void *context)
     if (w->listening || w->draining)
         return;
     if (w->router.map->covered < SLOT_COUNT) {
-        log_warn("not listening yet: slots without a master", "covered=%u",
-                 w->router.map->covered);
+        log_warn("not listening yet: slots without a master", "covered=%u", w->router.map->covered);
         return;
     }
     w->listening = true;
@@ -115,8 +115,7 @@ static void on_map(void *context)
         int rc = listener_start(&w->listeners[i], w->config.tcp_backlog);
         if (rc == 0)
             continue;
-        log_error("cannot listen", "port=%d reason=%s", w->config.port,
-                  log_text(uv_strerror(rc)));
+        log_error("cannot listen", "port=%d reason=%s", w->config.port, log_text(uv_strerror(rc)));
         w->left = true;
         start_leaving(w);
         return;
@@ -157,8 +156,8 @@ static void on_shutdown_timeout(uv_timer_t *timer)
     struct worker *w = timer->data;
     log_warn("shutdown timeout", "clients=%u", w->client_count);
     struct list_node *n, *safe;
-    LIST_EACH(&w->clients, n, safe)
-    stream_close(&LIST_ENTRY(n, struct client, in_worker)->stream, ERR_SHUTDOWN);
+    LIST_EACH (&w->clients, n, safe)
+        stream_close(&LIST_ENTRY(n, struct client, in_worker)->stream, ERR_SHUTDOWN);
 }
 
 static void start_leaving(struct worker *w)
@@ -171,8 +170,8 @@ static void start_leaving(struct worker *w)
         listener_close(&w->listeners[i]);
     uv_timer_start(&w->shutdown_timer, on_shutdown_timeout, w->config.shutdown_timeout, 0);
     struct list_node *n, *safe;
-    LIST_EACH(&w->clients, n, safe)
-    client_finish(LIST_ENTRY(n, struct client, in_worker), ERR_SHUTDOWN);
+    LIST_EACH (&w->clients, n, safe)
+        client_finish(LIST_ENTRY(n, struct client, in_worker), ERR_SHUTDOWN);
     if (w->client_count == 0)
         close_everything(w);
 }
@@ -211,9 +210,8 @@ static void read_limits(struct worker *w)
     w->keepalive = (unsigned)((cf->tcp_keepalive + 999) / 1000);
     w->limits = request_limits_default;
     w->limits.max_bulk = cf->proto_max_bulk_len;
-    w->limits.max_request = cf->client_query_buffer_limit < UINT32_MAX
-                                ? cf->client_query_buffer_limit
-                                : UINT32_MAX;
+    w->limits.max_request =
+        cf->client_query_buffer_limit < UINT32_MAX ? cf->client_query_buffer_limit : UINT32_MAX;
     w->router_options = (struct router_options){
         .request_timeout = cf->request_timeout,
         .bulk_min = BULK_MIN,
@@ -262,8 +260,8 @@ static void open_all(struct worker *w)
     struct topology_options topology = { .interval = w->config.topology_interval,
                                          .min_interval = w->config.topology_min_interval,
                                          .retry = REST_MIN_MS };
-    poller_open(&w->poller, &w->router, &topology, w->config.seeds,
-                (uint32_t)w->config.seed_count, w->config.connect_timeout, on_map, w);
+    poller_open(&w->poller, &w->router, &topology, w->config.seeds, (uint32_t)w->config.seed_count,
+                w->config.connect_timeout, on_map, w);
 }
 
 /* Everything is closed: nothing may be left over, a leak is a bug. */

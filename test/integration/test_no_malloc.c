@@ -86,7 +86,8 @@ static void count_at_depth(int depth)
     client_close(&c);
     fprintf(stderr, "depth %d: %llu calls of malloc in %d requests\n", depth,
             (unsigned long long)made, REQUESTS);
-    /* The poller may have asked for the slot map meanwhile, which is read into memory of its own. */
+    /* The poller may have asked for the slot map meanwhile, which is read into memory of its own.
+     */
     assert_true(before > 0);
     assert_in_range(made, 0, ALLOWED);
 }

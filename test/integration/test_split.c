@@ -1,7 +1,7 @@
 /*
- * Commands over several slots that are executed in parts (MGET, MSET, DEL, UNLINK, EXISTS, TOUCH) and
- * commands that concern every shard (DBSIZE, KEYS, FLUSHALL, SCRIPT ...): the same replies as from one
- * Redis, and an error instead of an invented part (promise 4).
+ * Commands over several slots that are executed in parts (MGET, MSET, DEL, UNLINK, EXISTS, TOUCH)
+ * and commands that concern every shard (DBSIZE, KEYS, FLUSHALL, SCRIPT ...): the same replies as
+ * from one Redis, and an error instead of an invented part (promise 4).
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -128,8 +128,8 @@ static char *big_request(const char *name, int keys, bool values, size_t *len)
     size_t room = (size_t)keys * 160 + 100;
     char *text = malloc(room);
     assert_non_null(text);
-    int n = snprintf(text, room, "*%d\r\n$%zu\r\n%s\r\n", 1 + keys * (values ? 2 : 1),
-                     strlen(name), name);
+    int n = snprintf(text, room, "*%d\r\n$%zu\r\n%s\r\n", 1 + keys * (values ? 2 : 1), strlen(name),
+                     name);
     for (int i = 0; i < keys; i++) {
         n += snprintf(text + n, room - (size_t)n, "$9\r\nkey:%05d\r\n", i);
         if (values)
@@ -144,8 +144,8 @@ static void test_ten_thousand_keys(void **state)
     static const struct {
         const char *name;
         bool values;
-    } calls[] = { { "MSET", true },    { "MGET", false }, { "EXISTS", false }, { "TOUCH", false },
-                  { "UNLINK", false }, { "MGET", false } };
+    } calls[] = { { "MSET", true },   { "MGET", false },   { "EXISTS", false },
+                  { "TOUCH", false }, { "UNLINK", false }, { "MGET", false } };
     struct client c, o;
     (void)state;
     assert_true(client_open(&c, proxy.port));
@@ -234,9 +234,9 @@ static void test_switched_off(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_as_one_redis),    cmocka_unit_test(test_order_in_a_pipeline),
+        cmocka_unit_test(test_as_one_redis),      cmocka_unit_test(test_order_in_a_pipeline),
         cmocka_unit_test(test_ten_thousand_keys), cmocka_unit_test(test_large_values),
-        cmocka_unit_test(test_switched_off),    cmocka_unit_test(test_a_part_that_fails),
+        cmocka_unit_test(test_switched_off),      cmocka_unit_test(test_a_part_that_fails),
     };
 
     return testenv_finish(cmocka_run_group_tests(tests, start, stop));
