@@ -129,26 +129,37 @@ void group_split(struct router *rt, struct flow *f, const struct command *cmd,
 
 /* --- broadcasting ----------------------------------------------------------------------------- */
 
-/* A shard is named by the lowest of its slots, so that its part follows the shard to a new master.
- */
-bool group_broadcast(struct router *rt, struct flow *f, const struct command *cmd,
-                     struct span bytes, bool silent)
+/* A shard is named by the lowest of its slots, so that its part follows the shard to a new master. */
+uint32_t group_shard_slots(struct router *rt, uint16_t *slots, uint32_t room)
 {
-    if (rt->map == NULL)
-        return false;
-    struct group *g = group_new(cmd, 0);
+    uint32_t found = 0, shards = rt->map == NULL ? 0 : rt->map->shard_count;
     rt->walk++;
-    uint32_t found = 0, shards = rt->map->shard_count;
-    for (uint32_t slot = 0; slot < SLOT_COUNT && found < shards; slot++) {
+    for (uint32_t slot = 0; slot < SLOT_COUNT && found < shards && found < room; slot++) {
         uint16_t shard = rt->map->shard_of[slot];
         if (shard == SLOTMAP_NO_SHARD || rt->split_marks[shard].walk == rt->walk)
             continue;
         rt->split_marks[shard].walk = rt->walk;
-        found++;
-        struct request *r = add_part(rt, f, g, (uint16_t)slot, silent);
-        router_submit(rt, r, bytes, NULL);
+        slots[found++] = (uint16_t)slot;
     }
-    if (g->parts == 0)
-        free(g);
-    return found > 0;
+    return found;
+}
+
+struct group *group_one(struct router *rt, struct flow *f, const struct command *cmd,
+                        struct group *g, uint16_t slot, struct span bytes, bool silent)
+{
+    if (g == NULL)
+        g = group_new(cmd, 0);
+    router_submit(rt, add_part(rt, f, g, slot, silent), bytes, NULL);
+    return g;
+}
+
+struct group *group_broadcast(struct router *rt, struct flow *f, const struct command *cmd,
+                              struct span bytes, bool silent)
+{
+    uint16_t slots[SLOTMAP_SHARDS_MAX];
+    uint32_t shards = group_shard_slots(rt, slots, SLOTMAP_SHARDS_MAX);
+    struct group *g = NULL;
+    for (uint32_t i = 0; i < shards; i++)
+        g = group_one(rt, f, cmd, g, slots[i], bytes, silent);
+    return g;
 }

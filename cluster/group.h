@@ -14,6 +14,8 @@
 
 struct group {
     const struct command *cmd;
+    const void *rule;       /* the flow's user's: how it merges; NULL: by cmd->merge */
+    uint64_t note;          /* the flow's user's, for that rule */
     uint32_t parts;         /* requests of the flow that carry this group */
     uint32_t open;          /* of those, not answered yet; the flow's user counts down */
     uint32_t refs;          /* requests that still point here */
@@ -29,8 +31,17 @@ struct group {
 void group_split(struct router *rt, struct flow *f, const struct command *cmd,
                  const struct argv *argv, uint32_t step, bool silent);
 
-/* Submits the request as it is to the master of each shard. False: there is no map yet. */
-MUST_USE bool group_broadcast(struct router *rt, struct flow *f, const struct command *cmd,
-                              struct span bytes, bool silent);
+/* Submits the request as it is to the master of each shard. Lends the group, which lives until its
+   merged reply is out; NULL: there is no map. */
+MUST_USE struct group *group_broadcast(struct router *rt, struct flow *f, const struct command *cmd,
+                                       struct span bytes, bool silent);
+
+/* Submits a request of our own wording to the master of one slot; merged like any group, so that its
+   reply can be rewritten. With g NULL a new group, else one more part of g, in the same turn. */
+struct group *group_one(struct router *rt, struct flow *f, const struct command *cmd,
+                        struct group *g, uint16_t slot, struct span bytes, bool silent);
+
+/* The lowest slots of each shard in ascending order, up to `room`; gives how many there are. */
+uint32_t group_shard_slots(struct router *rt, uint16_t *slots, uint32_t room);
 
 #endif

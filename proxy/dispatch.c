@@ -183,9 +183,11 @@ static bool by_blocking(const struct call *call)
 static bool by_broadcast(const struct call *call)
 {
     struct client *c = call->client;
+    if (c->worker->locals[call->cmd->index] != NULL)
+        return by_proxy(call);
     if (call->cmd->merge != MERGE_SPECIAL)
         return group_broadcast(&c->worker->router, &c->flow, call->cmd, call->bytes,
-                               c->reply_mode != REPLY_ON);
+                               c->reply_mode != REPLY_ON) != NULL;
     return refuse(call->client, call->cmd, "concerns every node; it is not supported yet");
 }
 

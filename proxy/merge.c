@@ -4,22 +4,9 @@
 
 #include "base/error.h"
 #include "base/text.h"
-#include "cluster/group.h"
 #include "proxy/client_reply.h"
 #include "proxy/worker.h"
 #include "resp/reply.h"
-#include "resp/value.h"
-
-/* The replies of the parts, each in one piece. */
-struct replies {
-    struct part_reply {
-        struct value_cursor at; /* what is not merged yet */
-        struct chunk *chunk;    /* that it lies in; NULL: in `flat` */
-        char *flat;
-        bool failed;
-    } * part;
-    uint32_t count;
-};
 
 /* --- collecting ------------------------------------------------------------------------------- */
 
@@ -240,8 +227,11 @@ static void merge_and_send(struct client *c, const struct group *g)
     REQUIRE(all.part != NULL);
     collect(c, &all);
     const struct part_reply *one = spokesman(g, &all);
+    const struct merge_rule *rule = g->rule;
     if (one != NULL)
         send_span(c, one, rest_of(one));
+    else if (rule != NULL)
+        rule->send(c, g, &all);
     else
         rules[g->cmd->merge](c, g, &all);
     for (uint32_t i = 0; i < all.count; i++)
