@@ -1,6 +1,7 @@
 /*
- * Several workers: as many processes as asked for share the port, clients have ids of their own over
- * all of them, SIGTERM ends all with exit 0, and the death of one ends the program with exit 1.
+ * Several workers: as many processes as asked for share the port, clients have ids of their own
+ * over all of them, SIGTERM ends all with exit 0, and the death of one ends the program with
+ * exit 1.
  */
 #include <setjmp.h>
 #include <signal.h>
