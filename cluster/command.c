@@ -34,6 +34,8 @@ struct command_table {
     uint32_t size;
     const struct command **by_index;
     struct command *rows; /* families, then sub rows by container, each of these with its end */
+    uint32_t
+        built_in; /* size before anything was learned; rows behind it are one allocation each */
 };
 
 /* Sets bit 5 of the bytes that are 'A' to 'Z', and of no others. */
@@ -189,11 +191,11 @@ struct command_table *command_table_new(void)
             all += 1 + (c->subs != NULL ? row_count(c->subs) + 1 : 0);
         }
     }
-    REQUIRE(all < (1u << HASH_BITS) / 2);
+    REQUIRE(all < COMMANDS_MAX);
 
     struct command_table *t = must_alloc(1, sizeof(*t));
     t->rows = must_alloc(all, sizeof(*t->rows));
-    t->by_index = must_alloc(all, sizeof(*t->by_index));
+    t->by_index = must_alloc(COMMANDS_MAX, sizeof(*t->by_index));
     struct command *row = t->rows, *sub = t->rows + top;
     for (size_t f = 0; f < ARRAY_LEN(families); f++) {
         for (const struct command *c = families[f]; c->name != NULL; c++, row++) {
@@ -210,13 +212,40 @@ struct command_table *command_table_new(void)
             sub++; /* its end: calloc left the name NULL */
         }
     }
+    t->built_in = t->size;
     return t;
+}
+
+bool command_table_add(struct command_table *t, const struct command *row, struct span name)
+{
+    if (t->size >= COMMANDS_MAX)
+        return false;
+    struct command *c = must_alloc(1, sizeof(*c));
+    *c = *row;
+    char *lower = must_alloc(name.len + 1, 1);
+    for (size_t i = 0; i < name.len; i++) {
+        char byte = name.at[i];
+        lower[i] = (char)(byte >= 'A' && byte <= 'Z' ? byte | 0x20 : byte);
+    }
+    c->name = lower;
+    index_row(t, c);
+    return true;
+}
+
+static void free_learned(struct command *c)
+{
+    for (int i = 0; i < KEY_SPECS_MAX; i++)
+        free((char *)(uintptr_t)c->specs[i].keyword);
+    free((char *)(uintptr_t)c->name);
+    free(c);
 }
 
 void command_table_free(struct command_table *t)
 {
     if (t == NULL)
         return;
+    for (uint32_t i = t->built_in; i < t->size; i++)
+        free_learned((struct command *)(uintptr_t)t->by_index[i]);
     free(t->by_index);
     free(t->rows);
     free(t);

@@ -12,6 +12,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/check.h"
 #include "resp/span.h"
 
 /* The flags that COMMAND prints, under the same names. */
@@ -138,9 +139,18 @@ struct command {
 
 struct command_table;
 
+enum {
+    COMMANDS_MAX = 1024,   /* rows of a table, learned ones included */
+    COMMAND_NAME_MAX = 63, /* of a learned command */
+};
+
 /* Takes a copy of all rows and indexes them. Aborts when rows contradict each other (a bug). */
 struct command_table *command_table_new(void);
 void command_table_free(struct command_table *t);
+/* Adds a learned row under a name that the table lacks; on true the words in it belong to the
+   table. False: the table is full. For learn.c. */
+MUST_USE bool command_table_add(struct command_table *t, const struct command *row,
+                                struct span name);
 /* Number of rows incl. sub rows; every row's index is below it. */
 uint32_t command_table_size(const struct command_table *t);
 /* The row with that index. */

@@ -54,7 +54,7 @@ static local_command *find(const char *name)
 local_command **dispatch_find_locals(const struct command_table *commands)
 {
     uint32_t n = command_table_size(commands);
-    local_command **found = calloc(n, sizeof(found[0]));
+    local_command **found = calloc(COMMANDS_MAX, sizeof(found[0])); /* learned ones come later */
     REQUIRE(found != NULL);
     for (uint32_t i = 0; i < n; i++) {
         const struct command *cmd = command_at(commands, i);

@@ -100,16 +100,8 @@ static int bind_all(struct worker *w)
 
 static void start_leaving(struct worker *w);
 
-/* The first map that covers every slot: only now may a load balancer's probe succeed. */
-static void on_map(void *context)
+static void listen_all(struct worker *w)
 {
-    struct worker *w = context;
-    if (w->listening || w->draining)
-        return;
-    if (w->router.map->covered < SLOT_COUNT) {
-        log_warn("not listening yet: slots without a master", "covered=%u", w->router.map->covered);
-        return;
-    }
     w->listening = true;
     for (uint32_t i = 0; i < w->listener_count; i++) {
         int rc = listener_start(&w->listeners[i], w->config.tcp_backlog);
@@ -122,6 +114,25 @@ static void on_map(void *context)
     }
     log_info("listening", "port=%d worker=%u slots=%u", w->config.port, w->number,
              w->router.map->covered);
+}
+
+/* A map that covers every slot, and the cluster's commands asked for once: only now may a load
+   balancer's probe succeed. */
+static void on_learned(void *context)
+{
+    struct worker *w = context;
+    if (!w->listening && !w->draining && w->router.map->covered == SLOT_COUNT)
+        listen_all(w);
+}
+
+static void on_map(void *context)
+{
+    struct worker *w = context;
+    if (w->draining)
+        return;
+    if (!w->listening && w->router.map->covered < SLOT_COUNT)
+        log_warn("not listening yet: slots without a master", "covered=%u", w->router.map->covered);
+    learner_ask(&w->learner);
 }
 
 /* --- leaving ---------------------------------------------------------------------------------- */
@@ -140,6 +151,7 @@ static void close_everything(struct worker *w)
     uv_close((uv_handle_t *)&w->sigint, NULL);
     uv_close((uv_handle_t *)&w->shutdown_timer, NULL);
     uv_close((uv_handle_t *)&w->log_timer, NULL);
+    w->learner.closing = true;
     poller_close(&w->poller);
     router_close(&w->router);
     net_close(&w->net);
@@ -257,6 +269,9 @@ static void open_all(struct worker *w)
     fit_clients_to_descriptors(w);
     start_handles(w);
     router_open(&w->router, &w->net, w->commands, &w->router_options);
+    w->learner = (struct learner){
+        .router = &w->router, .commands = w->commands, .on_done = on_learned, .context = w
+    };
     struct topology_options topology = { .interval = w->config.topology_interval,
                                          .min_interval = w->config.topology_min_interval,
                                          .retry = REST_MIN_MS };

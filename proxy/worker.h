@@ -11,6 +11,7 @@
 #ifndef PROXY_WORKER_H
 #define PROXY_WORKER_H
 
+#include "cluster/learner.h"
 #include "cluster/poller.h"
 #include "net/listener.h"
 #include "proxy/config.h"
@@ -27,6 +28,7 @@ struct worker {
     struct router_options router_options;
     struct router router;
     struct poller poller;
+    struct learner learner;
     struct listener listeners[WORKER_LISTENERS_MAX];
     uint32_t listener_count;
     struct list_node clients;
