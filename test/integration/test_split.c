@@ -171,7 +171,7 @@ static void test_large_values(void **state)
     assert_true(client_open(&c, proxy.port));
     assert_true(client_open(&o, oracle.port));
     for (int i = 0; i < KEYS; i++) {
-        char key[16];
+        char key[24];
         snprintf(key, sizeof(key), "large:%d", i);
         memset(value, 'a' + i, SIZE);
         const char *const argv[] = { "SET", key, value };
