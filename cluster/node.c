@@ -13,7 +13,7 @@ void node_table_open(struct node_table *t, struct net *net, const struct link_op
     list_init(&t->nodes);
 }
 
-struct node *node_get(struct node_table *t, const struct endpoint *e)
+static struct node *node_find(struct node_table *t, const struct endpoint *e)
 {
     struct list_node *at, *safe;
     LIST_EACH(&t->nodes, at, safe)
@@ -22,8 +22,11 @@ struct node *node_get(struct node_table *t, const struct endpoint *e)
         if (endpoint_equal(&n->endpoint, e))
             return n;
     }
-    if (t->count >= NODES_MAX)
-        return NULL;
+    return NULL;
+}
+
+static struct node *node_make(struct node_table *t, const struct endpoint *e)
+{
     struct node *n = calloc(1, sizeof(*n));
     REQUIRE(n != NULL);
     n->endpoint = *e;
@@ -33,6 +36,18 @@ struct node *node_get(struct node_table *t, const struct endpoint *e)
     list_append(&t->nodes, &n->in_table);
     t->count++;
     return n;
+}
+
+struct node *node_get(struct node_table *t, const struct endpoint *e)
+{
+    struct node *n = node_find(t, e);
+    return n != NULL || t->count >= NODES_MAX ? n : node_make(t, e);
+}
+
+struct node *node_need(struct node_table *t, const struct endpoint *e)
+{
+    struct node *n = node_find(t, e);
+    return n != NULL ? n : node_make(t, e);
 }
 
 static void node_free(struct node_table *t, struct node *n)

@@ -33,6 +33,9 @@ void node_table_open(struct node_table *t, struct net *net, const struct link_op
                      const struct link_user *user, void *context);
 /* The node at that endpoint, made if need be; NULL when there are too many. */
 struct node *node_get(struct node_table *t, const struct endpoint *e);
+/* The same, however many there are: for the masters of a map, of which SLOTMAP_SHARDS_MAX are the most
+   (older nodes may fill the table). */
+struct node *node_need(struct node_table *t, const struct endpoint *e);
 /* Closes idle connections of nodes that no map names, and forgets such nodes. */
 void node_table_sweep(struct node_table *t, uint64_t now);
 /* Closes every link; node_table_free may follow once the loop has run empty. */
