@@ -12,7 +12,9 @@ static uint64_t now_of(const struct poller *p)
 
 static void on_timer(uv_timer_t *timer)
 {
-    advance(timer->data);
+    struct poller *p = timer->data;
+    node_table_sweep(&p->router->nodes, now_of(p)); /* here nobody walks the table */
+    advance(p);
 }
 
 static void wait_until(struct poller *p, uint64_t at)
@@ -27,7 +29,6 @@ static void wait_until(struct poller *p, uint64_t at)
 static void adopt(struct poller *p, struct slotmap *map)
 {
     struct router *rt = p->router;
-    node_table_sweep(&rt->nodes, now_of(p));
     p->adopted_at = now_of(p);
     if (rt->map != NULL && slotmap_equal(rt->map, map)) {
         slotmap_free(map);
@@ -79,10 +80,14 @@ static void advance(struct poller *p)
     }
     p->asked = step.who;
     struct node *node = node_get(&p->router->nodes, &step.who);
-    if (node != NULL)
+    if (node != NULL) {
         router_ask(p->router, node, question, p->ask_timeout, on_answer, p);
-    else if (topology_failed(p->topology, now_of(p)) == NULL)
-        wait_until(p, now_of(p) + 1000);
+        return;
+    }
+    struct slotmap *adopted = topology_failed(p->topology, now_of(p));
+    if (adopted != NULL)
+        adopt(p, adopted);
+    wait_until(p, topology_due(p->topology));
 }
 
 static void on_doubt(void *context)
