@@ -46,7 +46,8 @@ struct request {
     struct chunk *chunk;      /* holds the request's own bytes until it is done */
     const char *bytes;
     uint32_t len;
-    uint32_t epoch;           /* of the slot map it was sent by */
+    uint32_t epoch;           /* of the slot map when it was made: never falls along a flow, so the
+                                 head of a flow tells of all whether they may be at an old place */
     uint64_t deadline;        /* ms of loop time */
     uint64_t not_before;      /* PARKED: earliest next try */
     struct node *hint;        /* where a redirect points */
@@ -88,7 +89,7 @@ struct flow {
     uint32_t irregular;        /* those that are parked or not where the map says */
     uint32_t home;             /* which master takes its keyless commands */
     uint64_t bytes;            /* the requests' own bytes held */
-    uint8_t protocol;          /* 2 or 3 */
+    uint8_t protocol;          /* 2 or 3; changes only while count is 0, for the order */
     bool walking;
 };
 

@@ -1,6 +1,5 @@
 #include "cluster/router.h"
 
-
 /* --- where a request goes ------------------------------------------------------------------ */
 
 static struct node *owner_of(const struct router *rt, uint16_t slot)
@@ -134,7 +133,7 @@ void router_submit(struct router *rt, struct request *r, struct span bytes, stru
     bool regular = f->irregular == 0 && flow_head(f)->epoch == rt->epoch && r->slot != SLOT_ANY &&
                    bytes.len < ROPE_SHARE_MIN;
     struct link *l = LIKELY(regular) ? router_target(rt, r, now) : NULL;
-    if (LIKELY(l != NULL && l->state == LINK_READY)) {
+    if (LIKELY(l != NULL && l->state == LINK_READY && l->kind <= LINK_RESP3)) {
         link_send(l, r, bytes);
         return;
     }
@@ -168,7 +167,6 @@ void router_dispatch(struct router *rt, struct request *r, struct link *l)
     struct flow *f = r->flow;
     if (--f->parked == 0)
         list_remove(&f->stalled);
-    r->epoch = rt->epoch;
     struct node *owner = r->slot == SLOT_ANY ? NULL : owner_of(rt, r->slot);
     bool regular = l->node == owner && !r->asking && l->kind <= LINK_RESP3 && !r->overtaken;
     if (regular && r->irregular) {
@@ -241,7 +239,7 @@ void flow_init(struct flow *f, const struct flow_user *user, uint32_t home)
 
 static void abandon(struct router *rt, struct request *r)
 {
-    if (r->state == REQUEST_SENT && !link_is_unsent(r->link, r)) {
+    if (r->state == REQUEST_SENT && !link_is_unsent(r)) {
         list_remove(&r->in_flow);
         r->flow = NULL;
         rope_clear(&r->reply, &rt->net->store);
@@ -262,4 +260,5 @@ void flow_abandon(struct router *rt, struct flow *f)
     list_remove(&f->stalled);
     list_remove(&f->kicked);
     f->count = f->parked = f->irregular = 0;
+    f->bytes = 0;
 }
