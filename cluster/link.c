@@ -21,8 +21,8 @@ static uint64_t link_now(const struct link *l)
 
 const char *link_state_name(const struct link *l)
 {
-    static const char *const names[] = { "idle", "dialling", "greeting", "ready", "closing",
-                                         "resting" };
+    static const char *const names[] = { "idle",  "dialling", "greeting",
+                                         "ready", "closing",  "resting" };
     return names[l->state];
 }
 
@@ -30,9 +30,15 @@ void link_init(struct link *l, enum link_kind kind, struct node *node, const str
                struct net *net, const struct link_options *options, const struct link_user *user,
                void *context)
 {
-    *l = (struct link){ .kind = (uint8_t)kind, .node = node, .to = to, .net = net,
-                        .options = options, .user = user, .context = context,
-                        .rest = options->rest_min, .due = UINT64_MAX,
+    *l = (struct link){ .kind = (uint8_t)kind,
+                        .node = node,
+                        .to = to,
+                        .net = net,
+                        .options = options,
+                        .user = user,
+                        .context = context,
+                        .rest = options->rest_min,
+                        .due = UINT64_MAX,
                         .random = uv_hrtime() | 1 };
     list_init(&l->waiting);
 }
@@ -136,8 +142,7 @@ static void become_ready(struct link *l)
     char to[ENDPOINT_TEXT_MAX];
     log_debug("link ready", "node=%s kind=%d", endpoint_text(l->to, to), l->kind);
     while (!list_is_empty(&l->waiting)) {
-        struct request *r =
-            request_of_call(LIST_ENTRY(l->waiting.next, struct pipe_call, link));
+        struct request *r = request_of_call(LIST_ENTRY(l->waiting.next, struct pipe_call, link));
         list_remove(&r->call.link);
         write_out(l, r);
     }
@@ -211,8 +216,8 @@ static void on_greeted(struct link *l, struct pipe_call *call, struct span bytes
         become_ready(l);
 }
 
-static void on_reply(struct pipe *p, struct pipe_call *call, struct span bytes,
-                     struct chunk *chunk, char first, bool done)
+static void on_reply(struct pipe *p, struct pipe_call *call, struct span bytes, struct chunk *chunk,
+                     char first, bool done)
 {
     struct link *l = link_of(p);
     if (UNLIKELY(l->state == LINK_GREETING)) {
@@ -230,14 +235,13 @@ static uint64_t jitter(struct link *l, uint64_t ms)
     return ms / 2 + (l->random >> 33) % (ms + 1);
 }
 
-static void rest(struct link *l, int why)
+static void rest(struct link *l)
 {
-    /* A node that takes connections and drops them is not well either: only one that has lasted makes
-       the next back-off short again. */
+    /* A node that takes connections and drops them is not well either: only one that has lasted
+       makes the next back-off short again. */
     if (l->ready_at != 0 && link_now(l) - l->ready_at >= l->options->rest_max)
         l->rest = l->options->rest_min;
     l->ready_at = 0;
-    l->last_error = why;
     l->rest_until = link_now(l) + jitter(l, l->rest);
     l->rest = l->rest * 2 < l->options->rest_max ? l->rest * 2 : l->options->rest_max;
     l->state = LINK_RESTING;
@@ -254,12 +258,14 @@ static void on_closed(struct pipe *p, int why)
     list_init(&waiting);
     list_splice(&calls, &p->calls);
     list_splice(&waiting, &l->waiting);
-    LIST_EACH(&waiting, n, safe)
-    LIST_ENTRY(n, struct pipe_call, link)->end = UINT64_MAX; /* it does not wait there any more */
+    LIST_EACH (&waiting, n, safe)
+        LIST_ENTRY(n, struct pipe_call, link)->end =
+            UINT64_MAX; /* it does not wait there any more */
     bool greeting = l->greetings > 0;
     l->greetings = 0;
     l->due = UINT64_MAX;
-    rest(l, why);
+    l->last_error = why;
+    l->state = LINK_CLOSING; /* nobody may dial before the last request is handed back */
     l->user->on_down(l, why);
     while (!list_is_empty(&calls)) {
         struct pipe_call *call = LIST_ENTRY(calls.next, struct pipe_call, link);
@@ -274,6 +280,7 @@ static void on_closed(struct pipe *p, int why)
         list_remove(&call->link);
         l->user->on_lost(l, request_of_call(call), false, why);
     }
+    rest(l);
 }
 
 static const struct pipe_user link_pipe_user = {

@@ -1,5 +1,6 @@
 /*
- * link.h: one connection to one node, with its login, its back-off and the requests that wait for it.
+ * link.h: one connection to one node, with its login, its back-off and the requests that wait for
+ * it.
  *
  *   IDLE --first request--> DIALLING --> GREETING (AUTH, HELLO) --> READY
  *     ^                        |              |                       |
@@ -7,8 +8,9 @@
  *     |                                       v
  *     +-------- nothing to do -------- RESTING (back-off with jitter, then dials again)
  *
- * Requests keep their order: what is put while the link is not READY waits in `waiting` and goes out
- * first. When the link is lost, it leaves READY first and then hands every request back, oldest first.
+ * Requests keep their order: what is put while the link is not READY waits in `waiting` and goes
+ * out first. When the link is lost, it leaves READY first and then hands every request back, oldest
+ * first.
  */
 #ifndef CLUSTER_LINK_H
 #define CLUSTER_LINK_H
@@ -19,10 +21,10 @@ enum link_kind { LINK_RESP2, LINK_RESP3, LINK_BULK2, LINK_BULK3, LINK_KINDS };
 enum link_state { LINK_IDLE, LINK_DIALLING, LINK_GREETING, LINK_READY, LINK_CLOSING, LINK_RESTING };
 
 struct link_options {
-    uint64_t connect_timeout; /* ms, for connecting and for the login each */
+    uint64_t connect_timeout;    /* ms, for connecting and for the login each */
     uint64_t rest_min, rest_max; /* ms of back-off */
-    uint64_t buffer_limit;    /* bytes of requests under way; past it link_accepts is false */
-    const char *auth_user;    /* NULL or "": none */
+    uint64_t buffer_limit;       /* bytes of requests under way; past it link_accepts is false */
+    const char *auth_user;       /* NULL or "": none */
     const char *auth_password;
 };
 
@@ -47,16 +49,16 @@ struct link {
     struct list_node waiting; /* requests, by call.link */
     uint64_t pending_bytes;   /* of requests SENT to it */
     uint64_t rest_until;
-    uint64_t rest;            /* the back-off now, ms */
-    uint64_t used_at;         /* ms of the last request put */
-    uint64_t ready_at;        /* ms, 0 when it is not */
-    uint64_t due;             /* no request SENT to it has an earlier deadline */
+    uint64_t rest;     /* the back-off now, ms */
+    uint64_t used_at;  /* ms of the last request put */
+    uint64_t ready_at; /* ms, 0 when it is not */
+    uint64_t due;      /* no request SENT to it has an earlier deadline */
     uint64_t random;
-    uint32_t pending;         /* requests SENT to it */
-    uint32_t greetings;       /* replies of the login still to come */
-    int last_error;           /* why it was lost last, 0 when it was not */
+    uint32_t pending;   /* requests SENT to it */
+    uint32_t greetings; /* replies of the login still to come */
+    int last_error;     /* why it was lost last, 0 when it was not */
     uint8_t kind, state;
-    bool retired;             /* closed for good once the pipe is gone */
+    bool retired; /* closed for good once the pipe is gone */
 };
 
 void link_init(struct link *l, enum link_kind kind, struct node *node, const struct endpoint *to,

@@ -13,11 +13,9 @@ void node_table_open(struct node_table *t, struct net *net, const struct link_op
     list_init(&t->nodes);
 }
 
-static struct node *node_find(struct node_table *t, const struct endpoint *e)
+struct node *node_find(const struct node_table *t, const struct endpoint *e)
 {
-    struct list_node *at, *safe;
-    LIST_EACH(&t->nodes, at, safe)
-    {
+    for (struct list_node *at = t->nodes.next; at != &t->nodes; at = at->next) {
         struct node *n = LIST_ENTRY(at, struct node, in_table);
         if (endpoint_equal(&n->endpoint, e))
             return n;
@@ -25,9 +23,12 @@ static struct node *node_find(struct node_table *t, const struct endpoint *e)
     return NULL;
 }
 
-static struct node *node_make(struct node_table *t, const struct endpoint *e)
+struct node *node_get(struct node_table *t, const struct endpoint *e)
 {
-    struct node *n = calloc(1, sizeof(*n));
+    struct node *n = node_find(t, e);
+    if (n != NULL)
+        return n;
+    n = calloc(1, sizeof(*n));
     REQUIRE(n != NULL);
     n->endpoint = *e;
     for (int kind = 0; kind < LINK_KINDS; kind++)
@@ -38,18 +39,6 @@ static struct node *node_make(struct node_table *t, const struct endpoint *e)
     return n;
 }
 
-struct node *node_get(struct node_table *t, const struct endpoint *e)
-{
-    struct node *n = node_find(t, e);
-    return n != NULL || t->count >= NODES_MAX ? n : node_make(t, e);
-}
-
-struct node *node_need(struct node_table *t, const struct endpoint *e)
-{
-    struct node *n = node_find(t, e);
-    return n != NULL ? n : node_make(t, e);
-}
-
 static void node_free(struct node_table *t, struct node *n)
 {
     list_remove(&n->in_table);
@@ -57,7 +46,8 @@ static void node_free(struct node_table *t, struct node *n)
     free(n);
 }
 
-/* Whether no link has a connection; idle ones of a node that is not wanted are closed on the way. */
+/* Whether no link has a connection; idle ones of a node that is not wanted are closed on the way.
+ */
 static bool node_is_quiet(struct node *n, uint64_t now)
 {
     bool quiet = n->hinted == 0;
@@ -76,8 +66,7 @@ static bool node_is_quiet(struct node *n, uint64_t now)
 void node_table_sweep(struct node_table *t, uint64_t now)
 {
     struct list_node *at, *safe;
-    LIST_EACH(&t->nodes, at, safe)
-    {
+    LIST_EACH (&t->nodes, at, safe) {
         struct node *n = LIST_ENTRY(at, struct node, in_table);
         if (!n->in_map && node_is_quiet(n, now))
             node_free(t, n);
@@ -87,8 +76,7 @@ void node_table_sweep(struct node_table *t, uint64_t now)
 void node_table_close(struct node_table *t, int why)
 {
     struct list_node *at, *safe;
-    LIST_EACH(&t->nodes, at, safe)
-    {
+    LIST_EACH (&t->nodes, at, safe) {
         struct node *n = LIST_ENTRY(at, struct node, in_table);
         for (int kind = 0; kind < LINK_KINDS; kind++) {
             n->links[kind].retired = true;
@@ -100,5 +88,6 @@ void node_table_close(struct node_table *t, int why)
 void node_table_free(struct node_table *t)
 {
     struct list_node *at, *safe;
-    LIST_EACH(&t->nodes, at, safe) node_free(t, LIST_ENTRY(at, struct node, in_table));
+    LIST_EACH (&t->nodes, at, safe)
+        node_free(t, LIST_ENTRY(at, struct node, in_table));
 }

@@ -1,15 +1,16 @@
 /*
  * node.h: the nodes that this worker knows, each with its links.
  *
- * A node is known by its endpoint. It appears when a slot map, a redirect or the poller names it, and
- * goes when no map names it any more and nothing has used it for a while. Links connect on first use.
+ * A node is known by its endpoint. It appears when a slot map, a redirect or the poller names it,
+ * and goes when no map names it any more and nothing has used it for a while. Links connect on
+ * first use.
  */
 #ifndef CLUSTER_NODE_H
 #define CLUSTER_NODE_H
 
 #include "cluster/link.h"
 
-enum { NODES_MAX = 8192 };
+enum { NODES_MAX = 32 * 1024, NODES_BY_REDIRECT_MAX = 4096 };
 
 struct node {
     struct list_node in_table;
@@ -31,11 +32,9 @@ struct node_table {
 
 void node_table_open(struct node_table *t, struct net *net, const struct link_options *options,
                      const struct link_user *user, void *context);
-/* The node at that endpoint, made if need be; NULL when there are too many. */
+struct node *node_find(const struct node_table *t, const struct endpoint *e);
+/* The node at that endpoint, made if need be. */
 struct node *node_get(struct node_table *t, const struct endpoint *e);
-/* The same, however many there are: for the masters of a map, of which SLOTMAP_SHARDS_MAX are the most
-   (older nodes may fill the table). */
-struct node *node_need(struct node_table *t, const struct endpoint *e);
 /* Closes idle connections of nodes that no map names, and forgets such nodes. */
 void node_table_sweep(struct node_table *t, uint64_t now);
 /* Closes every link; node_table_free may follow once the loop has run empty. */

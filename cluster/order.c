@@ -7,13 +7,13 @@
  * Which parked requests of a flow may be sent?
  *
  * For two requests A (older) and B of one flow on one slot:
- *   - B may be sent only when A is answered, or in flight on the very link that B goes to: the link is
- *     a FIFO, so A takes effect first.
- *   - A may be sent (again) only when no younger B is in flight: B would come back refused as A did, or
- *     it takes effect. In the second case A, if it is about the same key, has been overtaken, and gets
- *     the error that the node gave it instead of another try.
- * One walk looks at the flow's FIFO twice, from the youngest to find the second case and from the
- * oldest for the first; `marks` holds what is known per slot, so a walk is linear.
+ *   - B may be sent only when A is answered, or in flight on the very link that B goes to: the link
+ * is a FIFO, so A takes effect first.
+ *   - A may be sent (again) only when no younger B is in flight: B would come back refused as A
+ * did, or it takes effect. In the second case A, if it is about the same key, has been overtaken,
+ * and gets the error that the node gave it instead of another try. One walk looks at the flow's
+ * FIFO twice, from the youngest to find the second case and from the oldest for the first; `marks`
+ * holds what is known per slot, so a walk is linear.
  */
 
 static struct request *entry(struct list_node *n)
@@ -64,8 +64,7 @@ void order_walk(struct router *rt, struct flow *f)
     f->walking = true;
     find_blocked_by_younger(rt, f);
     struct list_node *n, *safe;
-    LIST_EACH(&f->requests, n, safe)
-    {
+    LIST_EACH (&f->requests, n, safe) {
         struct request *r = entry(n);
         struct order_mark *m = &rt->marks[r->slot];
         if (r->state == REQUEST_SENT)

@@ -3,19 +3,12 @@
 #include "base/error.h"
 #include "base/log.h"
 
-static void advance(struct poller *p);
-
 static uint64_t now_of(const struct poller *p)
 {
     return uv_now(p->router->net->loop);
 }
 
-static void on_timer(uv_timer_t *timer)
-{
-    struct poller *p = timer->data;
-    node_table_sweep(&p->router->nodes, now_of(p)); /* here nobody walks the table */
-    advance(p);
-}
+static void on_timer(uv_timer_t *timer);
 
 static void wait_until(struct poller *p, uint64_t at)
 {
@@ -29,7 +22,6 @@ static void wait_until(struct poller *p, uint64_t at)
 static void adopt(struct poller *p, struct slotmap *map)
 {
     struct router *rt = p->router;
-    p->adopted_at = now_of(p);
     if (rt->map != NULL && slotmap_equal(rt->map, map)) {
         slotmap_free(map);
         return;
@@ -57,7 +49,9 @@ static void on_answer(struct request *r, int status)
     struct poller *p = r->own_context;
     if (p->closing)
         return;
-    struct slotmap *map = status == 0 ? read_map(p, &r->reply) : NULL;
+    struct slotmap *map = NULL;
+    if (status == 0 && p->router->nodes.count < NODES_MAX)
+        map = read_map(p, &r->reply);
     char who[ENDPOINT_TEXT_MAX];
     if (map == NULL)
         log_warn("no slot map from node", "node=%s reason=%s", endpoint_text(&p->asked, who),
@@ -67,7 +61,8 @@ static void on_answer(struct request *r, int status)
                                   : topology_failed(p->topology, now_of(p));
     if (adopted != NULL)
         adopt(p, adopted);
-    advance(p);
+    wait_until(
+        p, topology_due(p->topology)); /* not advance: a link may be handing back its requests */
 }
 
 static void advance(struct poller *p)
@@ -79,15 +74,15 @@ static void advance(struct poller *p)
         return;
     }
     p->asked = step.who;
-    struct node *node = node_get(&p->router->nodes, &step.who);
-    if (node != NULL) {
-        router_ask(p->router, node, question, p->ask_timeout, on_answer, p);
-        return;
-    }
-    struct slotmap *adopted = topology_failed(p->topology, now_of(p));
-    if (adopted != NULL)
-        adopt(p, adopted);
-    wait_until(p, topology_due(p->topology));
+    router_ask(p->router, node_get(&p->router->nodes, &step.who), question, p->ask_timeout,
+               on_answer, p);
+}
+
+static void on_timer(uv_timer_t *timer)
+{
+    struct poller *p = timer->data;
+    node_table_sweep(&p->router->nodes, now_of(p)); /* here nobody walks the table */
+    advance(p);
 }
 
 static void on_doubt(void *context)
@@ -103,8 +98,9 @@ void poller_open(struct poller *p, struct router *rt, const struct topology_opti
                  const struct endpoint *seeds, uint32_t seed_count, uint64_t ask_timeout,
                  void (*on_map)(void *context), void *context)
 {
-    *p = (struct poller){ .router = rt, .ask_timeout = ask_timeout, .on_map = on_map,
-                          .context = context };
+    *p = (struct poller){
+        .router = rt, .ask_timeout = ask_timeout, .on_map = on_map, .context = context
+    };
     p->topology = topology_new(options, seeds, seed_count, uv_hrtime());
     uv_timer_init(rt->net->loop, &p->timer);
     p->timer.data = p;

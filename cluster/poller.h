@@ -16,7 +16,6 @@ struct poller {
     uv_timer_t timer;
     struct endpoint asked; /* who is being asked */
     uint64_t ask_timeout;
-    uint64_t adopted_at;   /* ms of loop time of the last adopted map; 0: none yet */
     void (*on_map)(void *context);
     void *context;
     bool closing;

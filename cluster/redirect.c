@@ -7,9 +7,9 @@ static const struct {
     const char *prefix;
     enum verdict verdict;
 } verdicts[] = {
-    { "MOVED ", VERDICT_MOVED },       { "ASK ", VERDICT_ASK },
+    { "MOVED ", VERDICT_MOVED },        { "ASK ", VERDICT_ASK },
     { "TRYAGAIN ", VERDICT_TRY_AGAIN }, { "CLUSTERDOWN ", VERDICT_WAIT },
-    { "LOADING ", VERDICT_WAIT },      { "MASTERDOWN ", VERDICT_WAIT },
+    { "LOADING ", VERDICT_WAIT },       { "MASTERDOWN ", VERDICT_WAIT },
     { "READONLY ", VERDICT_READ_ONLY },
 };
 

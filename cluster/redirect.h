@@ -11,12 +11,12 @@
 #include "resp/span.h"
 
 enum verdict {
-    VERDICT_PASS = 0,    /* the client's own answer: hand it on byte for byte */
-    VERDICT_MOVED,       /* another node owns the slot: send it there, refresh the map */
-    VERDICT_ASK,         /* this once ask there, with ASKING right before */
-    VERDICT_TRY_AGAIN,   /* a slot half way between two nodes: wait a moment */
-    VERDICT_WAIT,        /* CLUSTERDOWN, LOADING, MASTERDOWN: wait, refresh the map */
-    VERDICT_READ_ONLY,   /* this node is a replica now: refresh the map, try again */
+    VERDICT_PASS = 0,  /* the client's own answer: hand it on byte for byte */
+    VERDICT_MOVED,     /* another node owns the slot: send it there, refresh the map */
+    VERDICT_ASK,       /* this once ask there, with ASKING right before */
+    VERDICT_TRY_AGAIN, /* a slot half way between two nodes: wait a moment */
+    VERDICT_WAIT,      /* CLUSTERDOWN, LOADING, MASTERDOWN: wait, refresh the map */
+    VERDICT_READ_ONLY, /* this node is a replica now: refresh the map, try again */
 };
 
 struct redirect {

@@ -1,5 +1,9 @@
 #include "cluster/router.h"
 
+#include <stdlib.h>
+
+#include "cluster/group.h"
+
 /* --- where a request goes ------------------------------------------------------------------ */
 
 static struct node *owner_of(const struct router *rt, uint16_t slot)
@@ -203,6 +207,8 @@ void router_release(struct router *rt, struct request *r)
         chunk_unref(r->chunk);
     if (UNLIKELY(!rope_is_empty(&r->reply)))
         rope_clear(&r->reply, &rt->net->store);
+    if (UNLIKELY(r->group != NULL) && --r->group->refs == 0)
+        free(r->group);
     slab_give(&rt->requests, r);
 }
 
@@ -256,7 +262,8 @@ static void abandon(struct router *rt, struct request *r)
 void flow_abandon(struct router *rt, struct flow *f)
 {
     struct list_node *n, *safe;
-    LIST_EACH(&f->requests, n, safe) abandon(rt, LIST_ENTRY(n, struct request, in_flow));
+    LIST_EACH (&f->requests, n, safe)
+        abandon(rt, LIST_ENTRY(n, struct request, in_flow));
     list_remove(&f->stalled);
     list_remove(&f->kicked);
     f->count = f->parked = f->irregular = 0;

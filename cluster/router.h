@@ -1,15 +1,18 @@
 /*
- * router.h: brings a request to the node that serves its slot and its reply back, whatever happens in
- * between. The doing half of cluster/: redirects, retries, deadlines, order. Knows flows, no clients.
+ * router.h: brings a request to the node that serves its slot and its reply back, whatever happens
+ * in between. The doing half of cluster/: redirects, retries, deadlines, order. Knows flows, no
+ * clients.
  *
  * Promises kept here (docs/architecture.md): exactly one reply per request (1); a write that was
- * written to a socket is never sent again unless the server said that it did not run it (2); requests
- * of one flow on one slot take effect in the order given (3); a server's error is handed on byte for
- * byte, an error of ours begins with "-ERR slotgate:" and comes only where the server gave none (4).
+ * written to a socket is never sent again unless the server said that it did not run it (2);
+ * requests of one flow on one slot take effect in the order given (3); a server's error is handed
+ * on byte for byte, an error of ours begins with "-ERR slotgate:" and comes only where the server
+ * gave none (4).
  *
- * Order: a request goes straight to the owner of its slot as long as nothing of its flow is out of the
- * ordinary. As soon as one is (parked, redirected, at another link than the map says, or sent under an
- * older map), the flow's requests are parked and order_walk (order.c) sends those that may go.
+ * Order: a request goes straight to the owner of its slot as long as nothing of its flow is out of
+ * the ordinary. As soon as one is (parked, redirected, at another link than the map says, or sent
+ * under an older map), the flow's requests are parked and order_walk (order.c) sends those that may
+ * go.
  */
 #ifndef CLUSTER_ROUTER_H
 #define CLUSTER_ROUTER_H
@@ -34,6 +37,12 @@ struct router_counters {
         lost_links;
 };
 
+/* Marks a slot (or shard) that the walk with that number has seen. */
+struct split_mark {
+    uint64_t walk;
+    uint32_t part;
+};
+
 struct router {
     struct net *net;
     const struct command_table *commands;
@@ -54,6 +63,10 @@ struct router {
     struct chunk *keep;       /* bytes of requests that cannot be sent at once */
     uint64_t walk;            /* number of the walk; marks what belongs to it */
     struct order_mark *marks; /* SLOT_PLACES of them, see order.c */
+    struct split_mark *split_marks; /* SLOT_COUNT of them, see group.c */
+    void *split_room;               /* scratch of group.c */
+    size_t split_room_size;
+    struct writer part;              /* scratch of group.c: the part being written */
     void (*on_doubt)(void *context); /* the map may be wrong: the poller asks soon */
     void *doubt_context;
     struct router_counters counters;

@@ -14,15 +14,18 @@ static void doubt_nothing(void *context)
 void router_open(struct router *rt, struct net *net, const struct command_table *commands,
                  const struct router_options *options)
 {
-    *rt = (struct router){ .net = net, .commands = commands, .options = options, .epoch = 1,
-                           .on_doubt = doubt_nothing };
+    *rt = (struct router){
+        .net = net, .commands = commands, .options = options, .epoch = 1, .on_doubt = doubt_nothing
+    };
     slab_init(&rt->requests, sizeof(struct request));
     node_table_open(&rt->nodes, net, &options->link, &settle_link_user, rt);
     list_init(&rt->stalled);
     list_init(&rt->kicked);
     list_init(&rt->refused);
     rt->marks = calloc(SLOT_PLACES, sizeof(rt->marks[0]));
-    REQUIRE(rt->marks != NULL);
+    rt->split_marks = calloc(SLOT_COUNT, sizeof(rt->split_marks[0]));
+    REQUIRE(rt->marks != NULL && rt->split_marks != NULL);
+    writer_init(&rt->part, 2);
     uv_timer_init(net->loop, &rt->tick);
     rt->tick.data = rt;
 }
@@ -37,8 +40,7 @@ void router_close(struct router *rt)
 static void end_refused(struct router *rt)
 {
     while (!list_is_empty(&rt->refused)) {
-        struct request *r =
-            request_of_call(LIST_ENTRY(rt->refused.next, struct pipe_call, link));
+        struct request *r = request_of_call(LIST_ENTRY(rt->refused.next, struct pipe_call, link));
         list_remove(&r->call.link);
         settle_own(rt, r, ERR_CONNECT);
     }
@@ -53,6 +55,9 @@ void router_free(struct router *rt)
     slotmap_free(rt->map);
     free(rt->masters);
     free(rt->marks);
+    free(rt->split_marks);
+    free(rt->split_room);
+    writer_close(&rt->part);
     slab_close(&rt->requests);
 }
 
@@ -61,8 +66,7 @@ void router_free(struct router *rt)
 static void forget_old_map(struct router *rt)
 {
     struct list_node *n, *safe;
-    LIST_EACH(&rt->nodes.nodes, n, safe)
-    {
+    LIST_EACH (&rt->nodes.nodes, n, safe) {
         struct node *node = LIST_ENTRY(n, struct node, in_table);
         node->in_map = node->master = false;
     }
@@ -75,13 +79,11 @@ static void name_nodes(struct router *rt, const struct slotmap *map)
     rt->masters = calloc(map->shard_count + 1, sizeof(struct node *));
     REQUIRE(rt->masters != NULL);
     for (uint32_t i = 0; i < map->shard_count; i++) {
-        struct node *master = node_need(&rt->nodes, &map->shards[i].master);
+        struct node *master = node_get(&rt->nodes, &map->shards[i].master);
         master->in_map = master->master = true;
         rt->masters[i] = master;
         for (uint32_t j = 0; j < map->shards[i].replica_count; j++) {
-            struct node *replica = node_get(&rt->nodes, &map->shards[i].replicas[j]);
-            if (replica != NULL)
-                replica->in_map = true;
+            node_get(&rt->nodes, &map->shards[i].replicas[j])->in_map = true;
         }
     }
 }
@@ -91,8 +93,7 @@ static void leave_silent_links(struct router *rt)
 {
     uint64_t now = uv_now(rt->net->loop);
     struct list_node *n, *safe;
-    LIST_EACH(&rt->nodes.nodes, n, safe)
-    {
+    LIST_EACH (&rt->nodes.nodes, n, safe) {
         struct node *node = LIST_ENTRY(n, struct node, in_table);
         for (int kind = 0; !node->master && kind < LINK_KINDS; kind++) {
             struct link *l = &node->links[kind];
@@ -135,8 +136,7 @@ static void kick_every_stalled(struct router *rt)
 {
     rt->kick_all = false;
     struct list_node *n, *safe;
-    LIST_EACH(&rt->stalled, n, safe)
-    {
+    LIST_EACH (&rt->stalled, n, safe) {
         struct flow *f = LIST_ENTRY(n, struct flow, stalled);
         if (!list_is_linked(&f->kicked))
             list_append(&rt->kicked, &f->kicked);

@@ -4,6 +4,7 @@
 
 #include "base/error.h"
 #include "base/log.h"
+#include "cluster/group.h"
 #include "cluster/order.h"
 
 /*
@@ -47,8 +48,11 @@ static void complete(struct router *rt, struct request *r)
     r->chunk = NULL;
 }
 
-static void forget_error(struct router *rt, struct request *r)
+/* Drops what waits in r->reply: the last error, or the beginning of a reply that broke off. */
+static void drop_kept(struct router *rt, struct request *r)
 {
+    if (!r->has_error)
+        r->flow->held -= r->reply.bytes;
     rope_clear(&r->reply, &rt->net->store);
     r->has_error = false;
 }
@@ -78,10 +82,17 @@ static uint64_t hop_delay(const struct request *r)
     return ms < HOP_DELAY_MAX_MS ? ms : HOP_DELAY_MAX_MS;
 }
 
+/* A node that lies may name any number of others: past a bound, new ones are not believed in. */
+static struct node *known_or_new(struct router *rt, const struct endpoint *e)
+{
+    bool room = rt->nodes.count < NODES_BY_REDIRECT_MAX;
+    return room ? node_get(&rt->nodes, e) : node_find(&rt->nodes, e);
+}
+
 static void follow_moved(struct router *rt, struct request *r, const struct redirect *to)
 {
     rt->counters.moved++;
-    struct node *n = node_get(&rt->nodes, &to->to);
+    struct node *n = known_or_new(rt, &to->to);
     uint16_t shard = rt->map->shard_of[to->slot];
     if (n != NULL && (shard == SLOTMAP_NO_SHARD || rt->masters[shard] != n))
         router_set_map(rt, slotmap_moved(rt->map, to->slot, &to->to));
@@ -92,7 +103,7 @@ static void follow_moved(struct router *rt, struct request *r, const struct redi
 static void follow_ask(struct router *rt, struct request *r, const struct redirect *to)
 {
     rt->counters.ask++;
-    struct node *n = node_get(&rt->nodes, &to->to);
+    struct node *n = known_or_new(rt, &to->to);
     if (n != NULL) {
         r->hint = n;
         r->asking = true;
@@ -133,8 +144,9 @@ static bool judge(struct router *rt, struct link *l, struct request *r, struct s
     struct redirect to = redirect_read(error);
     if (to.verdict == VERDICT_PASS)
         return true;
-    forget_error(rt, r);
-    /* A redirect is meant for us, not for the client: it is never the answer, even at the deadline. */
+    drop_kept(rt, r);
+    /* A redirect is meant for us, not for the client: it is never the answer, even at the deadline.
+     */
     r->redirected = to.verdict == VERDICT_MOVED || to.verdict == VERDICT_ASK;
     if (!r->redirected) {
         rope_copy(&r->reply, &rt->net->store, &rt->keep, error);
@@ -183,7 +195,7 @@ static void on_reply(struct link *l, struct request *r, struct span bytes, struc
     if (UNLIKELY(is_error) && !judge(rt, l, r, bytes))
         return;
     if (UNLIKELY(r->has_error))
-        forget_error(rt, r);
+        drop_kept(rt, r);
     if (done) {
         link_forget(l, r);
         complete(rt, r);
@@ -196,7 +208,7 @@ static void on_reply(struct link *l, struct request *r, struct span bytes, struc
 static void answer(struct router *rt, struct request *r, struct span text)
 {
     struct flow *f = r->flow;
-    forget_error(rt, r);
+    drop_kept(rt, r);
     complete(rt, r);
     f->user->on_reply(f, r, text, NULL, true);
 }
@@ -225,8 +237,7 @@ static void answer_unknown_fate(struct router *rt, struct request *r, const stru
 static void answer_unservable(struct router *rt, struct request *r)
 {
     static const struct span no_slot = { "-CLUSTERDOWN Hash slot not served\r\n", 35 };
-    if (rt->map != NULL && r->slot != SLOT_ANY &&
-        rt->map->shard_of[r->slot] == SLOTMAP_NO_SHARD) {
+    if (rt->map != NULL && r->slot != SLOT_ANY && rt->map->shard_of[r->slot] == SLOTMAP_NO_SHARD) {
         answer(rt, r, no_slot);
         return;
     }
@@ -239,8 +250,8 @@ static void answer_unservable(struct router *rt, struct request *r)
         why = last != 0 ? last : why;
     }
     const char *reason = r->redirected ? error_text(ERR_REDIRECTS) : error_text(why);
-    int n = snprintf(text, sizeof(text), "-ERR slotgate: no answer from node %s: %s\r\n", to,
-                     reason);
+    int n =
+        snprintf(text, sizeof(text), "-ERR slotgate: no answer from node %s: %s\r\n", to, reason);
     answer(rt, r, (struct span){ text, (size_t)n });
 }
 
@@ -303,7 +314,7 @@ static void on_lost(struct link *l, struct request *r, bool wrote, int why)
         return;
     }
     if (!r->has_error)
-        rope_clear(&r->reply, &rt->net->store);
+        drop_kept(rt, r);
     park_after(rt, r, 0);
 }
 
@@ -322,8 +333,8 @@ const struct link_user settle_link_user = {
 
 /* --- deadlines ----------------------------------------------------------------------------- */
 
-/* r's place in its flow goes to a stand-in; r itself stays in the link's FIFO for the reply that may
-   still come. Gives the stand-in. */
+/* r's place in its flow goes to a stand-in; r itself stays in the link's FIFO for the reply that
+   may still come. Gives the stand-in. */
 static struct request *replace_by_stand_in(struct router *rt, struct request *r)
 {
     struct request *s = slab_take(&rt->requests);
@@ -333,6 +344,8 @@ static struct request *replace_by_stand_in(struct router *rt, struct request *r)
     list_remove(&r->in_flow);
     s->link = NULL;
     chunk_ref(s->chunk);
+    if (s->group != NULL)
+        s->group->refs++;
     r->flow = NULL;
     r->reply = (struct rope){ 0 };
     r->has_error = r->irregular = false;
@@ -387,8 +400,7 @@ static void time_out_calls(struct router *rt, struct link *l, struct list_node *
         return;
     l->due = UINT64_MAX;
     struct list_node *n, *safe;
-    LIST_EACH(calls, n, safe)
-    {
+    LIST_EACH (calls, n, safe) {
         struct request *r = request_of_call(LIST_ENTRY(n, struct pipe_call, link));
         bool awaited = r->kind == REQUEST_OF_FLOW ? r->flow != NULL : r->on_own != NULL;
         if (!awaited)
@@ -430,8 +442,7 @@ void settle_sweep(struct router *rt)
 {
     uint64_t now = now_of(rt);
     struct list_node *n, *safe;
-    LIST_EACH(&rt->nodes.nodes, n, safe)
-    {
+    LIST_EACH (&rt->nodes.nodes, n, safe) {
         struct node *node = LIST_ENTRY(n, struct node, in_table);
         for (int kind = 0; kind < LINK_KINDS; kind++)
             sweep_link(rt, &node->links[kind], now);

@@ -45,8 +45,8 @@ static bool read_node(struct value_cursor *c, const struct endpoint *asked, stru
     }
     if (name.len == 0)
         name = (struct span){ asked->host, strlen(asked->host) };
-    *usable = !unknown && port.number != 0 &&
-              endpoint_set(out, name.at, name.len, (uint16_t)port.number);
+    *usable =
+        !unknown && port.number != 0 && endpoint_set(out, name.at, name.len, (uint16_t)port.number);
     return true;
 }
 
@@ -54,8 +54,7 @@ static struct slotmap_shard *add_shard(struct slotmap *m, const struct endpoint 
 {
     if (m->shard_count == SLOTMAP_SHARDS_MAX)
         return NULL;
-    struct slotmap_shard *shards =
-        realloc(m->shards, (m->shard_count + 1) * sizeof(m->shards[0]));
+    struct slotmap_shard *shards = realloc(m->shards, (m->shard_count + 1) * sizeof(m->shards[0]));
     REQUIRE(shards != NULL);
     m->shards = shards;
     struct slotmap_shard *s = &shards[m->shard_count++];
@@ -79,7 +78,8 @@ static void add_replica(struct slotmap_shard *s, const struct endpoint *e)
     s->replicas = all;
 }
 
-/* Reads what follows the master in a range's entry; a shard's replicas are those of its first range. */
+/* Reads what follows the master in a range's entry; a shard's replicas are those of its first
+ * range. */
 static bool read_replicas(struct value_cursor *c, const struct endpoint *asked,
                           struct slotmap_shard *s, uint64_t count, bool fresh)
 {

@@ -1,16 +1,16 @@
 /*
  * topology.h: when to ask which node for CLUSTER SLOTS, and whether to believe the answer.
  *
- * The thinking half: no socket, no clock; `now` (ms, any origin, never going back) and answers come in
- * as arguments, what to do next comes out. cluster/poller is its doing half.
+ * The thinking half: no socket, no clock; `now` (ms, any origin, never going back) and answers come
+ * in as arguments, what to do next comes out. cluster/poller is its doing half.
  *
  *   waiting --due or poked (rate-limited)--> round: ask one candidate after the other
  *      ^                                        |
  *      +--- an answer is adopted, or the candidates are used up (again after a back-off) ---+
  *
- * Candidates of a round: the masters and replicas of the present map in random order, then the seeds.
- * An answer that covers fewer slots than the map we have is believed only after the round has asked
- * two more nodes and none covered more: a node that has just come back may know little.
+ * Candidates of a round: the masters and replicas of the present map in random order, then the
+ * seeds. An answer that covers fewer slots than the map we have is believed only after the round
+ * has asked two more nodes and none covered more: a node that has just come back may know little.
  */
 #ifndef CLUSTER_TOPOLOGY_H
 #define CLUSTER_TOPOLOGY_H
@@ -48,7 +48,8 @@ uint64_t topology_due(const struct topology *t);
    topology_next. current: the map in use, or NULL. */
 MUST_USE struct slotmap *topology_answered(struct topology *t, uint64_t now, struct slotmap *map,
                                            const struct slotmap *current);
-/* The node asked did not answer, or not with a slot map. May end the round with the best map seen. */
+/* The node asked did not answer, or not with a slot map. May end the round with the best map seen.
+ */
 MUST_USE struct slotmap *topology_failed(struct topology *t, uint64_t now);
 
 #endif

@@ -13,8 +13,8 @@
  *
  * The timer and the resolve request live in struct dial; the connecting stream in the caller's
  * memory. A stream that did not connect is closed with dial_stream_user, so that the caller's
- * on_closed does not hear of it. done comes when timer and stream are done; a resolve that cannot be
- * cancelled any more is not waited for, struct dial is freed when it ends.
+ * on_closed does not hear of it. done comes when timer and stream are done; a resolve that cannot
+ * be cancelled any more is not waited for, struct dial is freed when it ends.
  */
 struct dial {
     struct net *net;
@@ -153,8 +153,13 @@ struct dial *dial_start(struct net *net, const struct endpoint *to, uint64_t tim
 {
     struct dial *d = calloc(1, sizeof(*d));
     REQUIRE(d != NULL);
-    *d = (struct dial){ .net = net, .to = *to, .stream = stream, .user = user, .done = done,
-                        .context = context, .timer_open = true };
+    *d = (struct dial){ .net = net,
+                        .to = *to,
+                        .stream = stream,
+                        .user = user,
+                        .done = done,
+                        .context = context,
+                        .timer_open = true };
     uv_timer_init(net->loop, &d->timer);
     d->timer.data = d;
     uv_timer_start(&d->timer, on_timeout, timeout, 0);

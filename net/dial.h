@@ -1,9 +1,10 @@
 /*
  * dial.h: connects a stream to an endpoint, with a time limit.
  *
- * Numeric addresses are connected at once; names are resolved anew at each dial (uv_getaddrinfo) and
- * their addresses tried one after the other. The answer comes once, never from inside dial_start.
- * A dial is one object of its own that frees itself: a connected stream costs nothing for it.
+ * Numeric addresses are connected at once; names are resolved anew at each dial (uv_getaddrinfo)
+ * and their addresses tried one after the other. The answer comes once, never from inside
+ * dial_start. A dial is one object of its own that frees itself: a connected stream costs nothing
+ * for it.
  */
 #ifndef NET_DIAL_H
 #define NET_DIAL_H

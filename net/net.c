@@ -11,8 +11,8 @@ static void on_hurry(uv_idle_t *handle)
 }
 
 /*
- * Patient streams are written when a turn has brought no bytes (nothing more to merge is at hand) or
- * when they have waited long enough. Until then the loop must not sleep.
+ * Patient streams are written when a turn has brought no bytes (nothing more to merge is at hand)
+ * or when they have waited long enough. Until then the loop must not sleep.
  */
 static void flush_patient(struct net *net)
 {

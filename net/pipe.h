@@ -1,10 +1,10 @@
 /*
  * pipe.h: a pipelined RESP connection: requests go out, replies come back in the same order.
  *
- * Knows no command: it matches the n-th reply with the n-th call and hands the reply on in the pieces
- * in which it arrives. Life: pipe_dial -> on_open or on_closed; on_closed comes exactly once per
- * pipe_dial, also when it never connected. Calls belong to the caller; the pipe only lists them, and
- * on_closed finds those that were never answered still in `calls`, oldest first.
+ * Knows no command: it matches the n-th reply with the n-th call and hands the reply on in the
+ * pieces in which it arrives. Life: pipe_dial -> on_open or on_closed; on_closed comes exactly once
+ * per pipe_dial, also when it never connected. Calls belong to the caller; the pipe only lists
+ * them, and on_closed finds those that were never answered still in `calls`, oldest first.
  */
 #ifndef NET_PIPE_H
 #define NET_PIPE_H
@@ -26,8 +26,8 @@ struct pipe_user {
     /* A piece of the reply to call; bytes lie in chunk. On `done` the call has left the list.
        first: the reply's first byte. An error reply comes whole; chunk is NULL if it was put
        together. One of more than PIPE_ERROR_MAX bytes comes in pieces, with '\0' for first. */
-    void (*on_reply)(struct pipe *p, struct pipe_call *call, struct span bytes,
-                     struct chunk *chunk, char first, bool done);
+    void (*on_reply)(struct pipe *p, struct pipe_call *call, struct span bytes, struct chunk *chunk,
+                     char first, bool done);
     /* A RESP3 push, in pieces; belongs to no call. */
     void (*on_push)(struct pipe *p, struct span bytes, bool done);
     void (*on_closed)(struct pipe *p, int why);

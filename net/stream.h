@@ -33,10 +33,10 @@ struct stream_user {
  */
 enum stream_when {
     STREAM_AT_TURN_END,
-    STREAM_WHEN_QUIET, /* after a turn that read nothing, or after four turns: for upstream connections,
-                          so that requests of many clients go together */
-    STREAM_CORKED,     /* when uncorked, past CORK_BYTES, or after CORK_MS: for a client whose pipelined
-                          requests are half answered */
+    STREAM_WHEN_QUIET, /* after a turn that read nothing, or after four turns: for upstream
+                          connections, so that requests of many clients go together */
+    STREAM_CORKED, /* when uncorked, past CORK_BYTES, or after CORK_MS: for a client whose pipelined
+                      requests are half answered */
 };
 
 enum { CORK_BYTES = CHUNK_SMALL, CORK_MS = 1 };
@@ -55,18 +55,19 @@ struct stream {
     uint64_t queued_total;  /* bytes ever queued */
     uint64_t writing_bytes; /* of the uv_write under way */
     uint64_t received;
-    void *connect_context;  /* the dial that connects it, while it does */
-    int why;                /* of closing */
-    bool open;              /* connected: may write */
+    void *connect_context; /* the dial that connects it, while it does */
+    int why;               /* of closing */
+    bool open;             /* connected: may write */
     bool reading;
-    bool writing;           /* a uv_write is under way */
+    bool writing; /* a uv_write is under way */
     bool behind;
-    uint8_t when;           /* enum stream_when */
-    bool finishing;         /* close once everything is written */
+    uint8_t when;   /* enum stream_when */
+    bool finishing; /* close once everything is written */
     bool closing;
 };
 
-/* Creates the handle; s stays where it is until on_closed. family: AF_INET, AF_INET6 or AF_UNSPEC. */
+/* Creates the handle; s stays where it is until on_closed. family: AF_INET, AF_INET6 or AF_UNSPEC.
+ */
 MUST_USE int stream_init(struct stream *s, struct net *net, const struct stream_user *user,
                          unsigned family);
 /* The handle is connected: set TCP_NODELAY and keepalive (seconds; 0: none), begin to read. */

@@ -95,8 +95,8 @@ static bool dispatch_inline(struct client *c, struct span line)
     size_t used;
     const char *error;
     struct span request = writer_span(&w->inline_request);
-    enum request_result parsed = request_parse(&p, &w->limits, &w->args, request.at, request.len,
-                                               &argv, &used, &error);
+    enum request_result parsed =
+        request_parse(&p, &w->limits, &w->args, request.at, request.len, &argv, &used, &error);
     REQUIRE(parsed == REQUEST_ARGS);
     return dispatch(c, &argv, request, NULL);
 }

@@ -2,18 +2,20 @@
 
 #include "base/error.h"
 #include "base/log.h"
+#include "cluster/group.h"
+#include "proxy/merge.h"
 #include "proxy/worker.h"
 
 static void close_slow_reader(struct client *c)
 {
     log_warn("client closed: its output limit is reached", "id=%llu bytes=%llu",
-             (unsigned long long)c->id, (unsigned long long)(c->stream.out.bytes + c->held));
+             (unsigned long long)c->id, (unsigned long long)(c->stream.out.bytes + c->flow.held));
     stream_close(&c->stream, ERR_SLOW_READER);
 }
 
 static void check_output(struct client *c)
 {
-    uint64_t owed = c->stream.out.bytes + c->held;
+    uint64_t owed = c->stream.out.bytes + c->flow.held;
     if (LIKELY(owed <= CLIENT_BACKLOG_MAX))
         return;
     c->window = CLIENT_WINDOW_MIN;
@@ -34,7 +36,7 @@ static void keep(struct client *c, struct request *r, struct span bytes, struct 
     if (r->silent)
         return;
     struct rope_store *store = &c->worker->net.store;
-    c->held += bytes.len;
+    c->flow.held += bytes.len;
     if (bytes.len >= ROPE_SHARE_MIN && chunk != NULL)
         rope_share(&r->reply, store, chunk, bytes);
     else
@@ -43,7 +45,7 @@ static void keep(struct client *c, struct request *r, struct span bytes, struct 
 
 static void send_kept(struct client *c, struct request *r)
 {
-    c->held -= r->reply.bytes;
+    c->flow.held -= r->reply.bytes;
     stream_send_rope(&c->stream, &r->reply);
 }
 
@@ -67,7 +69,7 @@ static void after_progress(struct client *c)
 }
 
 /* Replies to requests that came in one read leave in one write, unless one of them takes long. */
-static void take_off(struct client *c, struct request *r)
+void client_take_off(struct client *c, struct request *r)
 {
     stream_write_when(&c->stream, r->ends_batch ? STREAM_AT_TURN_END : STREAM_CORKED);
     if (c->window < c->worker->max_pipeline)
@@ -82,9 +84,15 @@ static void deliver_ready(struct client *c)
         struct request *r = flow_head(&c->flow);
         if (r->state != REQUEST_DONE)
             break;
+        if (UNLIKELY(r->group != NULL)) {
+            if (r->group->open > 0)
+                break;
+            merge_group(c);
+            continue;
+        }
         if (!rope_is_empty(&r->reply))
             send_kept(c, r);
-        take_off(c, r);
+        client_take_off(c, r);
     }
     check_output(c);
     after_progress(c);
@@ -97,7 +105,7 @@ static void send_last_piece(struct client *c, struct request *r, struct span byt
         send_kept(c, r);
     if (LIKELY(!r->silent))
         send_bytes(c, bytes, chunk);
-    take_off(c, r);
+    client_take_off(c, r);
     deliver_ready(c);
 }
 
@@ -115,10 +123,24 @@ static void send_piece(struct client *c, struct request *r, struct span bytes, s
     check_output(c);
 }
 
+/* A part of a group waits for the others, whether it is its turn or not. */
+static void keep_part(struct client *c, struct request *r, struct span bytes, struct chunk *chunk,
+                      bool done)
+{
+    keep(c, r, bytes, chunk);
+    check_output(c);
+    if (done && --r->group->open == 0 && !c->flow.walking)
+        deliver_ready(c);
+}
+
 static void on_reply(struct flow *f, struct request *r, struct span bytes, struct chunk *chunk,
                      bool done)
 {
     struct client *c = client_of_flow(f);
+    if (UNLIKELY(r->group != NULL)) {
+        keep_part(c, r, bytes, chunk, done);
+        return;
+    }
     bool my_turn = f->requests.next == &r->in_flow && !f->walking;
     if (LIKELY(my_turn && done))
         send_last_piece(c, r, bytes, chunk);

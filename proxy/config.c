@@ -81,10 +81,11 @@ static const struct option rows[] = {
       .flags = OPTION_RELOADABLE, FIELD(topology_min_interval),
       .help = "Least time between two such questions, when redirections or lost connections "
               "call for one." },
-    { .name = "enable-cross-slot", .type = OPTION_BOOL, .group = CLUSTER,
+    { .name = "enable-cross-slot", .type = OPTION_BOOL, .group = CLUSTER, .fallback = "yes",
       .flags = OPTION_RELOADABLE, FIELD(enable_cross_slot),
-      .help = "Execute commands whose keys lie in several slots. Accepted, but not built yet in "
-              "this version: such commands answer CROSSSLOT." },
+      .help = "Execute MGET, MSET, DEL, UNLINK, EXISTS and TOUCH over several slots, part by part "
+              "and so not atomically. With no, they answer CROSSSLOT as a Redis Cluster does. On, "
+              "because applications that come from one Redis must not change." },
 
     { .name = "proto-max-bulk-len", .type = OPTION_SIZE, .group = LIMITS, .argument = "size",
       .fallback = "512mb", .min = 1 << 20, .flags = OPTION_RELOADABLE, FIELD(proto_max_bulk_len),

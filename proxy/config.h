@@ -28,7 +28,7 @@ struct config {
 
     /* The cluster. */
     struct option_list cluster_nodes;
-    struct endpoint *seeds;       /* cluster_nodes, parsed; at least one after config_load */
+    struct endpoint *seeds; /* cluster_nodes, parsed; at least one after config_load */
     size_t seed_count;
     char *auth_user;
     char *auth; /* NULL: none; from auth_file if that is set */

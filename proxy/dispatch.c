@@ -2,6 +2,7 @@
 
 #include <stdio.h>
 
+#include "cluster/group.h"
 #include "cluster/keys.h"
 #include "proxy/client_reply.h"
 #include "proxy/local.h"
@@ -106,18 +107,37 @@ static bool route(const struct call *call, uint16_t slot)
     return true;
 }
 
+static bool cross_slot(const struct call *call)
+{
+    struct writer *w = writer_of(call->client);
+    write_error(w, "CROSSSLOT Keys in request don't hash to the same slot");
+    return reply_error(call->client, w);
+}
+
 static bool by_keys(const struct call *call)
 {
     int slot = keys_slot(call->cmd, call->argv);
     if (LIKELY(slot >= 0))
         return route(call, (uint16_t)slot);
-    if (slot == KEYS_CROSS) {
-        struct writer *w = writer_of(call->client);
-        write_error(w, "CROSSSLOT Keys in request don't hash to the same slot");
-        return reply_error(call->client, w);
-    }
+    if (slot == KEYS_CROSS)
+        return cross_slot(call);
     /* No key at all (EVAL with none), or a syntax error that any node can explain. */
     return route(call, SLOT_ANY);
+}
+
+/* MGET, DEL and their like have a key every argument, MSET every two. */
+static bool by_parts(const struct call *call)
+{
+    int slot = keys_slot(call->cmd, call->argv);
+    if (slot != KEYS_CROSS || !call->client->worker->config.enable_cross_slot)
+        return by_keys(call);
+    struct client *c = call->client;
+    uint32_t step = (uint32_t)call->cmd->specs[0].step;
+    if ((call->argv->count - 1) % step != 0)
+        return wrong_arity(c, call->cmd);
+    group_split(&c->worker->router, &c->flow, call->cmd, call->argv, step,
+                c->reply_mode != REPLY_ON);
+    return true;
 }
 
 static bool by_any(const struct call *call)
@@ -142,7 +162,8 @@ static bool may_block(const struct call *call)
 {
     if (call->cmd->how != HOW_BLOCK || strncmp(call->cmd->name, "xread", 5) != 0)
         return true;
-    for (uint32_t i = 1; i < call->argv->count; i++) {
+    bool group = strcmp(call->cmd->name, "xreadgroup") == 0; /* GROUP name consumer: any names */
+    for (uint32_t i = group ? 4 : 1; i < call->argv->count; i++) {
         struct span a = argv_get(call->argv, i);
         if (span_is(a, "block"))
             return true;
@@ -161,6 +182,12 @@ static bool by_blocking(const struct call *call)
 
 static bool by_broadcast(const struct call *call)
 {
+    struct client *c = call->client;
+    if (c->worker->locals[call->cmd->index] != NULL)
+        return by_proxy(call);
+    if (call->cmd->merge != MERGE_SPECIAL)
+        return group_broadcast(&c->worker->router, &c->flow, call->cmd, call->bytes,
+                               c->reply_mode != REPLY_ON) != NULL;
     return refuse(call->client, call->cmd, "concerns every node; it is not supported yet");
 }
 
@@ -177,10 +204,9 @@ static bool by_refusal(const struct call *call)
 }
 
 static bool (*const executors[])(const struct call *) = {
-    [HOW_KEYS] = by_keys,           [HOW_SPLIT] = by_keys,      [HOW_GATHER] = by_keys,
-    [HOW_ANY] = by_any,             [HOW_BROADCAST] = by_broadcast,
-    [HOW_LOCAL] = by_proxy,         [HOW_SESSION] = by_session, [HOW_BLOCK] = by_blocking,
-    [HOW_REFUSE] = by_refusal,
+    [HOW_KEYS] = by_keys,       [HOW_SPLIT] = by_parts,         [HOW_GATHER] = by_keys,
+    [HOW_ANY] = by_any,         [HOW_BROADCAST] = by_broadcast, [HOW_LOCAL] = by_proxy,
+    [HOW_SESSION] = by_session, [HOW_BLOCK] = by_blocking,      [HOW_REFUSE] = by_refusal,
 };
 
 /* --- the way in ------------------------------------------------------------------------------ */

@@ -1,6 +1,6 @@
 /*
- * local.h: the commands that the proxy answers itself, by name; the table is in local.c, the handlers
- * in local_connection.c and local_client.c. See local_command in dispatch.h.
+ * local.h: the commands that the proxy answers itself, by name; the table is in local.c, the
+ * handlers in local_connection.c and local_client.c. See local_command in dispatch.h.
  */
 #ifndef PROXY_LOCAL_H
 #define PROXY_LOCAL_H
@@ -8,8 +8,8 @@
 #include "proxy/dispatch.h"
 
 /* local_connection.c */
-local_command local_ping, local_echo, local_quit, local_select, local_reset, local_hello, local_auth,
-    local_time, local_readonly, local_asking, local_whoami;
+local_command local_ping, local_echo, local_quit, local_select, local_reset, local_hello,
+    local_auth, local_time, local_readonly, local_asking, local_whoami;
 
 /* local_client.c */
 local_command local_client_id, local_client_getname, local_client_setname, local_client_setinfo,

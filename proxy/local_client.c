@@ -178,8 +178,8 @@ bool local_client_unblock(struct client *c, const struct argv *argv, struct writ
     int64_t id;
     struct span text = argv_get(argv, 2);
     bool mode_ok = argv->count == 3 ||
-                   (argv->count == 4 && (span_is(argv_get(argv, 3), "timeout") ||
-                                         span_is(argv_get(argv, 3), "error")));
+                   (argv->count == 4 &&
+                    (span_is(argv_get(argv, 3), "timeout") || span_is(argv_get(argv, 3), "error")));
     if (!mode_ok)
         write_error(w, "ERR CLIENT UNBLOCK reason should be TIMEOUT or ERROR");
     else if (!text_to_i64(text.at, text.len, &id))

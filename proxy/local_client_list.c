@@ -1,4 +1,5 @@
-/* CLIENT INFO, LIST and KILL over the clients of this worker; formats as in Redis 7.0, networking.c. */
+/* CLIENT INFO, LIST and KILL over the clients of this worker; formats as in Redis 7.0,
+ * networking.c. */
 #include <stdio.h>
 
 #include "base/error.h"
@@ -31,16 +32,17 @@ static void write_line(struct writer *line, const struct client *c, uint64_t now
     char text[1024];
     int n = snprintf(
         text, sizeof(text),
-        "id=%llu addr=%s laddr=%s fd=%d name=%s age=%llu idle=%llu flags=N db=0 sub=0 psub=0 ssub=0 "
+        "id=%llu addr=%s laddr=%s fd=%d name=%s age=%llu idle=%llu flags=N db=0 sub=0 psub=0 "
+        "ssub=0 "
         "multi=-1 qbuf=%llu qbuf-free=%llu argv-mem=0 multi-mem=0 rbs=0 rbp=0 obl=0 oll=%u "
         "omem=%llu tot-mem=%llu events=%s cmd=%s user=default redir=-1 resp=%u lib-name=%s "
         "lib-ver=%s\n",
-        (unsigned long long)c->id, peer, local, stream_fd(&c->stream),
-        label_or_empty(labels->name), (unsigned long long)((now - c->created_at) / 1000),
+        (unsigned long long)c->id, peer, local, stream_fd(&c->stream), label_or_empty(labels->name),
+        (unsigned long long)((now - c->created_at) / 1000),
         (unsigned long long)((now - c->active_at) / 1000), (unsigned long long)input,
         (unsigned long long)room, c->flow.count,
-        (unsigned long long)(c->stream.out.bytes + c->held),
-        (unsigned long long)(sizeof(*c) + input + room + c->stream.out.bytes + c->held),
+        (unsigned long long)(c->stream.out.bytes + c->flow.held),
+        (unsigned long long)(sizeof(*c) + input + room + c->stream.out.bytes + c->flow.held),
         c->paused ? "" : "r", command, c->flow.protocol, label_or_empty(labels->lib_name),
         label_or_empty(labels->lib_ver));
     size_t len = n < (int)sizeof(text) ? (size_t)n : sizeof(text) - 1;
@@ -127,8 +129,7 @@ bool local_client_list(struct client *c, const struct argv *argv, struct writer 
     struct writer lines;
     writer_init(&lines, 2);
     struct list_node *n, *safe;
-    LIST_EACH(&c->worker->clients, n, safe)
-    {
+    LIST_EACH (&c->worker->clients, n, safe) {
         struct client *other = LIST_ENTRY(n, struct client, in_worker);
         bool listed = by_id ? named_in(argv, 3, other->id) : matches;
         if (listed && !other->stream.closing)
@@ -193,8 +194,7 @@ static long long kill_matching(struct client *c, const struct kill_filter *f)
 {
     long long killed = 0;
     struct list_node *n, *safe;
-    LIST_EACH(&c->worker->clients, n, safe)
-    {
+    LIST_EACH (&c->worker->clients, n, safe) {
         struct client *other = LIST_ENTRY(n, struct client, in_worker);
         if (other->stream.closing || (other == c && f->skip_me) || !filter_matches(f, other))
             continue;

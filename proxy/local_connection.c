@@ -1,4 +1,5 @@
-/* Commands about the connection itself; each answers in the words of Redis 7.0 (networking.c, db.c). */
+/* Commands about the connection itself; each answers in the words of Redis 7.0 (networking.c,
+ * db.c). */
 #include <stdlib.h>
 #include <sys/time.h>
 

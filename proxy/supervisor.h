@@ -1,8 +1,8 @@
 /*
  * supervisor.h: runs several workers as processes of their own that share the port.
  *
- * Signals are handed on; when one worker ends by itself the others are ended too and the exit code is
- * 1, so that whoever started slotgate starts it again.
+ * Signals are handed on; when one worker ends by itself the others are ended too and the exit code
+ * is 1, so that whoever started slotgate starts it again.
  */
 #ifndef PROXY_SUPERVISOR_H
 #define PROXY_SUPERVISOR_H

@@ -1,14 +1,20 @@
 #include "proxy/worker.h"
 
+#include <malloc.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 
 #include "base/error.h"
 #include "base/log.h"
 #include "proxy/client_reply.h"
 
-/* Redis's own limit on the length of one inline command is fixed; so is ours on bulk links. */
-enum { BULK_MIN = 64 * 1024, REST_MIN_MS = 50, REST_MAX_MS = 2000 };
+enum {
+    BULK_MIN = 64 * 1024, /* requests of this size get a link of their own kind, see link.h */
+    REST_MIN_MS = 50,     /* back-off of a link */
+    REST_MAX_MS = 2000,
+    OTHER_DESCRIPTORS = 200, /* what is not a client: links, listeners, libuv's own */
+};
 
 struct writer *worker_writer(struct worker *w, int protocol)
 {
@@ -33,8 +39,8 @@ static void resume_clients(struct worker *w)
         client_resume(LIST_ENTRY(now.next, struct client, in_resume));
 }
 
-/* Clients go on, their requests are sent, some replies may be ready at once; once more at most, what
-   is left waits for the next turn. */
+/* Clients go on, their requests are sent, some replies may be ready at once; once more at most,
+   what is left waits for the next turn. */
 static void on_turn_end(void *context)
 {
     struct worker *w = context;
@@ -72,7 +78,8 @@ static int bind_one(struct worker *w, const char *address, bool optional)
     return rc;
 }
 
-/* "*" is every IPv4 and "::*" every IPv6 address; "-" in front: it may be missing, as in redis.conf. */
+/* "*" is every IPv4 and "::*" every IPv6 address; "-" in front: it may be missing, as in
+ * redis.conf. */
 static int bind_all(struct worker *w)
 {
     const struct option_list *bind = &w->config.bind;
@@ -100,8 +107,7 @@ static void on_map(void *context)
     if (w->listening || w->draining)
         return;
     if (w->router.map->covered < SLOT_COUNT) {
-        log_warn("not listening yet: slots without a master", "covered=%u",
-                 w->router.map->covered);
+        log_warn("not listening yet: slots without a master", "covered=%u", w->router.map->covered);
         return;
     }
     w->listening = true;
@@ -109,8 +115,7 @@ static void on_map(void *context)
         int rc = listener_start(&w->listeners[i], w->config.tcp_backlog);
         if (rc == 0)
             continue;
-        log_error("cannot listen", "port=%d reason=%s", w->config.port,
-                  log_text(uv_strerror(rc)));
+        log_error("cannot listen", "port=%d reason=%s", w->config.port, log_text(uv_strerror(rc)));
         w->left = true;
         start_leaving(w);
         return;
@@ -151,8 +156,8 @@ static void on_shutdown_timeout(uv_timer_t *timer)
     struct worker *w = timer->data;
     log_warn("shutdown timeout", "clients=%u", w->client_count);
     struct list_node *n, *safe;
-    LIST_EACH(&w->clients, n, safe)
-    stream_close(&LIST_ENTRY(n, struct client, in_worker)->stream, ERR_SHUTDOWN);
+    LIST_EACH (&w->clients, n, safe)
+        stream_close(&LIST_ENTRY(n, struct client, in_worker)->stream, ERR_SHUTDOWN);
 }
 
 static void start_leaving(struct worker *w)
@@ -165,8 +170,8 @@ static void start_leaving(struct worker *w)
         listener_close(&w->listeners[i]);
     uv_timer_start(&w->shutdown_timer, on_shutdown_timeout, w->config.shutdown_timeout, 0);
     struct list_node *n, *safe;
-    LIST_EACH(&w->clients, n, safe)
-    client_finish(LIST_ENTRY(n, struct client, in_worker), ERR_SHUTDOWN);
+    LIST_EACH (&w->clients, n, safe)
+        client_finish(LIST_ENTRY(n, struct client, in_worker), ERR_SHUTDOWN);
     if (w->client_count == 0)
         close_everything(w);
 }
@@ -205,9 +210,8 @@ static void read_limits(struct worker *w)
     w->keepalive = (unsigned)((cf->tcp_keepalive + 999) / 1000);
     w->limits = request_limits_default;
     w->limits.max_bulk = cf->proto_max_bulk_len;
-    w->limits.max_request = cf->client_query_buffer_limit < UINT32_MAX
-                                ? cf->client_query_buffer_limit
-                                : UINT32_MAX;
+    w->limits.max_request =
+        cf->client_query_buffer_limit < UINT32_MAX ? cf->client_query_buffer_limit : UINT32_MAX;
     w->router_options = (struct router_options){
         .request_timeout = cf->request_timeout,
         .bulk_min = BULK_MIN,
@@ -218,6 +222,24 @@ static void read_limits(struct worker *w)
                   .auth_user = cf->auth_user,
                   .auth_password = cf->auth },
     };
+}
+
+/* Each client costs a descriptor, and running out of them would look healthy from outside: libuv
+   accepts and closes. So the limit on clients stays below the limit on descriptors. */
+static void fit_clients_to_descriptors(struct worker *w)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
+        return;
+    limit.rlim_cur = limit.rlim_max;
+    if (setrlimit(RLIMIT_NOFILE, &limit) != 0)
+        getrlimit(RLIMIT_NOFILE, &limit);
+    uint64_t room = limit.rlim_cur > OTHER_DESCRIPTORS ? limit.rlim_cur - OTHER_DESCRIPTORS : 1;
+    if (w->max_clients <= room)
+        return;
+    log_warn("maxclients lowered: too few file descriptors", "maxclients=%u limit=%llu",
+             w->max_clients, (unsigned long long)limit.rlim_cur);
+    w->max_clients = (uint32_t)room;
 }
 
 static void open_all(struct worker *w)
@@ -232,13 +254,14 @@ static void open_all(struct worker *w)
     w->commands = command_table_new();
     w->locals = dispatch_find_locals(w->commands);
     read_limits(w);
+    fit_clients_to_descriptors(w);
     start_handles(w);
     router_open(&w->router, &w->net, w->commands, &w->router_options);
     struct topology_options topology = { .interval = w->config.topology_interval,
                                          .min_interval = w->config.topology_min_interval,
                                          .retry = REST_MIN_MS };
-    poller_open(&w->poller, &w->router, &topology, w->config.seeds,
-                (uint32_t)w->config.seed_count, w->config.connect_timeout, on_map, w);
+    poller_open(&w->poller, &w->router, &topology, w->config.seeds, (uint32_t)w->config.seed_count,
+                w->config.connect_timeout, on_map, w);
 }
 
 /* Everything is closed: nothing may be left over, a leak is a bug. */
@@ -260,6 +283,8 @@ int worker_run(struct worker *w, uint32_t number)
 {
     w->number = number;
     signal(SIGPIPE, SIG_IGN);
+    /* Chunks beyond the pool's go back to the system at once, not into a heap that stays large. */
+    mallopt(M_MMAP_THRESHOLD, CHUNK_READ);
     open_all(w);
     if (bind_all(w) != 0) {
         w->left = true;

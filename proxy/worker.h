@@ -1,10 +1,12 @@
 /*
- * worker.h: one process's whole state: the loop, the listeners, the clients and the way to the cluster.
+ * worker.h: one process's whole state: the loop, the listeners, the clients and the way to the
+ * cluster.
  *
- *   worker_run: bind -> poll until there is a slot map -> listen -> serve -> SIGTERM: drain -> leave
+ *   worker_run: bind -> poll until there is a slot map -> listen -> serve -> SIGTERM: drain ->
+ * leave
  *
- * Everything hangs off one struct worker, which is handed down; there are no other globals than const
- * tables and the log.
+ * Everything hangs off one struct worker, which is handed down; there are no other globals than
+ * const tables and the log.
  */
 #ifndef PROXY_WORKER_H
 #define PROXY_WORKER_H

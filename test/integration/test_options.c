@@ -123,7 +123,7 @@ static void test_wrong_options(void **state)
         { { "127.0.0.1:0" }, "127.0.0.1:0" },
         { { "127.0.0.1:70000" }, "127.0.0.1:70000" },
         { { ":7000" }, ":7000" },
-        { { "-p", "24000" }, "" }, /* no seed at all */
+        { { "-p", "12000" }, "" }, /* no seed at all */
     };
 
     (void)state;
@@ -133,7 +133,7 @@ static void test_wrong_options(void **state)
 
 static void test_wrong_files(void **state)
 {
-    const char *unknown = testenv_file("unknown.conf", "port 24000\nno-such-option 1\n");
+    const char *unknown = testenv_file("unknown.conf", "port 12000\nno-such-option 1\n");
     const char *bad = testenv_file("bad.conf", "# fine\n\nrequest-timeout banana\n");
     const char *empty = testenv_file("empty-secret", "");
 

@@ -91,7 +91,7 @@ static void defaults(void **state)
     assert_int_equal(c.node_buffer_limit, 64 << 20);
     assert_int_equal(c.shutdown_timeout, 10000);
     assert_int_equal(c.log_level, LOG_LEVEL_INFO);
-    assert_false(c.enable_cross_slot);
+    assert_true(c.enable_cross_slot);
     assert_int_equal(c.seed_count, 1);
 }
 

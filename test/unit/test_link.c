@@ -41,7 +41,8 @@ static void on_lost(struct link *l, struct request *r, bool wrote, int why)
 {
     struct rig *g = l->context;
     (void)why;
-    assert_int_equal(l->state, LINK_RESTING);
+    assert_int_equal(l->state, LINK_CLOSING); /* nobody can use it from here */
+    assert_false(link_accepts(l, UINT64_MAX));
     assert_int_equal(g->down, 1); /* told first */
     note(g, wrote ? "wrote" : "unwritten", r);
     link_forget(l, r);
