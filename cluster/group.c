@@ -129,7 +129,8 @@ void group_split(struct router *rt, struct flow *f, const struct command *cmd,
 
 /* --- broadcasting ----------------------------------------------------------------------------- */
 
-/* A shard is named by the lowest of its slots, so that its part follows the shard to a new master. */
+/* A shard is named by the lowest of its slots, so that its part follows the shard to a new master.
+ */
 uint32_t group_shard_slots(struct router *rt, uint16_t *slots, uint32_t room)
 {
     uint32_t found = 0, shards = rt->map == NULL ? 0 : rt->map->shard_count;

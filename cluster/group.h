@@ -36,8 +36,9 @@ void group_split(struct router *rt, struct flow *f, const struct command *cmd,
 MUST_USE struct group *group_broadcast(struct router *rt, struct flow *f, const struct command *cmd,
                                        struct span bytes, bool silent);
 
-/* Submits a request of our own wording to the master of one slot; merged like any group, so that its
-   reply can be rewritten. With g NULL a new group, else one more part of g, in the same turn. */
+/* Submits a request of our own wording to the master of one slot; merged like any group, so that
+   its reply can be rewritten. With g NULL a new group, else one more part of g, in the same turn.
+ */
 struct group *group_one(struct router *rt, struct flow *f, const struct command *cmd,
                         struct group *g, uint16_t slot, struct span bytes, bool silent);
 

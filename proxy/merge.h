@@ -16,7 +16,7 @@ struct part_reply {
     struct value_cursor at; /* what is not merged yet */
     struct chunk *chunk;    /* that it lies in; NULL: in `flat` */
     char *flat;
-    bool failed;            /* an error reply */
+    bool failed; /* an error reply */
 };
 
 struct replies {
