@@ -38,6 +38,7 @@ void link_init(struct link *l, enum link_kind kind, struct node *node, const str
                         .user = user,
                         .context = context,
                         .rest = options->rest_min,
+                        .due = UINT64_MAX,
                         .random = uv_hrtime() | 1 };
     list_init(&l->waiting);
 }
@@ -59,13 +60,19 @@ static void count_in(struct link *l, struct request *r)
     l->pending++;
     l->pending_bytes += r->len;
     l->used_at = link_now(l);
+    if (r->deadline < l->due)
+        l->due = r->deadline;
 }
 
 void link_forget(struct link *l, struct request *r)
 {
+    uint64_t half = l->options->buffer_limit / 2;
+    bool was_above = l->pending_bytes > half;
     l->pending--;
     l->pending_bytes -= r->len;
     r->link = NULL;
+    if (UNLIKELY(was_above) && l->pending_bytes <= half)
+        l->user->on_ready(l); /* there is room again for what it did not accept */
 }
 
 void link_send(struct link *l, struct request *r, struct span bytes)
@@ -88,10 +95,12 @@ static void write_out(struct link *l, struct request *r)
 static void put(struct link *l, struct request *r)
 {
     count_in(l, r);
-    if (l->state == LINK_READY)
+    if (l->state == LINK_READY) {
         write_out(l, r);
-    else
-        list_append(&l->waiting, &r->call.link);
+        return;
+    }
+    r->call.end = 0;
+    list_append(&l->waiting, &r->call.link);
 }
 
 void link_put(struct link *l, struct request *r, struct request *asking)
@@ -103,20 +112,24 @@ void link_put(struct link *l, struct request *r, struct request *asking)
     put(l, r);
 }
 
-bool link_is_unsent(const struct link *l, const struct request *r)
+bool link_is_unsent(const struct request *r)
 {
-    struct list_node *before = r->call.link.prev;
-    if (before != &l->waiting && l->state != LINK_READY &&
-        request_of_call(LIST_ENTRY(before, struct pipe_call, link))->kind == REQUEST_ASKING)
-        return false; /* its ASKING must not be left for somebody else's request */
-    return l->state != LINK_READY && !list_is_empty(&l->waiting) && list_is_linked(&r->call.link) &&
-           l->state != LINK_CLOSING;
+    return r->call.end == 0;
 }
 
 void link_withdraw(struct link *l, struct request *r)
 {
+    struct list_node *before = r->call.link.prev;
     list_remove(&r->call.link);
     link_forget(l, r);
+    if (before == &l->waiting)
+        return;
+    /* An ASKING without its request would count for the one behind it. */
+    struct request *asking = request_of_call(LIST_ENTRY(before, struct pipe_call, link));
+    if (asking->kind != REQUEST_ASKING)
+        return;
+    list_remove(before);
+    l->user->on_lost(l, asking, false, ERR_CANCELED);
 }
 
 /* --- connecting and login ------------------------------------------------------------------ */
@@ -124,7 +137,7 @@ void link_withdraw(struct link *l, struct request *r)
 static void become_ready(struct link *l)
 {
     l->state = LINK_READY;
-    l->rest = l->options->rest_min;
+    l->ready_at = link_now(l);
     l->last_error = 0;
     char to[ENDPOINT_TEXT_MAX];
     log_debug("link ready", "node=%s kind=%d", endpoint_text(l->to, to), l->kind);
@@ -224,21 +237,33 @@ static uint64_t jitter(struct link *l, uint64_t ms)
 
 static void rest(struct link *l)
 {
+    /* A node that takes connections and drops them is not well either: only one that has lasted
+       makes the next back-off short again. */
+    if (l->ready_at != 0 && link_now(l) - l->ready_at >= l->options->rest_max)
+        l->rest = l->options->rest_min;
+    l->ready_at = 0;
     l->rest_until = link_now(l) + jitter(l, l->rest);
     l->rest = l->rest * 2 < l->options->rest_max ? l->rest * 2 : l->options->rest_max;
     l->state = LINK_RESTING;
 }
 
+/* A callback may use the link again, and then p is another connection: nothing of it is read in
+   between. */
 static void on_closed(struct pipe *p, int why)
 {
     struct link *l = link_of(p);
-    struct list_node calls, waiting;
+    uint64_t sent = stream_sent(&p->stream);
+    struct list_node calls, waiting, *n, *safe;
     list_init(&calls);
     list_init(&waiting);
     list_splice(&calls, &p->calls);
     list_splice(&waiting, &l->waiting);
+    LIST_EACH (&waiting, n, safe)
+        LIST_ENTRY(n, struct pipe_call, link)->end =
+            UINT64_MAX; /* it does not wait there any more */
     bool greeting = l->greetings > 0;
     l->greetings = 0;
+    l->due = UINT64_MAX;
     l->last_error = why;
     l->state = LINK_CLOSING; /* nobody may dial before the last request is handed back */
     l->user->on_down(l, why);
@@ -248,7 +273,7 @@ static void on_closed(struct pipe *p, int why)
         if (greeting)
             free(CONTAINER_OF(call, struct greeting, call));
         else
-            l->user->on_lost(l, request_of_call(call), pipe_wrote(p, call), why);
+            l->user->on_lost(l, request_of_call(call), call->end <= sent, why);
     }
     while (!list_is_empty(&waiting)) {
         struct pipe_call *call = LIST_ENTRY(waiting.next, struct pipe_call, link);

@@ -33,6 +33,7 @@ struct link_user {
                      char first, bool done);
     /* wrote: r may have been executed. */
     void (*on_lost)(struct link *l, struct request *r, bool wrote, int why);
+    /* Connected, or there is room again below the limit. */
     void (*on_ready)(struct link *l);
     void (*on_down)(struct link *l, int why); /* before on_lost of its requests */
 };
@@ -48,8 +49,10 @@ struct link {
     struct list_node waiting; /* requests, by call.link */
     uint64_t pending_bytes;   /* of requests SENT to it */
     uint64_t rest_until;
-    uint64_t rest;    /* the back-off now, ms */
-    uint64_t used_at; /* ms of the last request put */
+    uint64_t rest;     /* the back-off now, ms */
+    uint64_t used_at;  /* ms of the last request put */
+    uint64_t ready_at; /* ms, 0 when it is not */
+    uint64_t due;      /* no request SENT to it has an earlier deadline */
     uint64_t random;
     uint32_t pending;   /* requests SENT to it */
     uint32_t greetings; /* replies of the login still to come */
@@ -68,8 +71,9 @@ bool link_accepts(const struct link *l, uint64_t now);
 void link_put(struct link *l, struct request *r, struct request *asking);
 /* The hot way: link is READY, the bytes are borrowed and copied; sets r's chunk and bytes. */
 void link_send(struct link *l, struct request *r, struct span bytes);
-/* Takes r, which waits for the link unsent, back out. */
-bool link_is_unsent(const struct link *l, const struct request *r);
+/* Whether r, which is SENT, still waits for its link's connection. */
+bool link_is_unsent(const struct request *r);
+/* Takes such a request back out; an ASKING that goes with it comes back through on_lost. */
 void link_withdraw(struct link *l, struct request *r);
 /* Accounts for a request that was answered, withdrawn or orphaned-and-answered. */
 void link_forget(struct link *l, struct request *r);

@@ -22,7 +22,6 @@ static void wait_until(struct poller *p, uint64_t at)
 static void adopt(struct poller *p, struct slotmap *map)
 {
     struct router *rt = p->router;
-    node_table_sweep(&rt->nodes, now_of(p));
     if (rt->map != NULL && slotmap_equal(rt->map, map)) {
         slotmap_free(map);
         return;
@@ -81,7 +80,9 @@ static void advance(struct poller *p)
 
 static void on_timer(uv_timer_t *timer)
 {
-    advance(timer->data);
+    struct poller *p = timer->data;
+    node_table_sweep(&p->router->nodes, now_of(p)); /* here nobody walks the table */
+    advance(p);
 }
 
 static void on_doubt(void *context)

@@ -92,7 +92,7 @@ struct flow {
     uint32_t home;      /* which master takes its keyless commands */
     uint64_t bytes;     /* the requests' own bytes held */
     uint64_t held;      /* bytes of replies that wait in the requests for their turn */
-    uint8_t protocol;   /* 2 or 3 */
+    uint8_t protocol;   /* 2 or 3; changes only while count is 0, for the order */
     bool walking;
 };
 

@@ -137,7 +137,7 @@ void router_submit(struct router *rt, struct request *r, struct span bytes, stru
     bool regular = f->irregular == 0 && flow_head(f)->epoch == rt->epoch && r->slot != SLOT_ANY &&
                    bytes.len < ROPE_SHARE_MIN;
     struct link *l = LIKELY(regular) ? router_target(rt, r, now) : NULL;
-    if (LIKELY(l != NULL && l->state == LINK_READY)) {
+    if (LIKELY(l != NULL && l->state == LINK_READY && l->kind <= LINK_RESP3)) {
         link_send(l, r, bytes);
         return;
     }
@@ -245,7 +245,7 @@ void flow_init(struct flow *f, const struct flow_user *user, uint32_t home)
 
 static void abandon(struct router *rt, struct request *r)
 {
-    if (r->state == REQUEST_SENT && !link_is_unsent(r->link, r)) {
+    if (r->state == REQUEST_SENT && !link_is_unsent(r)) {
         list_remove(&r->in_flow);
         r->flow = NULL;
         rope_clear(&r->reply, &rt->net->store);
@@ -267,4 +267,5 @@ void flow_abandon(struct router *rt, struct flow *f)
     list_remove(&f->stalled);
     list_remove(&f->kicked);
     f->count = f->parked = f->irregular = 0;
+    f->bytes = 0;
 }

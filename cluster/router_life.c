@@ -76,7 +76,7 @@ static void forget_old_map(struct router *rt)
 
 static void name_nodes(struct router *rt, const struct slotmap *map)
 {
-    rt->masters = calloc(map->shard_count + 1, sizeof(rt->masters[0]));
+    rt->masters = calloc(map->shard_count + 1, sizeof(struct node *));
     REQUIRE(rt->masters != NULL);
     for (uint32_t i = 0; i < map->shard_count; i++) {
         struct node *master = node_get(&rt->nodes, &map->shards[i].master);

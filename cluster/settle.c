@@ -30,11 +30,12 @@ static uint64_t now_of(const struct router *rt)
 static void complete(struct router *rt, struct request *r)
 {
     struct flow *f = r->flow;
+    bool was_sent = r->state == REQUEST_SENT;
     rt->outstanding--;
     r->state = REQUEST_DONE;
     f->bytes -= r->len;
     if (UNLIKELY(f->irregular > 0)) {
-        if (f->parked > 0)
+        if (was_sent && f->parked > 0)
             order_took_effect(r);
         if (r->irregular)
             f->irregular--;
@@ -212,17 +213,14 @@ static void answer(struct router *rt, struct request *r, struct span text)
     f->user->on_reply(f, r, text, NULL, true);
 }
 
-/* Hands the last error that a node gave to the client as its answer. */
+/* Hands the last error that a node gave to the client as its answer. judge copied it as a whole, so
+   it is one piece. */
 static void answer_last_error(struct router *rt, struct request *r)
 {
-    char text[1024];
-    size_t len = 0;
-    for (struct piece *p = r->reply.head; p != NULL; p = p->next) {
-        size_t n = p->len < sizeof(text) - len ? p->len : sizeof(text) - len;
-        memcpy(text + len, p->at, n);
-        len += n;
-    }
-    answer(rt, r, (struct span){ text, len });
+    struct rope last = r->reply;
+    r->reply = (struct rope){ 0 };
+    answer(rt, r, (struct span){ last.head->at, last.head->len });
+    rope_clear(&last, &rt->net->store);
 }
 
 static void answer_unknown_fate(struct router *rt, struct request *r, const struct link *l, int why)
@@ -355,22 +353,30 @@ static struct request *replace_by_stand_in(struct router *rt, struct request *r)
     return s;
 }
 
+/* The walk at the end of the turn or the next tick answers it: nobody is called back from here, so
+   that the list of those that wait stays as it is. */
+static void time_out_unsent(struct router *rt, struct link *l, struct request *r)
+{
+    link_withdraw(l, r);
+    if (r->kind == REQUEST_OWN)
+        list_append(&rt->refused, &r->call.link);
+    else
+        router_park(rt, r, now_of(rt));
+}
+
 static void time_out(struct router *rt, struct link *l, struct request *r)
 {
+    if (link_is_unsent(r)) {
+        time_out_unsent(rt, l, r);
+        return;
+    }
     if (r->kind == REQUEST_OWN) {
-        if (r->on_own != NULL)
-            r->on_own(r, ERR_TIMEOUT);
-        r->on_own = NULL;
+        request_own_done *done = r->on_own;
+        r->on_own = NULL; /* what may still come is dropped */
+        done(r, ERR_TIMEOUT);
         return;
     }
-    if (r->flow == NULL)
-        return;
     rt->counters.timeouts++;
-    if (link_is_unsent(l, r)) {
-        link_withdraw(l, r);
-        answer_unservable(rt, r);
-        return;
-    }
     struct request *s = replace_by_stand_in(rt, r);
     struct flow *f = s->flow;
     if (s->started) {
@@ -386,15 +392,23 @@ static void time_out(struct router *rt, struct link *l, struct request *r)
     }
 }
 
-/* Calls lie in the order of sending; one that was tried before has an earlier deadline than those
-   in front of it, so every call is looked at. */
+/* Retried requests and the router's own lie among others that have more time, so all are looked at;
+   but only when one is due. A callback may make calls orphans and add others, it removes none. */
 static void time_out_calls(struct router *rt, struct link *l, struct list_node *calls, uint64_t now)
 {
+    if (now < l->due)
+        return;
+    l->due = UINT64_MAX;
     struct list_node *n, *safe;
     LIST_EACH (calls, n, safe) {
         struct request *r = request_of_call(LIST_ENTRY(n, struct pipe_call, link));
-        if (r->kind != REQUEST_ASKING && now >= r->deadline)
+        bool awaited = r->kind == REQUEST_OF_FLOW ? r->flow != NULL : r->on_own != NULL;
+        if (!awaited)
+            continue;
+        if (now >= r->deadline)
             time_out(rt, l, r);
+        else if (r->deadline < l->due)
+            l->due = r->deadline;
     }
 }
 

@@ -3,9 +3,9 @@
 #include "base/error.h"
 
 /*
- *   pipe_dial --> dialling --on_open--> open --error, EOF, bad reply, pipe_close--> closing -->
- * on_closed |                                                                          ^
- *                     +--------------- no connection, pipe_close: no stream exists --------------+
+ *   pipe_dial --> dialling --on_open--> open --EOF, bad reply, pipe_close--> closing --> on_closed
+ *                     |                                                                     ^
+ *                     +------------ no connection, pipe_close: no stream exists ------------+
  */
 
 static struct pipe *pipe_of(struct stream *s)
