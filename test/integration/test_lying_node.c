@@ -28,8 +28,8 @@ static struct client c;
 
 static int before_each(void **state)
 {
-    static const char *const quick[] = { "--request-timeout", "500ms", "--topology-interval", "1s",
-                                         NULL };
+    static const char *const quick[] = { "--request-timeout", "500ms", "--topology-interval",
+                                         "300ms", NULL };
     char seeds[64];
 
     (void)state;
