@@ -175,7 +175,7 @@ static void test_half_a_command_is_none(void **state)
     for (int i = 0; i < 100; i++) {
         char key[16];
         snprintf(key, sizeof(key), "gone%02d", i);
-        assert_string_equal(client_ask(&steady, "EXISTS", key, NULL), ":0\r\n");
+        client_ask_expect(&steady, ":0\r\n", "EXISTS", key);
     }
 }
 
@@ -209,7 +209,7 @@ static void test_slow_reader_of_large_replies(void **state)
     assert_true(most < before + slack_kib((OUTPUT_LIMIT_MIB + 48) * MIB));
     client_close(&slow);
     assert_true(wait_until(alone_in_the_list, NULL, scaled_ms(10000)));
-    expect_rss_back_to(before, 48 * MIB);
+    expect_rss_back_to(before, 24 * MIB);
 }
 
 /* One that reads late but does read gets all its replies, in order. */
@@ -255,7 +255,7 @@ static void test_flood_without_reading(void **state)
     proxy_forget_peak(&proxy);
     assert_non_null(value);
     memset(value, 'f', VALUE);
-    assert_string_equal(client_ask(&steady, "SET", "flood", value, NULL), "+OK\r\n");
+    client_ask_expect(&steady, "+OK\r\n", "SET", "flood", value);
     for (int i = 0; i < UNIT; i++)
         strcat(unit, "*2\r\n$3\r\nGET\r\n$5\r\nflood\r\n");
     assert_true(client_open_narrow(&flood, proxy.port));
@@ -268,7 +268,7 @@ static void test_flood_without_reading(void **state)
             client_state_text(&flood), sent, before, most);
     assert_int_not_equal(flood.state, CLIENT_OPEN);
     assert_true(most < before + slack_kib((OUTPUT_LIMIT_MIB + 48) * MIB));
-    assert_string_equal(client_ask(&steady, "PING", NULL), "+PONG\r\n");
+    client_ask_expect(&steady, "+PONG\r\n", "PING");
     bool held_back = flood.state == CLIENT_TIMEOUT;
     flood.timeout_ms = scaled_ms(10000);
     for (const char *reply; got < sent && (reply = client_read(&flood, NULL)) != NULL; got++)
