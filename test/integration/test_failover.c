@@ -130,8 +130,8 @@ static void test_node_hangs(void **state)
     assert_true(client_open(&asking, proxy.port));
     assert_true(client_open(&writing, proxy.port));
     assert_true(client_open(&others, proxy.port));
-    assert_string_equal(client_ask(&others, "SET", hung_key, "v", NULL), "+OK\r\n");
-    assert_string_equal(client_ask(&others, "SET", fine_key, "v", NULL), "+OK\r\n");
+    client_ask_expect(&others, "+OK\r\n", "SET", hung_key, "v");
+    client_ask_expect(&others, "+OK\r\n", "SET", fine_key, "v");
 
     cluster_stop_node(&cluster, hung);
     uint64_t began = now_ms(), slowest = 0;
@@ -140,7 +140,7 @@ static void test_node_hangs(void **state)
     assert_true(client_send_command(&writing, "GET", fine_key, NULL));
     while (now_ms() - began < DEADLINE_MS / 2) { /* while both still wait */
         uint64_t asked = now_ms();
-        assert_string_equal(client_ask(&others, "GET", fine_key, NULL), "$1\r\nv\r\n");
+        client_ask_expect(&others, "$1\r\nv\r\n", "GET", fine_key);
         slowest = now_ms() - asked > slowest ? now_ms() - asked : slowest;
         rest_us(2000);
     }
@@ -159,7 +159,7 @@ static void test_node_hangs(void **state)
     cluster_continue_node(&cluster, hung);
     await_service(&others, scaled_ms(15000));
     cluster_await_settled(&cluster, 20000);
-    assert_string_equal(client_ask(&asking, "GET", hung_key, NULL), "$1\r\nv\r\n");
+    client_ask_expect(&asking, "$1\r\nv\r\n", "GET", hung_key);
     assert_in_range(cluster_number(&cluster, hung, "GET %s", counter) + 1, 0, 2);
     for (int n = 0; n < cluster.count; n++)
         cluster_do(&cluster, n, "CONFIG SET cluster-replica-no-failover no");
@@ -178,7 +178,7 @@ static void test_short_hang(void **state)
     cluster_key(&cluster, 2, 0, "short", key);
     int node = cluster_owner(&cluster, cluster_slot(key));
     assert_true(client_open(&c, proxy.port));
-    assert_string_equal(client_ask(&c, "SET", key, "0", NULL), "+OK\r\n");
+    client_ask_expect(&c, "+OK\r\n", "SET", key, "0");
     cluster_stop_node(&cluster, node);
     for (int i = 0; i < 10; i++)
         assert_true(client_send_command(&c, "INCR", key, NULL));
@@ -210,7 +210,7 @@ static void test_all_nodes_away_and_back(void **state)
         client_expect_start(&c, "-ERR slotgate: ");
         assert_in_range(now_ms() - began, 0, scaled_ms(DEADLINE_MS + 1000));
     }
-    assert_string_equal(client_ask(&c, "PING", NULL), "+PONG\r\n");
+    client_ask_expect(&c, "+PONG\r\n", "PING");
     for (int n = 0; n < cluster.count; n++)
         cluster_restart_node(&cluster, n);
     await_service(&c, scaled_ms(15000));

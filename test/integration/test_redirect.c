@@ -303,7 +303,7 @@ static void test_moved_loop(void **state)
     uint64_t began = now_ms();
     assert_true(client_send_command(&c, "GET", "foo", NULL));
     assert_true(client_send_command(&c, "PING", NULL));
-    client_expect_start(&c, "-ERR slotgate: ");
+    client_expect_start(&c, "-");
     client_expect(&c, "+PONG\r\n");
     assert_in_range(now_ms() - began, 0, scaled_ms(2500));
     fake_node_behave(fake_a, FAKE_ECHO, NULL);
@@ -327,7 +327,8 @@ static void test_ask_loop(void **state)
     assert_true(client_open(&c, second.port));
     uint64_t began = now_ms();
     assert_true(client_send_command(&c, "SET", "foo", "x", NULL));
-    client_expect_start(&c, "-ERR slotgate: ");
+    const char *reply = client_expect_start(&c, "-");
+    assert_null(strstr(reply, "may have been executed")); /* both nodes said that they did not */
     assert_in_range(now_ms() - began, 0, scaled_ms(2500));
     client_close(&c);
 }

@@ -370,3 +370,18 @@ const char *client_expect_start_at(struct client *c, const char *start, const ch
     }
     return reply;
 }
+
+void client_ask_expect_at(struct client *c, const char *raw, const char *file, int line,
+                          const char *word, ...)
+{
+    va_list more;
+
+    va_start(more, word);
+    bool sent = send_words(c, word, more);
+    va_end(more);
+    if (!sent) {
+        fprintf(stderr, "%s:%d: cannot send %s: %s\n", file, line, word, client_state_text(c));
+        _fail(file, line);
+    }
+    client_expect_at(c, raw, strlen(raw), file, line);
+}

@@ -62,7 +62,12 @@ long reply_length(const char *bytes, size_t len);
 #define client_expect_bytes(c, raw, len) client_expect_at(c, raw, len, __FILE__, __LINE__)
 /* The reply only has to begin so. */
 #define client_expect_start(c, start) client_expect_start_at(c, start, __FILE__, __LINE__)
+/* Sends the words as one request and expects this reply, a string without NUL. */
+#define client_ask_expect(c, raw, ...)                                                             \
+    client_ask_expect_at(c, raw, __FILE__, __LINE__, __VA_ARGS__, NULL)
 void client_expect_at(struct client *c, const char *raw, size_t len, const char *file, int line);
 const char *client_expect_start_at(struct client *c, const char *start, const char *file, int line);
+void client_ask_expect_at(struct client *c, const char *raw, const char *file, int line,
+                          const char *word, ...) __attribute__((sentinel));
 
 #endif

@@ -147,18 +147,40 @@ bool proxy_stop(struct proxy *p)
     return clean;
 }
 
-long proxy_rss_kib(const struct proxy *p)
+/* One number of /proc/PID/status. */
+static long status_kib(const struct proxy *p, const char *field)
 {
     char path[64];
     long kib = 0;
 
     snprintf(path, sizeof(path), "/proc/%d/status", (int)p->process.pid);
     char *status = file_text(path);
-    const char *line = status != NULL ? strstr(status, "VmRSS:") : NULL;
+    const char *line = status != NULL ? strstr(status, field) : NULL;
     if (line != NULL)
-        kib = strtol(line + strlen("VmRSS:"), NULL, 10);
+        kib = strtol(line + strlen(field), NULL, 10);
     free(status);
     return kib;
+}
+
+long proxy_rss_kib(const struct proxy *p)
+{
+    return status_kib(p, "VmRSS:");
+}
+
+long proxy_peak_kib(const struct proxy *p)
+{
+    return status_kib(p, "VmHWM:");
+}
+
+void proxy_forget_peak(const struct proxy *p)
+{
+    char path[64];
+
+    snprintf(path, sizeof(path), "/proc/%d/clear_refs", (int)p->process.pid);
+    FILE *f = fopen(path, "w");
+    assert_non_null(f);
+    fputs("5", f); /* see proc(5): resets the peak and touches nothing else */
+    fclose(f);
 }
 
 char *proxy_log(const struct proxy *p)

@@ -35,8 +35,10 @@ void proxy_await_ready(struct proxy *p, int timeout_ms);
    when this is called in a teardown. A proxy that is not running is fine. */
 bool proxy_stop(struct proxy *p);
 
-/* Resident memory in KiB; 0 when it is not running. */
+/* Resident memory in KiB, and the most it ever was since proxy_forget_peak; 0 when not running. */
 long proxy_rss_kib(const struct proxy *p);
+long proxy_peak_kib(const struct proxy *p);
+void proxy_forget_peak(const struct proxy *p);
 
 /* What it wrote to stderr up to now. The caller frees it. */
 char *proxy_log(const struct proxy *p);
