@@ -38,15 +38,16 @@ static uint64_t masters_as_number(const struct router *rt)
     return sum == 0 ? 1 : sum;
 }
 
-void learner_ask(struct learner *l)
+bool learner_ask(struct learner *l)
 {
     static const struct span question = { "*1\r\n$7\r\nCOMMAND\r\n", 17 };
     struct router *rt = l->router;
     uint64_t nodes = masters_as_number(rt);
     if (l->asking || l->asked_nodes == nodes)
-        return;
+        return l->asking;
     l->asking = true;
     l->asked_nodes = nodes;
     router_ask(rt, rt->masters[rt->epoch % rt->map->shard_count], question,
                rt->options->link.connect_timeout, on_answer, l);
+    return true;
 }

@@ -18,7 +18,7 @@ struct learner {
 };
 
 /* Asks one of the map's masters, unless a question is under way or the same masters have been
- * asked. */
-void learner_ask(struct learner *l);
+   asked. True: on_done comes. */
+bool learner_ask(struct learner *l);
 
 #endif

@@ -137,7 +137,6 @@ void link_withdraw(struct link *l, struct request *r)
 static void become_ready(struct link *l)
 {
     l->state = LINK_READY;
-    l->ready_at = link_now(l);
     l->last_error = 0;
     char to[ENDPOINT_TEXT_MAX];
     log_debug("link ready", "node=%s kind=%d", endpoint_text(l->to, to), l->kind);
@@ -224,6 +223,8 @@ static void on_reply(struct pipe *p, struct pipe_call *call, struct span bytes, 
         on_greeted(l, call, bytes, first, done);
         return;
     }
+    if (done)
+        l->rest = l->options->rest_min;
     l->user->on_reply(l, request_of_call(call), bytes, chunk, first, done);
 }
 
@@ -237,11 +238,8 @@ static uint64_t jitter(struct link *l, uint64_t ms)
 
 static void rest(struct link *l)
 {
-    /* A node that takes connections and drops them is not well either: only one that has lasted
-       makes the next back-off short again. */
-    if (l->ready_at != 0 && link_now(l) - l->ready_at >= l->options->rest_max)
-        l->rest = l->options->rest_min;
-    l->ready_at = 0;
+    /* The next back-off is longer, until a connection has brought a reply: a node that takes connections
+       and drops them is not well either. */
     l->rest_until = link_now(l) + jitter(l, l->rest);
     l->rest = l->rest * 2 < l->options->rest_max ? l->rest * 2 : l->options->rest_max;
     l->state = LINK_RESTING;

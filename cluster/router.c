@@ -227,7 +227,10 @@ void router_ask(struct router *rt, struct node *node, struct span bytes, uint64_
     /* A resting link is dialled for this: whether the node is back is what is asked. */
     if (l->state == LINK_RESTING)
         l->rest_until = now;
-    if (link_accepts(l, now))
+    /* One that owes replies for long would only let this question wait, too. */
+    bool silent = l->state == LINK_READY && l->pending > 0 &&
+                  now - l->pipe.heard_at > ROUTER_SILENT_MS;
+    if (link_accepts(l, now) && !silent)
         link_put(l, r, NULL);
     else
         list_append(&rt->refused, &r->call.link);

@@ -132,7 +132,8 @@ static void on_map(void *context)
         return;
     if (!w->listening && w->router.map->covered < SLOT_COUNT)
         log_warn("not listening yet: slots without a master", "covered=%u", w->router.map->covered);
-    learner_ask(&w->learner);
+    if (!learner_ask(&w->learner))
+        on_learned(w);
 }
 
 /* --- leaving ---------------------------------------------------------------------------------- */
@@ -149,6 +150,8 @@ static void close_everything(struct worker *w)
         return;
     uv_close((uv_handle_t *)&w->sigterm, NULL);
     uv_close((uv_handle_t *)&w->sigint, NULL);
+    signal(SIGTERM, SIG_IGN); /* closed handles leave the default action behind: to die */
+    signal(SIGINT, SIG_IGN);
     uv_close((uv_handle_t *)&w->shutdown_timer, NULL);
     uv_close((uv_handle_t *)&w->log_timer, NULL);
     w->learner.closing = true;
