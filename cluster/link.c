@@ -137,7 +137,7 @@ void link_withdraw(struct link *l, struct request *r)
 static void become_ready(struct link *l)
 {
     l->state = LINK_READY;
-    l->ready_at = link_now(l);
+    l->rest = l->options->rest_min;
     l->last_error = 0;
     char to[ENDPOINT_TEXT_MAX];
     log_debug("link ready", "node=%s kind=%d", endpoint_text(l->to, to), l->kind);
@@ -237,11 +237,6 @@ static uint64_t jitter(struct link *l, uint64_t ms)
 
 static void rest(struct link *l)
 {
-    /* A node that takes connections and drops them is not well either: only one that has lasted
-       makes the next back-off short again. */
-    if (l->ready_at != 0 && link_now(l) - l->ready_at >= l->options->rest_max)
-        l->rest = l->options->rest_min;
-    l->ready_at = 0;
     l->rest_until = link_now(l) + jitter(l, l->rest);
     l->rest = l->rest * 2 < l->options->rest_max ? l->rest * 2 : l->options->rest_max;
     l->state = LINK_RESTING;
