@@ -133,6 +133,9 @@ static void on_map(void *context)
     if (!w->listening && w->router.map->covered < SLOT_COUNT)
         log_warn("not listening yet: slots without a master", "covered=%u", w->router.map->covered);
     learner_ask(&w->learner);
+    if (!w->learner.asking) /* the same masters as before: nothing to learn, but there may be more
+                               slots */
+        on_learned(w);
 }
 
 /* --- leaving ---------------------------------------------------------------------------------- */
