@@ -75,15 +75,24 @@ static void expect_errors_in_time(void)
     assert_true(client_send_command(&c, "PING", NULL));
     client_expect(&c, "$3\r\nbar\r\n");
     const char *reply = client_expect_start(&c, "-ERR slotgate: ");
-    assert_non_null(strstr(reply, "may have been executed"));
+    bool uncertain = strstr(reply, "may have been executed") != NULL;
     client_expect(&c, "$3\r\nbar\r\n");
     client_expect(&c, "+PONG\r\n");
-    assert_int_equal(fake_node_count(liar, "SET"), sets + 1); /* never sent a second time */
+    /* Sent once and never again; or, while the proxy keeps off the node, not at all. The reply may
+       be careful without need, but it must never call a write undone that went out. */
+    assert_in_range(fake_node_count(liar, "SET"), sets, sets + 1);
+    assert_true(uncertain || fake_node_count(liar, "SET") == sets);
     assert_true(client_send_command(&c, "GET", "foo", NULL));
     assert_true(client_send_command(&c, "ECHO", "x", NULL));
     client_expect_start(&c, "-ERR slotgate: ");
     client_expect(&c, "$1\r\nx\r\n");
     assert_in_range(now_ms() - began, 0, scaled_ms(2 * DEADLINE_MS + 1500));
+}
+
+/* For the end of a test: else no write ever met the liar. */
+static void expect_writes_seen(void)
+{
+    assert_true(fake_node_count(liar, "SET") > 0);
 }
 
 static bool foo_is_served(void *arg)
@@ -120,6 +129,7 @@ static void test_closes_inside_a_reply(void **state)
         fake_node_behave(liar, FAKE_CLOSE_INSIDE, parts[i]);
         expect_errors_in_time();
     }
+    expect_writes_seen();
     expect_recovery();
 }
 
@@ -128,6 +138,7 @@ static void test_closes_instead_of_a_reply(void **state)
     (void)state;
     fake_node_behave(liar, FAKE_CLOSE, NULL);
     expect_errors_in_time();
+    expect_writes_seen();
     expect_recovery();
 }
 
@@ -157,6 +168,7 @@ static void test_garbage(void **state)
         fake_node_behave(liar, FAKE_ANSWER, garbage[i]);
         expect_errors_in_time();
     }
+    expect_writes_seen();
     expect_recovery();
 }
 
@@ -186,6 +198,7 @@ static void test_half_a_reply(void **state)
     expect_errors_in_time();
     fake_node_behave(liar, FAKE_HALF, "*3\r\n:1\r\n");
     expect_errors_in_time();
+    expect_writes_seen();
     expect_recovery();
 }
 

@@ -27,6 +27,7 @@ struct conn {
     int fd;
     bool resp3;
     bool tainted; /* it said something here that nobody had asked for */
+    bool mute;    /* it owes a reply here that never comes, so nothing behind it may come either */
     char *in;
     size_t len, room;
 };
@@ -134,8 +135,11 @@ static bool misbehave(struct fake_node *f, struct conn *c, const char *argument)
         }
         return true;
     case FAKE_ANSWER:
+        say_text(c, f->text);
+        return true;
     case FAKE_HALF:
         say_text(c, f->text);
+        c->mute = true;
         return true;
     case FAKE_BYTE_BY_BYTE:
         for (const char *p = f->text; *p != '\0'; p++) {
@@ -147,6 +151,7 @@ static bool misbehave(struct fake_node *f, struct conn *c, const char *argument)
         say_text(c, f->text);
         return false;
     case FAKE_SILENT:
+        c->mute = true;
         return true;
     case FAKE_CLOSE:
         break;
@@ -178,6 +183,8 @@ static bool on_bytes(struct fake_node *f, struct conn *c)
         }
         at += (size_t)n;
         note(f, words[0]);
+        if (c->mute)
+            continue;
         if (!f->in_everything && answer_housekeeping(f, c, argc, words))
             continue;
         if (!misbehave(f, c, words[1]))
