@@ -12,6 +12,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/check.h"
 #include "resp/span.h"
 
 /* The flags that COMMAND prints, under the same names. */
@@ -36,6 +37,7 @@ enum command_flag {
     CMD_MOVABLEKEYS = 1u << 17,
     CMD_ALLOW_BUSY = 1u << 18,
     CMD_NO_MANDATORY_KEYS = 1u << 19,
+    CMD_AFTER_7_0 = 1u << 20, /* ours, no flag of COMMAND: a row that Redis 7.0 lacks */
 };
 
 /* Key specifications, as on https://redis.io/docs/reference/key-specs/ . */
@@ -80,6 +82,16 @@ struct key_spec {
 
 enum { KEY_SPECS_MAX = 4 };
 
+/* Which of a command's keys its specs alone cannot tell; the names are those of the commands. */
+enum key_rule {
+    KEY_RULE_SPECS = 0, /* the specs tell it all; what is KEY_BEGIN_UNKNOWN are no keys (SORT_RO) */
+    KEY_RULE_BITFIELD,  /* read-only when there is nothing but GET */
+    KEY_RULE_GEORADIUS, /* STORE or STOREDIST, the last one given */
+    KEY_RULE_MIGRATE,   /* one key, or those after KEYS */
+    KEY_RULE_SET,       /* reads the old value when there is a GET */
+    KEY_RULE_SORT,      /* STORE, the last one given; BY and GET are patterns, no keys */
+};
+
 /* How a proxy executes the command; see "Kinds of request" in docs/architecture.md. */
 enum command_how {
     HOW_KEYS,      /* by its keys; keys in several slots: CROSSSLOT */
@@ -113,22 +125,32 @@ struct command {
     int16_t arity;      /* as COMMAND prints it: counts the name(s), negative is "at least" */
     uint8_t how;        /* enum command_how */
     uint8_t merge;      /* enum command_merge */
-    uint8_t spec_count;
+    uint8_t rule;       /* enum key_rule */
+    uint8_t spec_count; /* set by command_table_new */
     /* Set by command_table_new: 1 or 2 when the command has exactly one key and it stands at that
        argument; 0 otherwise. Lets the hot way skip the walk over key specs. */
     uint8_t only_key;
-    uint16_t index;     /* set by command_table_new: dense, unique, a sub row has its own */
-    uint32_t flags;     /* enum command_flag */
+    uint16_t index; /* set by command_table_new: dense, unique, a sub row has its own */
+    uint32_t flags; /* enum command_flag */
     struct key_spec specs[KEY_SPECS_MAX];
-    const struct command *subs; /* container: its rows, ended by name == NULL; else NULL */
+    const struct command *subs;   /* container: its rows, ended by name == NULL; else NULL */
     const struct command *parent; /* set by command_table_new: a sub row's container, else NULL */
 };
 
 struct command_table;
 
+enum {
+    COMMANDS_MAX = 1024,   /* rows of a table, learned ones included */
+    COMMAND_NAME_MAX = 63, /* of a learned command */
+};
+
 /* Takes a copy of all rows and indexes them. Aborts when rows contradict each other (a bug). */
 struct command_table *command_table_new(void);
 void command_table_free(struct command_table *t);
+/* Adds a learned row under a name that the table lacks; on true the words in it belong to the
+   table. False: the table is full. For learn.c. */
+MUST_USE bool command_table_add(struct command_table *t, const struct command *row,
+                                struct span name);
 /* Number of rows incl. sub rows; every row's index is below it. */
 uint32_t command_table_size(const struct command_table *t);
 /* The row with that index. */
@@ -139,8 +161,8 @@ const struct command *command_find(const struct command_table *t, struct span na
 
 /*
  * The row that a complete request is about: for a container the sub row.
- * Container without argument, or a command without subs: the row itself. Unknown subcommand: NULL with
- * *container set. Unknown command: NULL with *container NULL.
+ * Container without argument, or a command without subs: the row itself. Unknown subcommand: NULL
+ * with *container set. Unknown command: NULL with *container NULL.
  */
 const struct command *command_resolve(const struct command_table *t, const struct argv *argv,
                                       const struct command **container);

@@ -31,16 +31,16 @@ struct chunk {
 struct chunk_pool {
     struct chunk *small, *read; /* free chunks, linked through next_free */
     uint32_t small_free, read_free;
-    uint32_t live;      /* chunks that somebody holds */
+    uint32_t live;       /* chunks that somebody holds */
     uint64_t live_bytes; /* their room */
-    uint64_t mallocs;   /* calls of malloc so far, for the test that counts them */
+    uint64_t mallocs;    /* calls of malloc so far, for the test that counts them */
 };
 
 void chunk_pool_init(struct chunk_pool *p);
 /* Frees what is pooled; requires that no chunk is live. */
 void chunk_pool_close(struct chunk_pool *p);
 
-/* Gives an empty chunk with one reference. Aborts without memory. size: CHUNK_SMALL or CHUNK_READ. */
+/* Gives an empty chunk with one reference, of CHUNK_SMALL or CHUNK_READ. Aborts without memory. */
 struct chunk *chunk_take(struct chunk_pool *p, uint64_t size);
 /* The same for any size; NULL without memory, because a peer chose the size. */
 MUST_USE struct chunk *chunk_try_take(struct chunk_pool *p, uint64_t size);

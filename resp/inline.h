@@ -13,7 +13,7 @@
 
 enum {
     INLINE_OK = 0,
-    INLINE_EMPTY = 1,      /* only white space */
+    INLINE_EMPTY = 1,       /* only white space */
     INLINE_UNBALANCED = -1, /* "ERR Protocol error: unbalanced quotes in request" */
 };
 

@@ -23,10 +23,11 @@ struct request_limits {
 
 extern const struct request_limits request_limits_default;
 
-/* Room for the positions of one request. One per worker is enough; grows as needed. */
+/* Room for the positions of one request; zero is empty, grows as needed. One per worker will do. */
 struct arg_room {
     struct arg *v;
     uint32_t capacity;
+    char error[52]; /* the text of an error that names a byte of the request */
 };
 
 void arg_room_close(struct arg_room *r);
@@ -42,11 +43,11 @@ struct request_parser {
 };
 
 enum request_result {
-    REQUEST_BAD = -1,    /* *error says what to answer; then the connection has to be closed */
-    REQUEST_MORE = 0,    /* incomplete: call again with these bytes and more behind them */
-    REQUEST_ARGS = 1,    /* argv is set and borrows from bytes and room; *used bytes are done */
-    REQUEST_INLINE = 2,  /* an inline command of *used bytes incl. its line end: see inline.h */
-    REQUEST_EMPTY = 3,   /* "*0", "*-1" or an empty line: *used bytes, nothing to answer */
+    REQUEST_BAD = -1,   /* *error says what to answer; then the connection has to be closed */
+    REQUEST_MORE = 0,   /* incomplete: call again with these bytes and more behind them */
+    REQUEST_ARGS = 1,   /* argv is set and borrows from bytes and room; *used bytes are done */
+    REQUEST_INLINE = 2, /* an inline command of *used bytes incl. its line end: see inline.h */
+    REQUEST_EMPTY = 3,  /* "*0", "*-1" or an empty line: *used bytes, nothing to answer */
 };
 
 /* bytes: begins with the first byte of the request, len > 0. error: a text as it stands after "-",
@@ -55,7 +56,7 @@ enum request_result request_parse(struct request_parser *p, const struct request
                                   struct arg_room *room, const char *bytes, size_t len,
                                   struct argv *argv, size_t *used, const char **error);
 
-/* How many bytes of this request are still missing at least (1 when unknown); after REQUEST_MORE. */
+/* After REQUEST_MORE: how many bytes of this request are missing at least (1 when unknown). */
 size_t request_missing(const struct request_parser *p, size_t len);
 
 /* Frees what half a request kept; the parser is fresh afterwards. */

@@ -15,12 +15,12 @@
 #include "resp/span.h"
 
 enum value_kind {
-    VALUE_STRING,  /* simple, bulk, verbatim (without its "txt:"), double, big number: text is set */
-    VALUE_ERROR,   /* text is the line without '-' */
+    VALUE_STRING, /* simple, bulk, verbatim (without its "txt:"), double, big number: text is set */
+    VALUE_ERROR,  /* text is the line without '-' */
     VALUE_INTEGER, /* number; a boolean is 1 or 0 */
     VALUE_NULL,
-    VALUE_LIST,    /* array, set, push: count elements follow */
-    VALUE_MAP,     /* count pairs, 2 * count elements follow */
+    VALUE_LIST, /* array, set, push: count elements follow */
+    VALUE_MAP,  /* count pairs, 2 * count elements follow */
 };
 
 struct value {

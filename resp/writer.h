@@ -26,8 +26,9 @@ void writer_close(struct writer *w);
 struct span writer_span(const struct writer *w);
 
 void write_raw(struct writer *w, struct span bytes);
-void write_simple(struct writer *w, const char *text);              /* +text */
-void write_error(struct writer *w, const char *fmt, ...) PRINTF_LIKE(2, 3); /* -text, CR LF blanked */
+void write_simple(struct writer *w, const char *text); /* +text */
+void write_error(struct writer *w, const char *fmt, ...)
+    PRINTF_LIKE(2, 3); /* -text, CR LF blanked */
 void write_integer(struct writer *w, long long n);
 void write_bulk(struct writer *w, struct span bytes);
 void write_bulk_text(struct writer *w, const char *text);

@@ -142,7 +142,7 @@ static void test_keys_in_several_slots(void **state)
 
     (void)state;
     assert_true(client_open(&c, proxy.port));
-    assert_true(client_send_text(&c, "MGET a b c\r\nSINTER a b\r\nRENAME a b\r\nECHO on\r\n"));
+    assert_true(client_send_text(&c, "SUNION a b c\r\nSINTER a b\r\nRENAME a b\r\nECHO on\r\n"));
     for (int i = 0; i < 3; i++)
         client_expect(&c, "-CROSSSLOT Keys in request don't hash to the same slot\r\n");
     client_expect(&c, "$2\r\non\r\n");

@@ -111,7 +111,7 @@ static void expect_recovery(void)
     fake_node_behave(liar, FAKE_ECHO, NULL);
     assert_true(wait_until(foo_is_served, NULL, scaled_ms(5000)));
     for (int i = 0; i < 20; i++) {
-        char key[32], wanted[48];
+        char key[32], wanted[64];
         snprintf(key, sizeof(key), "{foo}%d", i);
         sprintf(wanted, "$%zu\r\n%s\r\n", strlen(key), key);
         client_ask_expect(&c, wanted, "GET", key);

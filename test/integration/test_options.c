@@ -116,14 +116,14 @@ static void test_wrong_options(void **state)
         { { "--max-pipeline", "0", "127.0.0.1:7000" }, "max-pipeline" },
         { { "--workers", "-3", "127.0.0.1:7000" }, "workers" },
         { { "--log-level", "loud", "127.0.0.1:7000" }, "log-level" },
-        { { "--bind", "not-an-address", "127.0.0.1:7000" }, "not-an-address" },
+        { { "--bind", "no-address", "127.0.0.1:7000" }, "no-address" },
         { { "-c", "/nonexistent/slotgate.conf", "127.0.0.1:7000" }, "/nonexistent/slotgate.conf" },
         { { "--auth-file", "/nonexistent/secret", "127.0.0.1:7000" }, "/nonexistent/secret" },
         { { "127.0.0.1:notaport" }, "127.0.0.1:notaport" },
         { { "127.0.0.1:0" }, "127.0.0.1:0" },
         { { "127.0.0.1:70000" }, "127.0.0.1:70000" },
         { { ":7000" }, ":7000" },
-        { { "-p", "24000" }, "" }, /* no seed at all */
+        { { "-p", "12000" }, "" }, /* no seed at all */
     };
 
     (void)state;
@@ -133,7 +133,7 @@ static void test_wrong_options(void **state)
 
 static void test_wrong_files(void **state)
 {
-    const char *unknown = testenv_file("unknown.conf", "port 24000\nno-such-option 1\n");
+    const char *unknown = testenv_file("unknown.conf", "port 12000\nno-such-option 1\n");
     const char *bad = testenv_file("bad.conf", "# fine\n\nrequest-timeout banana\n");
     const char *empty = testenv_file("empty-secret", "");
 

@@ -70,7 +70,7 @@ static void note(struct fake_node *f, const char *name)
 {
     for (int i = 0; i < NAMES_MAX; i++) {
         if (f->seen[i].count == 0)
-            snprintf(f->seen[i].name, NAME_MAX_LEN, "%s", name);
+            snprintf(f->seen[i].name, NAME_MAX_LEN, "%.*s", NAME_MAX_LEN - 1, name);
         if (strcasecmp(f->seen[i].name, name) == 0) {
             f->seen[i].count++;
             return;

@@ -136,7 +136,7 @@ static void check_get(struct load_client *lc, const struct sent *s, const char *
 
 static void on_success(struct load_client *lc, const struct sent *s, const char *reply)
 {
-    char echo[64], wanted[80];
+    char echo[64], wanted[128];
 
     switch (s->kind) {
     case 'c':

@@ -15,7 +15,7 @@
 
 #include "test/lib/testenv.h"
 
-enum { PORT_FIRST = 24000, PORT_COUNT = 1000, BUS_OFFSET = 10000 };
+enum { PORT_FIRST = 12000, PORT_COUNT = 1000, BUS_OFFSET = 10000 };
 
 static int port_lock[PORT_COUNT]; /* descriptor + 1 of the lock file of each port we hold */
 

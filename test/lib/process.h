@@ -39,9 +39,10 @@ void process_signal(const struct process *p, int signal);
 /* SIGKILL, and waits for the end. Nothing to do when it has ended already. */
 void process_kill(struct process *p);
 
-/* A port of 24000..24999 on 127.0.0.1 that is free, and so is port + 10000, where a Redis Cluster
-   node has its bus. Held against other test programs by a lock until it is given back or this
-   program ends. Ends the program when there is none left. */
+/* A port of 12000..12999 on 127.0.0.1 that is free, and so is port + 10000, where a Redis Cluster
+   node has its bus; both lie below the ephemeral ports, which any connection may take. Held against
+   other test programs by a lock until it is given back or this program ends. Ends the program when
+   there is none left. */
 uint16_t port_take(void);
 void port_give_back(uint16_t port);
 

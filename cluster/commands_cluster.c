@@ -1,0 +1,63 @@
+/* Rows of the commands for the cluster, sorted by name; see commands.h. */
+#include "cluster/commands.h"
+
+// clang-format off
+static const struct command cluster_subs[] = {
+    { .name = "addslots", .arity = -3, REFUSED(WHY_NODES),
+      .flags = CMD_ADMIN | CMD_STALE | CMD_NO_ASYNC_LOADING },
+    { .name = "addslotsrange", .arity = -4, REFUSED(WHY_NODES),
+      .flags = CMD_ADMIN | CMD_STALE | CMD_NO_ASYNC_LOADING },
+    { .name = "bumpepoch", .arity = 2, REFUSED(WHY_NODES),
+      .flags = CMD_ADMIN | CMD_STALE | CMD_NO_ASYNC_LOADING },
+    { .name = "count-failure-reports", .arity = 3, .how = HOW_LOCAL,
+      .flags = CMD_ADMIN | CMD_STALE },
+    /* Only the owner holds keys in a slot; while it moves, the other node holds the rest. */
+    { .name = "countkeysinslot", .arity = 3, .how = HOW_BROADCAST, .merge = MERGE_SUM,
+      .flags = CMD_STALE },
+    { .name = "delslots", .arity = -3, REFUSED(WHY_NODES),
+      .flags = CMD_ADMIN | CMD_STALE | CMD_NO_ASYNC_LOADING },
+    { .name = "delslotsrange", .arity = -4, REFUSED(WHY_NODES),
+      .flags = CMD_ADMIN | CMD_STALE | CMD_NO_ASYNC_LOADING },
+    { .name = "failover", .arity = -2, REFUSED(WHY_NODES),
+      .flags = CMD_ADMIN | CMD_STALE | CMD_NO_ASYNC_LOADING },
+    { .name = "flushslots", .arity = 2, REFUSED(WHY_NODES),
+      .flags = CMD_ADMIN | CMD_STALE | CMD_NO_ASYNC_LOADING },
+    { .name = "forget", .arity = 3, REFUSED(WHY_NODES),
+      .flags = CMD_ADMIN | CMD_STALE | CMD_NO_ASYNC_LOADING },
+    { .name = "getkeysinslot", .arity = 4, .how = HOW_BROADCAST, .merge = MERGE_CONCAT,
+      .flags = CMD_STALE },
+    { .name = "help", .arity = 2, .how = HOW_LOCAL, .flags = CMD_LOADING | CMD_STALE },
+    { .name = "info", .arity = 2, .how = HOW_LOCAL, .flags = CMD_STALE },
+    { .name = "keyslot", .arity = 3, .how = HOW_LOCAL, .flags = CMD_STALE },
+    { .name = "links", .arity = 2, .how = HOW_LOCAL, .flags = CMD_STALE },
+    { .name = "meet", .arity = -4, REFUSED(WHY_NODES),
+      .flags = CMD_ADMIN | CMD_STALE | CMD_NO_ASYNC_LOADING },
+    { .name = "myid", .arity = 2, .how = HOW_LOCAL, .flags = CMD_STALE },
+    { .name = "nodes", .arity = 2, .how = HOW_LOCAL, .flags = CMD_STALE },
+    { .name = "replicas", .arity = 3, .how = HOW_LOCAL, .flags = CMD_ADMIN | CMD_STALE },
+    { .name = "replicate", .arity = 3, REFUSED(WHY_NODES),
+      .flags = CMD_ADMIN | CMD_STALE | CMD_NO_ASYNC_LOADING },
+    { .name = "reset", .arity = -2, REFUSED(WHY_NODES),
+      .flags = CMD_ADMIN | CMD_NOSCRIPT | CMD_STALE },
+    { .name = "saveconfig", .arity = 2, REFUSED(WHY_NODES),
+      .flags = CMD_ADMIN | CMD_STALE | CMD_NO_ASYNC_LOADING },
+    { .name = "set-config-epoch", .arity = 3, REFUSED(WHY_NODES),
+      .flags = CMD_ADMIN | CMD_STALE | CMD_NO_ASYNC_LOADING },
+    { .name = "setslot", .arity = -4, REFUSED(WHY_NODES),
+      .flags = CMD_ADMIN | CMD_STALE | CMD_NO_ASYNC_LOADING },
+    { .name = "shards", .arity = 2, .how = HOW_LOCAL, .flags = CMD_STALE },
+    { .name = "slaves", .arity = 3, .how = HOW_LOCAL, .flags = CMD_ADMIN | CMD_STALE },
+    { .name = "slots", .arity = 2, .how = HOW_LOCAL, .flags = CMD_STALE },
+    ROWS_END,
+};
+
+const struct command commands_cluster[] = {
+    { .name = "asking", .arity = 1, .how = HOW_LOCAL, .flags = CMD_FAST },
+    { .name = "cluster", .arity = -2, .how = HOW_ANY, .subs = cluster_subs },
+    { .name = "readonly", .arity = 1, .how = HOW_LOCAL,
+      .flags = CMD_LOADING | CMD_STALE | CMD_FAST },
+    { .name = "readwrite", .arity = 1, .how = HOW_LOCAL,
+      .flags = CMD_LOADING | CMD_STALE | CMD_FAST },
+    ROWS_END,
+};
+// clang-format on

@@ -1,0 +1,41 @@
+/* Rows of the commands for hashes, sorted by name; see commands.h. */
+#include "cluster/commands.h"
+
+// clang-format off
+const struct command commands_hash[] = {
+    { .name = "hdel", .arity = -3, .how = HOW_KEYS, .flags = CMD_WRITE | CMD_FAST,
+      .specs = { KEY_AT(1, KEY_RW | KEY_DELETE) } },
+    { .name = "hexists", .arity = 3, .how = HOW_KEYS, .flags = CMD_READONLY | CMD_FAST,
+      .specs = { KEY_AT(1, KEY_RO) } },
+    { .name = "hget", .arity = 3, .how = HOW_KEYS, .flags = CMD_READONLY | CMD_FAST,
+      .specs = { KEY_AT(1, KEY_RO | KEY_ACCESS) } },
+    { .name = "hgetall", .arity = 2, .how = HOW_KEYS, .flags = CMD_READONLY,
+      .specs = { KEY_AT(1, KEY_RO | KEY_ACCESS) } },
+    { .name = "hincrby", .arity = 4, .how = HOW_KEYS, .flags = CMD_WRITE | CMD_DENYOOM | CMD_FAST,
+      .specs = { KEY_AT(1, KEY_RW | KEY_ACCESS | KEY_UPDATE) } },
+    { .name = "hincrbyfloat", .arity = 4, .how = HOW_KEYS,
+      .flags = CMD_WRITE | CMD_DENYOOM | CMD_FAST,
+      .specs = { KEY_AT(1, KEY_RW | KEY_ACCESS | KEY_UPDATE) } },
+    { .name = "hkeys", .arity = 2, .how = HOW_KEYS, .flags = CMD_READONLY,
+      .specs = { KEY_AT(1, KEY_RO | KEY_ACCESS) } },
+    { .name = "hlen", .arity = 2, .how = HOW_KEYS, .flags = CMD_READONLY | CMD_FAST,
+      .specs = { KEY_AT(1, KEY_RO) } },
+    { .name = "hmget", .arity = -3, .how = HOW_KEYS, .flags = CMD_READONLY | CMD_FAST,
+      .specs = { KEY_AT(1, KEY_RO | KEY_ACCESS) } },
+    { .name = "hmset", .arity = -4, .how = HOW_KEYS, .flags = CMD_WRITE | CMD_DENYOOM | CMD_FAST,
+      .specs = { KEY_AT(1, KEY_RW | KEY_UPDATE) } },
+    { .name = "hrandfield", .arity = -2, .how = HOW_KEYS, .flags = CMD_READONLY,
+      .specs = { KEY_AT(1, KEY_RO | KEY_ACCESS) } },
+    { .name = "hscan", .arity = -3, .how = HOW_KEYS, .flags = CMD_READONLY,
+      .specs = { KEY_AT(1, KEY_RO | KEY_ACCESS) } },
+    { .name = "hset", .arity = -4, .how = HOW_KEYS, .flags = CMD_WRITE | CMD_DENYOOM | CMD_FAST,
+      .specs = { KEY_AT(1, KEY_RW | KEY_UPDATE) } },
+    { .name = "hsetnx", .arity = 4, .how = HOW_KEYS, .flags = CMD_WRITE | CMD_DENYOOM | CMD_FAST,
+      .specs = { KEY_AT(1, KEY_RW | KEY_INSERT) } },
+    { .name = "hstrlen", .arity = 3, .how = HOW_KEYS, .flags = CMD_READONLY | CMD_FAST,
+      .specs = { KEY_AT(1, KEY_RO) } },
+    { .name = "hvals", .arity = 2, .how = HOW_KEYS, .flags = CMD_READONLY,
+      .specs = { KEY_AT(1, KEY_RO | KEY_ACCESS) } },
+    ROWS_END,
+};
+// clang-format on

@@ -1,0 +1,42 @@
+/* Rows of the commands for sets, sorted by name; see commands.h. */
+#include "cluster/commands.h"
+
+// clang-format off
+const struct command commands_set[] = {
+    { .name = "sadd", .arity = -3, .how = HOW_KEYS, .flags = CMD_WRITE | CMD_DENYOOM | CMD_FAST,
+      .specs = { KEY_AT(1, KEY_RW | KEY_INSERT) } },
+    { .name = "scard", .arity = 2, .how = HOW_KEYS, .flags = CMD_READONLY | CMD_FAST,
+      .specs = { KEY_AT(1, KEY_RO) } },
+    { .name = "sdiff", .arity = -2, .how = HOW_GATHER, .flags = CMD_READONLY,
+      .specs = { KEYS_FROM(1, KEY_RO | KEY_ACCESS) } },
+    { .name = "sdiffstore", .arity = -3, .how = HOW_GATHER, .flags = CMD_WRITE | CMD_DENYOOM,
+      .specs = { KEY_AT(1, KEY_OW | KEY_UPDATE), KEYS_FROM(2, KEY_RO | KEY_ACCESS) } },
+    { .name = "sinter", .arity = -2, .how = HOW_GATHER, .flags = CMD_READONLY,
+      .specs = { KEYS_FROM(1, KEY_RO | KEY_ACCESS) } },
+    { .name = "sintercard", .arity = -3, .how = HOW_GATHER,
+      .flags = CMD_READONLY | CMD_MOVABLEKEYS, .specs = { KEYS_COUNTED(1, KEY_RO | KEY_ACCESS) } },
+    { .name = "sinterstore", .arity = -3, .how = HOW_GATHER, .flags = CMD_WRITE | CMD_DENYOOM,
+      .specs = { KEY_AT(1, KEY_RW | KEY_UPDATE), KEYS_FROM(2, KEY_RO | KEY_ACCESS) } },
+    { .name = "sismember", .arity = 3, .how = HOW_KEYS, .flags = CMD_READONLY | CMD_FAST,
+      .specs = { KEY_AT(1, KEY_RO) } },
+    { .name = "smembers", .arity = 2, .how = HOW_KEYS, .flags = CMD_READONLY,
+      .specs = { KEY_AT(1, KEY_RO | KEY_ACCESS) } },
+    { .name = "smismember", .arity = -3, .how = HOW_KEYS, .flags = CMD_READONLY | CMD_FAST,
+      .specs = { KEY_AT(1, KEY_RO | KEY_ACCESS) } },
+    { .name = "smove", .arity = 4, .how = HOW_GATHER, .flags = CMD_WRITE | CMD_FAST,
+      .specs = { KEY_AT(1, KEY_RW | KEY_ACCESS | KEY_DELETE), KEY_AT(2, KEY_RW | KEY_INSERT) } },
+    { .name = "spop", .arity = -2, .how = HOW_KEYS, .flags = CMD_WRITE | CMD_FAST,
+      .specs = { KEY_AT(1, KEY_RW | KEY_ACCESS | KEY_DELETE) } },
+    { .name = "srandmember", .arity = -2, .how = HOW_KEYS, .flags = CMD_READONLY,
+      .specs = { KEY_AT(1, KEY_RO | KEY_ACCESS) } },
+    { .name = "srem", .arity = -3, .how = HOW_KEYS, .flags = CMD_WRITE | CMD_FAST,
+      .specs = { KEY_AT(1, KEY_RW | KEY_DELETE) } },
+    { .name = "sscan", .arity = -3, .how = HOW_KEYS, .flags = CMD_READONLY,
+      .specs = { KEY_AT(1, KEY_RO | KEY_ACCESS) } },
+    { .name = "sunion", .arity = -2, .how = HOW_GATHER, .flags = CMD_READONLY,
+      .specs = { KEYS_FROM(1, KEY_RO | KEY_ACCESS) } },
+    { .name = "sunionstore", .arity = -3, .how = HOW_GATHER, .flags = CMD_WRITE | CMD_DENYOOM,
+      .specs = { KEY_AT(1, KEY_OW | KEY_UPDATE), KEYS_FROM(2, KEY_RO | KEY_ACCESS) } },
+    ROWS_END,
+};
+// clang-format on

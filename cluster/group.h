@@ -1,0 +1,48 @@
+/*
+ * group.h: one command that several nodes execute: its parts are requests of the flow, side by
+ * side.
+ *
+ * A split command (MGET over several slots) has one part per slot, a broadcast (DBSIZE) one per
+ * shard. The parts are ordinary requests: routed, redirected, retried and kept in order like any
+ * other. Their replies wait in them until the last one is there; then the flow's user merges them
+ * (proxy/merge.h). A group is freed with the last of its parts.
+ */
+#ifndef CLUSTER_GROUP_H
+#define CLUSTER_GROUP_H
+
+#include "cluster/router.h"
+
+struct group {
+    const struct command *cmd;
+    const void *rule;       /* the flow's user's: how it merges; NULL: by cmd->merge */
+    uint64_t note;          /* the flow's user's, for that rule */
+    uint32_t parts;         /* requests of the flow that carry this group */
+    uint32_t open;          /* of those, not answered yet; the flow's user counts down */
+    uint32_t refs;          /* requests that still point here */
+    uint32_t keys;          /* of a split command, in the caller's order */
+    uint32_t part_of_key[]; /* index of the part that key i went to */
+};
+
+/*
+ * Splits a command whose keys stand at argument 1 and every `step` further ones (MGET: 1, MSET: 2;
+ * what stands between belongs to the key before it) into one part per slot and submits them.
+ * silent: as in struct request.
+ */
+void group_split(struct router *rt, struct flow *f, const struct command *cmd,
+                 const struct argv *argv, uint32_t step, bool silent);
+
+/* Submits the request as it is to the master of each shard. Lends the group, which lives until its
+   merged reply is out; NULL: there is no map. */
+MUST_USE struct group *group_broadcast(struct router *rt, struct flow *f, const struct command *cmd,
+                                       struct span bytes, bool silent);
+
+/* Submits a request of our own wording to the master of one slot; merged like any group, so that
+   its reply can be rewritten. With g NULL a new group, else one more part of g, in the same turn.
+ */
+struct group *group_one(struct router *rt, struct flow *f, const struct command *cmd,
+                        struct group *g, uint16_t slot, struct span bytes, bool silent);
+
+/* The lowest slots of each shard in ascending order, up to `room`; gives how many there are. */
+uint32_t group_shard_slots(struct router *rt, uint16_t *slots, uint32_t room);
+
+#endif

@@ -1,0 +1,24 @@
+/*
+ * learner.h: asks the cluster for its COMMAND list and lets the table learn from it: the doing half
+ * of learn.h. One question at a time; a node that does not answer is no error, the next map asks
+ * again.
+ */
+#ifndef CLUSTER_LEARNER_H
+#define CLUSTER_LEARNER_H
+
+#include "cluster/router.h"
+
+struct learner {
+    struct router *router;
+    struct command_table *commands;
+    void (*on_done)(void *context); /* after each question, answered or not */
+    void *context;
+    uint64_t asked_nodes; /* stands for the set of masters at the last question */
+    bool asking, closing;
+};
+
+/* Asks one of the map's masters, unless a question is under way or the same masters have been
+ * asked. */
+void learner_ask(struct learner *l);
+
+#endif

@@ -1,0 +1,93 @@
+#include "cluster/node.h"
+
+#include <stdlib.h>
+
+#include "base/error.h"
+
+enum { UNUSED_MS = 60 * 1000 };
+
+void node_table_open(struct node_table *t, struct net *net, const struct link_options *options,
+                     const struct link_user *user, void *context)
+{
+    *t = (struct node_table){ .net = net, .options = options, .user = user, .context = context };
+    list_init(&t->nodes);
+}
+
+struct node *node_find(const struct node_table *t, const struct endpoint *e)
+{
+    for (struct list_node *at = t->nodes.next; at != &t->nodes; at = at->next) {
+        struct node *n = LIST_ENTRY(at, struct node, in_table);
+        if (endpoint_equal(&n->endpoint, e))
+            return n;
+    }
+    return NULL;
+}
+
+struct node *node_get(struct node_table *t, const struct endpoint *e)
+{
+    struct node *n = node_find(t, e);
+    if (n != NULL)
+        return n;
+    n = calloc(1, sizeof(*n));
+    REQUIRE(n != NULL);
+    n->endpoint = *e;
+    for (int kind = 0; kind < LINK_KINDS; kind++)
+        link_init(&n->links[kind], (enum link_kind)kind, n, &n->endpoint, t->net, t->options,
+                  t->user, t->context);
+    list_append(&t->nodes, &n->in_table);
+    t->count++;
+    return n;
+}
+
+static void node_free(struct node_table *t, struct node *n)
+{
+    list_remove(&n->in_table);
+    t->count--;
+    free(n);
+}
+
+/* Whether no link has a connection; idle ones of a node that is not wanted are closed on the way.
+ */
+static bool node_is_quiet(struct node *n, uint64_t now)
+{
+    bool quiet = n->hinted == 0;
+    for (int kind = 0; kind < LINK_KINDS; kind++) {
+        struct link *l = &n->links[kind];
+        if (l->pending == 0 && now - l->used_at > UNUSED_MS)
+            link_close(l, ERR_SHUTDOWN);
+        if (l->state != LINK_IDLE && l->state != LINK_RESTING)
+            quiet = false;
+        if (now - l->used_at <= UNUSED_MS)
+            quiet = false;
+    }
+    return quiet;
+}
+
+void node_table_sweep(struct node_table *t, uint64_t now)
+{
+    struct list_node *at, *safe;
+    LIST_EACH (&t->nodes, at, safe) {
+        struct node *n = LIST_ENTRY(at, struct node, in_table);
+        if (!n->in_map && node_is_quiet(n, now))
+            node_free(t, n);
+    }
+}
+
+void node_table_close(struct node_table *t, int why)
+{
+    struct list_node *at, *safe;
+    LIST_EACH (&t->nodes, at, safe) {
+        struct node *n = LIST_ENTRY(at, struct node, in_table);
+        for (int kind = 0; kind < LINK_KINDS; kind++) {
+            n->links[kind].retired = true;
+            link_close(&n->links[kind], why);
+        }
+    }
+}
+
+void node_table_free(struct node_table *t)
+{
+    struct list_node *at, *safe;
+    LIST_EACH (&t->nodes, at, safe)
+        node_free(t, LIST_ENTRY(at, struct node, in_table));
+}

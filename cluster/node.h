@@ -1,0 +1,44 @@
+/*
+ * node.h: the nodes that this worker knows, each with its links.
+ *
+ * A node is known by its endpoint. It appears when a slot map, a redirect or the poller names it,
+ * and goes when no map names it any more and nothing has used it for a while. Links connect on
+ * first use.
+ */
+#ifndef CLUSTER_NODE_H
+#define CLUSTER_NODE_H
+
+#include "cluster/link.h"
+
+enum { NODES_MAX = 32 * 1024, NODES_BY_REDIRECT_MAX = 4096 };
+
+struct node {
+    struct list_node in_table;
+    struct endpoint endpoint;
+    struct link links[LINK_KINDS];
+    uint32_t hinted; /* parked requests that point here */
+    bool in_map;     /* the present slot map names it */
+    bool master;     /* ... as the master of a shard */
+};
+
+struct node_table {
+    struct list_node nodes;
+    uint32_t count;
+    struct net *net;
+    const struct link_options *options;
+    const struct link_user *user;
+    void *context;
+};
+
+void node_table_open(struct node_table *t, struct net *net, const struct link_options *options,
+                     const struct link_user *user, void *context);
+struct node *node_find(const struct node_table *t, const struct endpoint *e);
+/* The node at that endpoint, made if need be. */
+struct node *node_get(struct node_table *t, const struct endpoint *e);
+/* Closes idle connections of nodes that no map names, and forgets such nodes. */
+void node_table_sweep(struct node_table *t, uint64_t now);
+/* Closes every link; node_table_free may follow once the loop has run empty. */
+void node_table_close(struct node_table *t, int why);
+void node_table_free(struct node_table *t);
+
+#endif

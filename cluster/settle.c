@@ -1,0 +1,450 @@
+#include "cluster/settle.h"
+
+#include <stdio.h>
+
+#include "base/error.h"
+#include "base/log.h"
+#include "cluster/group.h"
+#include "cluster/order.h"
+
+/*
+ * Every way in which a request ends:
+ *
+ *   reply                  handed on in pieces as it comes
+ *   error reply            judged first: the client's own answer, or a reason to try again
+ *   link lost, not written tried again
+ *   link lost, written     a read is tried again; a write is answered "may have been executed"
+ *   deadline, parked       the last error that a node gave, else ours
+ *   deadline, sent         ours; the record stays behind as an orphan for the reply that may come
+ *   overtaken              as deadline, parked
+ */
+
+enum { FREE_HOPS = 4, HOP_DELAY_MS = 10, HOP_DELAY_MAX_MS = 100, WAIT_MS = 50, TRY_AGAIN_MS = 5 };
+
+static uint64_t now_of(const struct router *rt)
+{
+    return uv_now(rt->net->loop);
+}
+
+/* The request leaves the hands of the router; its flow's user gets the last piece next. */
+static void complete(struct router *rt, struct request *r)
+{
+    struct flow *f = r->flow;
+    bool was_sent = r->state == REQUEST_SENT;
+    rt->outstanding--;
+    r->state = REQUEST_DONE;
+    f->bytes -= r->len;
+    if (UNLIKELY(f->irregular > 0)) {
+        if (was_sent && f->parked > 0)
+            order_took_effect(r);
+        if (r->irregular)
+            f->irregular--;
+        r->irregular = false;
+        if (f->parked > 0 && !list_is_linked(&f->kicked))
+            list_append(&rt->kicked, &f->kicked);
+    }
+    if (r->chunk != NULL)
+        chunk_unref(r->chunk);
+    r->chunk = NULL;
+}
+
+/* Drops what waits in r->reply: the last error, or the beginning of a reply that broke off. */
+static void drop_kept(struct router *rt, struct request *r)
+{
+    if (!r->has_error)
+        r->flow->held -= r->reply.bytes;
+    rope_clear(&r->reply, &rt->net->store);
+    r->has_error = false;
+}
+
+static void free_orphan(struct router *rt, struct request *r)
+{
+    rt->outstanding--;
+    router_release(rt, r);
+}
+
+/* --- replies ------------------------------------------------------------------------------- */
+
+static void park_after(struct router *rt, struct request *r, uint64_t delay)
+{
+    if (r->hops < UINT8_MAX)
+        r->hops++;
+    rt->counters.retries++;
+    router_park(rt, r, now_of(rt) + delay);
+}
+
+/* The first redirects are followed at once; a loop of them must not spin. */
+static uint64_t hop_delay(const struct request *r)
+{
+    if (r->hops < FREE_HOPS)
+        return 0;
+    uint64_t ms = (uint64_t)(r->hops - FREE_HOPS + 1) * HOP_DELAY_MS;
+    return ms < HOP_DELAY_MAX_MS ? ms : HOP_DELAY_MAX_MS;
+}
+
+/* A node that lies may name any number of others: past a bound, new ones are not believed in. */
+static struct node *known_or_new(struct router *rt, const struct endpoint *e)
+{
+    bool room = rt->nodes.count < NODES_BY_REDIRECT_MAX;
+    return room ? node_get(&rt->nodes, e) : node_find(&rt->nodes, e);
+}
+
+static void follow_moved(struct router *rt, struct request *r, const struct redirect *to)
+{
+    rt->counters.moved++;
+    struct node *n = known_or_new(rt, &to->to);
+    uint16_t shard = rt->map->shard_of[to->slot];
+    if (n != NULL && (shard == SLOTMAP_NO_SHARD || rt->masters[shard] != n))
+        router_set_map(rt, slotmap_moved(rt->map, to->slot, &to->to));
+    rt->on_doubt(rt->doubt_context);
+    park_after(rt, r, hop_delay(r));
+}
+
+static void follow_ask(struct router *rt, struct request *r, const struct redirect *to)
+{
+    rt->counters.ask++;
+    struct node *n = known_or_new(rt, &to->to);
+    if (n != NULL) {
+        r->hint = n;
+        r->asking = true;
+        n->hinted++;
+    }
+    park_after(rt, r, hop_delay(r));
+}
+
+static void try_again(struct router *rt, struct request *r, struct link *l, struct redirect *to)
+{
+    if (to->to.host[0] == '\0')
+        memcpy(to->to.host, l->to->host, sizeof(to->to.host));
+    switch (to->verdict) {
+    case VERDICT_MOVED:
+        follow_moved(rt, r, to);
+        return;
+    case VERDICT_ASK:
+        follow_ask(rt, r, to);
+        return;
+    case VERDICT_TRY_AGAIN:
+        rt->counters.try_again++;
+        park_after(rt, r, TRY_AGAIN_MS + hop_delay(r));
+        return;
+    case VERDICT_READ_ONLY:
+        rt->counters.read_only++;
+        break;
+    default:
+        rt->counters.cluster_down++;
+        break;
+    }
+    rt->on_doubt(rt->doubt_context);
+    park_after(rt, r, WAIT_MS);
+}
+
+/* True when the error is the client's own answer. */
+static bool judge(struct router *rt, struct link *l, struct request *r, struct span error)
+{
+    struct redirect to = redirect_read(error);
+    if (to.verdict == VERDICT_PASS)
+        return true;
+    drop_kept(rt, r);
+    /* A redirect is meant for us, not for the client: it is never the answer, even at the deadline.
+     */
+    r->redirected = to.verdict == VERDICT_MOVED || to.verdict == VERDICT_ASK;
+    if (!r->redirected) {
+        rope_copy(&r->reply, &rt->net->store, &rt->keep, error);
+        r->has_error = true;
+    }
+    link_forget(l, r);
+    try_again(rt, r, l, &to);
+    return false;
+}
+
+static void on_own_reply(struct router *rt, struct link *l, struct request *r, struct span bytes,
+                         bool done)
+{
+    if (r->kind == REQUEST_OWN && r->on_own != NULL)
+        rope_copy(&r->reply, &rt->net->store, &rt->keep, bytes);
+    if (!done)
+        return;
+    link_forget(l, r);
+    settle_own(rt, r, 0);
+}
+
+void settle_own(struct router *rt, struct request *r, int status)
+{
+    if (r->on_own != NULL)
+        r->on_own(r, status);
+    free_orphan(rt, r);
+}
+
+static void on_reply(struct link *l, struct request *r, struct span bytes, struct chunk *chunk,
+                     char first, bool done)
+{
+    struct router *rt = l->context;
+    if (UNLIKELY(r->kind != REQUEST_OF_FLOW)) {
+        on_own_reply(rt, l, r, bytes, done);
+        return;
+    }
+    struct flow *f = r->flow;
+    if (UNLIKELY(f == NULL)) {
+        if (done) {
+            link_forget(l, r);
+            free_orphan(rt, r);
+        }
+        return;
+    }
+    bool is_error = first == '-' || first == '!';
+    if (UNLIKELY(is_error) && !judge(rt, l, r, bytes))
+        return;
+    if (UNLIKELY(r->has_error))
+        drop_kept(rt, r);
+    if (done) {
+        link_forget(l, r);
+        complete(rt, r);
+    }
+    f->user->on_reply(f, r, bytes, chunk, done);
+}
+
+/* --- errors of our own --------------------------------------------------------------------- */
+
+static void answer(struct router *rt, struct request *r, struct span text)
+{
+    struct flow *f = r->flow;
+    drop_kept(rt, r);
+    complete(rt, r);
+    f->user->on_reply(f, r, text, NULL, true);
+}
+
+/* Hands the last error that a node gave to the client as its answer. judge copied it as a whole, so
+   it is one piece. */
+static void answer_last_error(struct router *rt, struct request *r)
+{
+    struct rope last = r->reply;
+    r->reply = (struct rope){ 0 };
+    answer(rt, r, (struct span){ last.head->at, last.head->len });
+    rope_clear(&last, &rt->net->store);
+}
+
+static void answer_unknown_fate(struct router *rt, struct request *r, const struct link *l, int why)
+{
+    char to[ENDPOINT_TEXT_MAX], text[ENDPOINT_TEXT_MAX + 160];
+    rt->counters.uncertain++;
+    int n = snprintf(text, sizeof(text),
+                     "-ERR slotgate: %s while waiting for node %s; the command may have been "
+                     "executed\r\n",
+                     error_text(why), endpoint_text(l->to, to));
+    answer(rt, r, (struct span){ text, (size_t)n });
+}
+
+static void answer_unservable(struct router *rt, struct request *r)
+{
+    static const struct span no_slot = { "-CLUSTERDOWN Hash slot not served\r\n", 35 };
+    if (rt->map != NULL && r->slot != SLOT_ANY && rt->map->shard_of[r->slot] == SLOTMAP_NO_SHARD) {
+        answer(rt, r, no_slot);
+        return;
+    }
+    char to[ENDPOINT_TEXT_MAX] = "any master", text[ENDPOINT_TEXT_MAX + 128];
+    int why = ERR_TIMEOUT;
+    if (rt->map != NULL && r->slot != SLOT_ANY) {
+        struct node *n = rt->masters[rt->map->shard_of[r->slot]];
+        endpoint_text(&n->endpoint, to);
+        int last = n->links[r->flow->protocol == 3 ? LINK_RESP3 : LINK_RESP2].last_error;
+        why = last != 0 ? last : why;
+    }
+    const char *reason = r->redirected ? error_text(ERR_REDIRECTS) : error_text(why);
+    int n =
+        snprintf(text, sizeof(text), "-ERR slotgate: no answer from node %s: %s\r\n", to, reason);
+    answer(rt, r, (struct span){ text, (size_t)n });
+}
+
+static void unpark(struct request *r)
+{
+    struct flow *f = r->flow;
+    if (--f->parked == 0) {
+        list_remove(&f->stalled);
+        list_remove(&f->kicked);
+    }
+    if (r->hint != NULL)
+        r->hint->hinted--;
+    r->hint = NULL;
+}
+
+void router_fail(struct router *rt, struct request *r)
+{
+    rt->counters.timeouts++;
+    unpark(r);
+    if (r->has_error)
+        answer_last_error(rt, r);
+    else
+        answer_unservable(rt, r);
+}
+
+/* --- lost links ---------------------------------------------------------------------------- */
+
+static void on_down(struct link *l, int why)
+{
+    struct router *rt = l->context;
+    char to[ENDPOINT_TEXT_MAX];
+    if (why == ERR_SHUTDOWN)
+        return;
+    rt->counters.lost_links++;
+    log_warn("node connection lost", "node=%s reason=%s pending=%u", endpoint_text(l->to, to),
+             error_name(why), l->pending);
+    rt->on_doubt(rt->doubt_context);
+}
+
+static void on_lost(struct link *l, struct request *r, bool wrote, int why)
+{
+    struct router *rt = l->context;
+    link_forget(l, r);
+    if (r->kind != REQUEST_OF_FLOW) {
+        settle_own(rt, r, why);
+        return;
+    }
+    struct flow *f = r->flow;
+    if (f == NULL) {
+        free_orphan(rt, r);
+        return;
+    }
+    if (r->started) {
+        complete(rt, r);
+        f->user->on_broken(f, r, why);
+        return;
+    }
+    if (wrote && !r->safe) {
+        answer_unknown_fate(rt, r, l, why);
+        return;
+    }
+    if (!r->has_error)
+        drop_kept(rt, r);
+    park_after(rt, r, 0);
+}
+
+static void on_ready(struct link *l)
+{
+    struct router *rt = l->context;
+    rt->kick_all = true;
+}
+
+const struct link_user settle_link_user = {
+    .on_reply = on_reply,
+    .on_lost = on_lost,
+    .on_ready = on_ready,
+    .on_down = on_down,
+};
+
+/* --- deadlines ----------------------------------------------------------------------------- */
+
+/* r's place in its flow goes to a stand-in; r itself stays in the link's FIFO for the reply that
+   may still come. Gives the stand-in. */
+static struct request *replace_by_stand_in(struct router *rt, struct request *r)
+{
+    struct request *s = slab_take(&rt->requests);
+    *s = *r;
+    list_init(&s->call.link);
+    list_insert_before(&r->in_flow, &s->in_flow);
+    list_remove(&r->in_flow);
+    s->link = NULL;
+    chunk_ref(s->chunk);
+    if (s->group != NULL)
+        s->group->refs++;
+    r->flow = NULL;
+    r->reply = (struct rope){ 0 };
+    r->has_error = r->irregular = false;
+    rt->outstanding++;
+    return s;
+}
+
+/* The walk at the end of the turn or the next tick answers it: nobody is called back from here, so
+   that the list of those that wait stays as it is. */
+static void time_out_unsent(struct router *rt, struct link *l, struct request *r)
+{
+    link_withdraw(l, r);
+    if (r->kind == REQUEST_OWN)
+        list_append(&rt->refused, &r->call.link);
+    else
+        router_park(rt, r, now_of(rt));
+}
+
+static void time_out(struct router *rt, struct link *l, struct request *r)
+{
+    if (link_is_unsent(r)) {
+        time_out_unsent(rt, l, r);
+        return;
+    }
+    if (r->kind == REQUEST_OWN) {
+        request_own_done *done = r->on_own;
+        r->on_own = NULL; /* what may still come is dropped */
+        done(r, ERR_TIMEOUT);
+        return;
+    }
+    rt->counters.timeouts++;
+    struct request *s = replace_by_stand_in(rt, r);
+    struct flow *f = s->flow;
+    if (s->started) {
+        complete(rt, s);
+        f->user->on_broken(f, s, ERR_TIMEOUT);
+    } else if (!s->safe) {
+        answer_unknown_fate(rt, s, l, ERR_TIMEOUT);
+    } else {
+        char to[ENDPOINT_TEXT_MAX], text[ENDPOINT_TEXT_MAX + 128];
+        int n = snprintf(text, sizeof(text), "-ERR slotgate: no answer from node %s in time\r\n",
+                         endpoint_text(l->to, to));
+        answer(rt, s, (struct span){ text, (size_t)n });
+    }
+}
+
+/* Retried requests and the router's own lie among others that have more time, so all are looked at;
+   but only when one is due. A callback may make calls orphans and add others, it removes none. */
+static void time_out_calls(struct router *rt, struct link *l, struct list_node *calls, uint64_t now)
+{
+    if (now < l->due)
+        return;
+    l->due = UINT64_MAX;
+    struct list_node *n, *safe;
+    LIST_EACH (calls, n, safe) {
+        struct request *r = request_of_call(LIST_ENTRY(n, struct pipe_call, link));
+        bool awaited = r->kind == REQUEST_OF_FLOW ? r->flow != NULL : r->on_own != NULL;
+        if (!awaited)
+            continue;
+        if (now >= r->deadline)
+            time_out(rt, l, r);
+        else if (r->deadline < l->due)
+            l->due = r->deadline;
+    }
+}
+
+static void sweep_link(struct router *rt, struct link *l, uint64_t now)
+{
+    uint64_t silent = now - l->pipe.heard_at;
+    switch ((enum link_state)l->state) {
+    case LINK_READY:
+        if (l->pending == 0)
+            return;
+        if (silent > rt->options->request_timeout)
+            link_close(l, ERR_TIMEOUT);
+        else if (silent > ROUTER_SILENT_MS)
+            rt->on_doubt(rt->doubt_context);
+        time_out_calls(rt, l, &l->pipe.calls, now);
+        return;
+    case LINK_GREETING:
+        if (silent > rt->options->link.connect_timeout)
+            link_close(l, ERR_TIMEOUT);
+        time_out_calls(rt, l, &l->waiting, now);
+        return;
+    case LINK_DIALLING:
+        time_out_calls(rt, l, &l->waiting, now);
+        return;
+    default:
+        return;
+    }
+}
+
+void settle_sweep(struct router *rt)
+{
+    uint64_t now = now_of(rt);
+    struct list_node *n, *safe;
+    LIST_EACH (&rt->nodes.nodes, n, safe) {
+        struct node *node = LIST_ENTRY(n, struct node, in_table);
+        for (int kind = 0; kind < LINK_KINDS; kind++)
+            sweep_link(rt, &node->links[kind], now);
+    }
+}

@@ -1,0 +1,18 @@
+/*
+ * settle.h: how requests end: replies, redirects, lost links, deadlines. The router's other half.
+ */
+#ifndef CLUSTER_SETTLE_H
+#define CLUSTER_SETTLE_H
+
+#include "cluster/router.h"
+
+/* What the router wants to hear from its links. */
+extern const struct link_user settle_link_user;
+
+/* Answers every request whose deadline has passed and closes links that have fallen silent. */
+void settle_sweep(struct router *rt);
+
+/* Ends a request of the program's own. */
+void settle_own(struct router *rt, struct request *r, int status);
+
+#endif

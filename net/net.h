@@ -1,0 +1,49 @@
+/*
+ * net.h: what all connections of one worker share: the loop, the memory that bytes live in, and the
+ * list of streams that have something to write at the end of the turn.
+ *
+ * A turn is one round of the libuv loop: callbacks read and queue; just before the loop waits
+ * again, the flush hook runs the caller's own work (on_turn_end) and then writes every dirty stream
+ * once.
+ */
+#ifndef NET_NET_H
+#define NET_NET_H
+
+#include <uv.h>
+
+#include "base/list.h"
+#include "resp/rope.h"
+
+struct net {
+    uv_loop_t *loop;
+    struct rope_store store;
+    struct chunk *read_chunk; /* where the next read goes; replaced when somebody kept a piece */
+    struct slab writes;       /* uv_write_t for what the kernel did not take at once */
+    struct list_node dirty;   /* streams to flush at the end of the turn */
+    struct list_node patient; /* streams that wait for a quiet turn, see enum stream_when */
+    struct list_node corked;  /* streams that wait to be uncorked, for CORK_MS at most */
+    uv_timer_t cork_timer;
+    bool cork_timed;
+    uv_prepare_t flush;
+    uv_idle_t hurry; /* active: the loop polls without sleeping */
+    bool again;      /* another turn is wanted before the loop sleeps */
+    uint32_t reads;  /* in this turn */
+    uint32_t waited; /* turns that patient streams have waited in a row */
+    void (*on_turn_end)(void *context);
+    void *context;
+    uint32_t streams; /* open ones */
+};
+
+void net_open(struct net *net, uv_loop_t *loop, void (*on_turn_end)(void *context), void *context);
+/* Closes the flush hook; net_free may follow once the loop has run empty and no stream is left. */
+void net_close(struct net *net);
+void net_free(struct net *net);
+
+/* Another turn comes before the loop sleeps: for what was left over, or came up, at a turn's end.
+ */
+void net_hurry(struct net *net);
+
+/* libuv's error as one of base/error.h. */
+int net_error(int uv_error);
+
+#endif

@@ -1,0 +1,114 @@
+/*
+ * stream.h: one byte stream (TCP) on the worker's loop.
+ *
+ * Life: stream_init (owns a libuv handle from then on) -> the handle is connected by net/dial or
+ * net/listener -> stream_start reads until stream_close -> on_closed, once; only then may the
+ * struct that embeds the stream be freed. stream_close may come at any time and twice; the first
+ * reason stays. No callback comes from inside stream_send, stream_share or stream_close.
+ *
+ * Reading: bytes land in the worker's shared read chunk, or, after stream_read_into, behind the
+ * bytes that the user keeps in a chunk of its own. A user that keeps a span of on_data's chunk
+ * past the callback shares it with chunk_ref.
+ *
+ * Writing: what is queued during a turn goes out at its end in one write. Past high bytes queued,
+ * stream_is_behind is true; on_drained comes once when the queue has fallen below low again.
+ */
+#ifndef NET_STREAM_H
+#define NET_STREAM_H
+
+#include "net/net.h"
+
+struct stream;
+
+struct stream_user {
+    /* at lies in chunk. The stream may be closed from inside. */
+    void (*on_data)(struct stream *s, struct chunk *chunk, const char *at, size_t len);
+    void (*on_drained)(struct stream *s);
+    void (*on_closed)(struct stream *s, int why);
+};
+
+/*
+ * When queued bytes are written. A write costs a few microseconds whatever its size, so waiting for
+ * more to go with it is worth a little time; none of these waits when there is nothing to wait for.
+ */
+enum stream_when {
+    STREAM_AT_TURN_END,
+    STREAM_WHEN_QUIET, /* after a turn that read nothing, or after four turns: for upstream
+                          connections, so that requests of many clients go together */
+    STREAM_CORKED, /* when uncorked, past CORK_BYTES, or after CORK_MS: for a client whose pipelined
+                      requests are half answered */
+};
+
+enum { CORK_BYTES = CHUNK_SMALL, CORK_MS = 1 };
+
+enum { STREAM_HIGH = 256 * 1024, STREAM_LOW = 64 * 1024 };
+
+struct stream {
+    uv_tcp_t tcp;
+    struct net *net;
+    const struct stream_user *user;
+    struct rope out;
+    struct chunk *current;  /* where small pieces of out are copied to */
+    struct chunk *into;     /* where reads go; NULL: the shared read chunk */
+    struct list_node dirty; /* in net->dirty */
+    uint64_t given;         /* bytes handed to the kernel or to libuv so far */
+    uint64_t queued_total;  /* bytes ever queued */
+    uint64_t writing_bytes; /* of the uv_write under way */
+    uint64_t received;
+    void *connect_context; /* the dial that connects it, while it does */
+    int why;               /* of closing */
+    bool open;             /* connected: may write */
+    bool reading;
+    bool writing; /* a uv_write is under way */
+    bool behind;
+    uint8_t when;   /* enum stream_when */
+    bool finishing; /* close once everything is written */
+    bool closing;
+};
+
+/* Creates the handle; s stays where it is until on_closed. family: AF_INET, AF_INET6 or AF_UNSPEC.
+ */
+MUST_USE int stream_init(struct stream *s, struct net *net, const struct stream_user *user,
+                         unsigned family);
+/* The handle is connected: set TCP_NODELAY and keepalive (seconds; 0: none), begin to read. */
+void stream_start(struct stream *s, unsigned keepalive);
+void stream_pause(struct stream *s);
+void stream_resume(struct stream *s);
+/* Borrows chunk (NULL: back to the shared one). It must have room. */
+void stream_read_into(struct stream *s, struct chunk *chunk);
+
+/* Copies bytes; they go out at the end of this turn. Gives their place in s->current. */
+const char *stream_send(struct stream *s, struct span bytes);
+/* Shares bytes that lie in chunk. */
+void stream_share(struct stream *s, struct chunk *chunk, struct span bytes);
+/* From now on, what is queued is written at that time. */
+void stream_write_when(struct stream *s, enum stream_when when);
+/* Moves a rope to the end of what is to be written; the rope is empty afterwards. */
+void stream_send_rope(struct stream *s, struct rope *rope);
+
+/* Bytes that really left for the kernel, as far as known: less than this is certain. */
+uint64_t stream_sent(const struct stream *s);
+
+/* Writes what is queued and then closes with why. */
+void stream_finish(struct stream *s, int why);
+void stream_close(struct stream *s, int why);
+
+static inline uint64_t stream_unsent(const struct stream *s)
+{
+    return s->queued_total - stream_sent(s);
+}
+
+static inline bool stream_is_behind(const struct stream *s)
+{
+    return s->behind;
+}
+
+/* The peer's and the own address as "1.2.3.4:5" or "[::1]:5"; "?:0" when unknown. */
+void stream_peer_text(const struct stream *s, char *buf, size_t size);
+void stream_local_text(const struct stream *s, char *buf, size_t size);
+int stream_fd(const struct stream *s);
+
+/* Writes every stream in the list, now; the list is empty afterwards. */
+void stream_flush_all(struct list_node *dirty);
+
+#endif

@@ -1,0 +1,77 @@
+/*
+ * client.h: one client connection: its bytes become requests, replies go back in order.
+ *
+ * Life: client_accept (the listener has a connection) -> requests -> stream_close or client_finish
+ * by anybody, at any time, twice if they like -> freed when its handle is closed. What is in flight
+ * then becomes an orphan of the router.
+ *
+ *   happy path      read -> parse -> dispatch -> ... -> on_reply -> written at the end of the turn
+ *   pipeline full, output behind, or a command that must be alone: reading stops, client_resume
+ * later protocol error  the error is written, then the connection closes client leaves   replies of
+ * what is in flight are dropped by the router reply breaks off in the middle (node lost): the
+ * connection closes, nothing is invented
+ *
+ * An idle client owns no buffer: `input` and `stash` exist only while something is incomplete.
+ */
+#ifndef PROXY_CLIENT_H
+#define PROXY_CLIENT_H
+
+#include "cluster/router.h"
+#include "net/listener.h"
+#include "resp/request.h"
+
+struct worker;
+struct client;
+
+enum client_reply_mode { REPLY_ON, REPLY_OFF, REPLY_SKIP_NEXT, REPLY_SKIP };
+
+/* What CLIENT SETNAME and SETINFO set; most clients have none. */
+struct client_labels {
+    char *name, *lib_name, *lib_ver;
+};
+
+struct client {
+    struct stream stream;
+    struct worker *worker;
+    struct flow flow;
+    struct list_node in_worker; /* worker->clients */
+    struct list_node in_resume; /* worker->to_resume */
+    struct request_parser parser;
+    struct chunk *input; /* bytes read and not yet parsed, from input_at to used */
+    struct chunk *stash; /* where replies that wait for their turn are copied */
+    struct client_labels *labels;
+    const struct command *last_command;
+    uint64_t id;
+    uint64_t created_at; /* ms of loop time */
+    uint64_t active_at;
+    uint64_t commands;
+    uint32_t input_at;
+    uint32_t window;    /* requests that may be under way; see client_reply.c */
+    uint8_t reply_mode; /* enum client_reply_mode */
+    bool paused;        /* not reading: client_resume goes on when it may */
+    bool wants_drain;   /* ... not before every reply is out */
+    bool finishing;     /* closes with finish_why once every reply is out */
+    bool no_evict, no_touch;
+    int finish_why;
+};
+
+/* Accepts the connection that waits at l, or drops it with an error when there are too many. */
+void client_accept(struct worker *w, struct listener *l);
+
+/* Parses and dispatches what is in the client's input; for clients in worker->to_resume. */
+void client_resume(struct client *c);
+
+/* Answers a request that no node has to see, in its place among the others. Copies the bytes. */
+void client_reply(struct client *c, struct span reply);
+
+/* Takes no further request; once every reply is out, client_finish_if_quiet closes. */
+void client_finish_later(struct client *c, int why);
+/* The same, and closes at once when nothing is owed. */
+void client_finish(struct client *c, int why);
+
+static inline struct client *client_of_flow(struct flow *f)
+{
+    return CONTAINER_OF(f, struct client, flow);
+}
+
+#endif

@@ -1,0 +1,92 @@
+#include "proxy/command_doc.h"
+
+static const char *const intro =
+    "# Commands\n"
+    "\n"
+    "<!-- Written by `./dev docs` from the rows in cluster/commands_*.c; edit those. -->\n"
+    "\n"
+    "Every command of Redis 7.0 and how Slotgate handles it.\n"
+    "\n"
+    "**by its keys**: sent to the node that serves the slot of its keys; the reply comes back byte "
+    "for\n"
+    "byte. Keys in several slots are answered with `CROSSSLOT`, unless the table says more.\n"
+    "\n"
+    "**split**: over several slots it is executed part by part, one part per slot, and the replies "
+    "are\n"
+    "merged in the caller's order. Each part is atomic, the whole is not: another client may see "
+    "some\n"
+    "keys of an MSET before others. An error in one part is the whole reply, though other parts "
+    "may have\n"
+    "been executed. This is on by default, because software that comes from one Redis uses MGET "
+    "and DEL\n"
+    "over any keys and must not change; `--enable-cross-slot no` answers `CROSSSLOT` as a Redis "
+    "Cluster\n"
+    "does.\n"
+    "\n"
+    "**every shard**: sent to the master of each shard, and the replies are merged.\n"
+    "\n"
+    "**by any master**: one master answers for all; a client keeps to the same one as long as it "
+    "can.\n"
+    "\n"
+    "**here**: the proxy answers itself, as one Redis would.\n"
+    "\n"
+    "**not yet**: answered with one clear error; the connection goes on.\n"
+    "\n"
+    "**refused**: makes no sense or would do harm through a proxy.\n"
+    "\n"
+    "| Command | Handled | Remarks |\n"
+    "|---|---|---|\n";
+
+static const char *const kinds[] = {
+    [HOW_KEYS] = "by its keys",  [HOW_SPLIT] = "split",           [HOW_GATHER] = "by its keys",
+    [HOW_ANY] = "by any master", [HOW_BROADCAST] = "every shard", [HOW_LOCAL] = "here",
+    [HOW_SESSION] = "not yet",   [HOW_BLOCK] = "not yet",         [HOW_REFUSE] = "refused",
+};
+
+static const char *const merges[] = {
+    [MERGE_NONE] = "",
+    [MERGE_BY_KEY] = "one element per key",
+    [MERGE_ALL_OK] = "all must succeed",
+    [MERGE_ONE_OK] = "one must succeed",
+    [MERGE_SUM] = "sum",
+    [MERGE_MIN] = "least",
+    [MERGE_AND] = "logical and",
+    [MERGE_CONCAT] = "lists joined",
+    [MERGE_SPECIAL] = "merged in its own way",
+};
+
+static const char *remark(const struct command *c)
+{
+    if (c->how == HOW_REFUSE)
+        return c->refuse;
+    if (c->how == HOW_SESSION)
+        return "changes what the connection is";
+    if (c->how == HOW_BLOCK)
+        return "may block";
+    if (c->how == HOW_SPLIT || c->how == HOW_BROADCAST)
+        return merges[c->merge];
+    if ((c->flags & CMD_AFTER_7_0) != 0)
+        return "newer than Redis 7.0";
+    return "";
+}
+
+static void write_row(const struct command *c, FILE *out)
+{
+    fprintf(out, "| `%s%s%s` | %s | %s |\n", c->parent != NULL ? c->parent->name : "",
+            c->parent != NULL ? " " : "", c->name, kinds[c->how], remark(c));
+}
+
+/* A container is shown by its subcommands. */
+void command_write_doc(const struct command_table *commands, FILE *out)
+{
+    fputs(intro, out);
+    for (uint32_t i = 0; i < command_table_size(commands); i++) {
+        const struct command *c = command_at(commands, i);
+        if (c->parent != NULL)
+            continue;
+        if (c->subs == NULL)
+            write_row(c, out);
+        for (const struct command *sub = c->subs; sub != NULL && sub->name != NULL; sub++)
+            write_row(sub, out);
+    }
+}

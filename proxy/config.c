@@ -1,0 +1,312 @@
+#include "proxy/config.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/error.h"
+#include "base/log.h"
+#include "base/option_doc.h"
+#include "base/text.h"
+
+enum { SECRET_FILE_MAX = 4096, SECOND = 1000, MINUTE = 60 * SECOND, DAY = 24 * 60 * MINUTE };
+
+static const char *node_fault(const char *text);
+static const char *bind_fault(const char *text);
+
+/* Our names, then Redis's. */
+static const struct option_choice log_levels[] = {
+    { "debug", LOG_LEVEL_DEBUG },  { "info", LOG_LEVEL_INFO },
+    { "warn", LOG_LEVEL_WARN },    { "error", LOG_LEVEL_ERROR },
+    { "verbose", LOG_LEVEL_INFO }, { "notice", LOG_LEVEL_INFO },
+    { "warning", LOG_LEVEL_WARN }, { NULL, 0 },
+};
+
+#define FIELD(name) OPTION_FIELD(struct config, name)
+#define LISTENING "Listening"
+#define CLUSTER "The cluster"
+#define LIMITS "Limits"
+#define PROCESS "The process"
+
+/* clang-format off */
+static const struct option rows[] = {
+    { .name = "port", .letter = 'p', .type = OPTION_INT, .group = LISTENING, .argument = "port",
+      .fallback = "6379", .min = 1, .max = 65535, FIELD(port),
+      .help = "Port on which clients connect." },
+    { .name = "bind", .type = OPTION_LIST, .group = LISTENING, .argument = "addresses",
+      .fallback = "*", .wrong = bind_fault, FIELD(bind),
+      .help = "Addresses to listen on: * is all of IPv4 and IPv6, ::* all of IPv6. "
+              "One with a leading - may be missing on this machine." },
+    { .name = "tcp-backlog", .type = OPTION_INT, .group = LISTENING, .argument = "number",
+      .fallback = "511", .min = 1, .max = 65535, FIELD(tcp_backlog),
+      .help = "Connections that may wait to be accepted." },
+    { .name = "tcp-keepalive", .type = OPTION_DURATION, .group = LISTENING, .argument = "duration",
+      .fallback = "60s", .bare_ms = SECOND, .max = DAY, FIELD(tcp_keepalive),
+      .help = "Silence after which TCP asks whether the peer is still there; 0 never asks. "
+              "A plain number is seconds." },
+    { .name = "maxclients", .type = OPTION_INT, .group = LISTENING, .argument = "number",
+      .fallback = "10000", .min = 1, .max = 10000000, .flags = OPTION_RELOADABLE, FIELD(maxclients),
+      .help = "Clients at the same time; further ones get an error and are closed." },
+
+    { .name = "cluster-nodes", .type = OPTION_LIST, .group = CLUSTER, .argument = "host:port,...",
+      .flags = OPTION_POSITIONAL, .wrong = node_fault, FIELD(cluster_nodes),
+      .help = "Nodes to learn the cluster from; one that answers is enough. "
+              "The same as the arguments without an option." },
+    { .name = "auth", .letter = 'a', .type = OPTION_SECRET, .group = CLUSTER,
+      .argument = "password", FIELD(auth),
+      .help = "Password for the cluster's nodes. Other users of the machine can read it on a "
+              "command line; prefer auth-file or the environment." },
+    { .name = "auth-file", .type = OPTION_STRING, .group = CLUSTER, .argument = "file",
+      FIELD(auth_file), .help = "File that holds the password for the cluster's nodes." },
+    { .name = "auth-user", .type = OPTION_STRING, .group = CLUSTER, .argument = "user",
+      FIELD(auth_user),
+      .help = "User for the cluster's nodes, if not the default user. Needs a password." },
+    { .name = "connect-timeout", .type = OPTION_DURATION, .group = CLUSTER,
+      .argument = "duration", .fallback = "1s", .min = 1, .max = DAY,
+      .flags = OPTION_RELOADABLE, FIELD(connect_timeout),
+      .help = "Time that connecting to a node may take." },
+    { .name = "request-timeout", .type = OPTION_DURATION, .group = CLUSTER,
+      .argument = "duration", .fallback = "5s", .min = 1, .max = DAY,
+      .flags = OPTION_RELOADABLE, FIELD(request_timeout),
+      .help = "Time that a request may take with all its retries before the client gets an "
+              "error." },
+    { .name = "topology-interval", .type = OPTION_DURATION, .group = CLUSTER,
+      .argument = "duration", .fallback = "5s", .min = 100, .max = DAY,
+      .flags = OPTION_RELOADABLE, FIELD(topology_interval),
+      .help = "How often to ask which node serves which slots." },
+    { .name = "topology-min-interval", .type = OPTION_DURATION, .group = CLUSTER,
+      .argument = "duration", .fallback = "100ms", .min = 1, .max = DAY,
+      .flags = OPTION_RELOADABLE, FIELD(topology_min_interval),
+      .help = "Least time between two such questions, when redirections or lost connections "
+              "call for one." },
+    { .name = "enable-cross-slot", .type = OPTION_BOOL, .group = CLUSTER, .fallback = "yes",
+      .flags = OPTION_RELOADABLE, FIELD(enable_cross_slot),
+      .help = "Execute MGET, MSET, DEL, UNLINK, EXISTS and TOUCH over several slots, part by part "
+              "and so not atomically. With no, they answer CROSSSLOT as a Redis Cluster does. On, "
+              "because applications that come from one Redis must not change." },
+
+    { .name = "proto-max-bulk-len", .type = OPTION_SIZE, .group = LIMITS, .argument = "size",
+      .fallback = "512mb", .min = 1 << 20, .flags = OPTION_RELOADABLE, FIELD(proto_max_bulk_len),
+      .help = "Largest single argument of a command." },
+    { .name = "client-query-buffer-limit", .type = OPTION_SIZE, .group = LIMITS,
+      .argument = "size", .fallback = "1gb", .min = 1 << 20, .flags = OPTION_RELOADABLE,
+      FIELD(client_query_buffer_limit),
+      .help = "Bytes of one client's requests that may be held; past it the client is closed." },
+    { .name = "client-output-limit", .type = OPTION_SIZE, .group = LIMITS, .argument = "size",
+      .fallback = "256mb", .min = 64 << 10, .flags = OPTION_RELOADABLE,
+      FIELD(client_output_limit),
+      .help = "Bytes of replies that may wait for a client that reads too slowly; past it the "
+              "client is closed." },
+    { .name = "max-pipeline", .type = OPTION_INT, .group = LIMITS, .argument = "number",
+      .fallback = "1024", .min = 1, .max = 1000000, .flags = OPTION_RELOADABLE,
+      FIELD(max_pipeline),
+      .help = "Requests of one client in flight; past it no more is read from that client." },
+    { .name = "node-buffer-limit", .type = OPTION_SIZE, .group = LIMITS, .argument = "size",
+      .fallback = "64mb", .min = 64 << 10, .flags = OPTION_RELOADABLE, FIELD(node_buffer_limit),
+      .help = "Bytes of requests in flight to one node; past it its clients wait." },
+
+    { .name = "config", .letter = 'c', .type = OPTION_STRING, .group = PROCESS,
+      .argument = "file", .flags = OPTION_NO_FILE, FIELD(config_file),
+      .help = "Configuration file, in the syntax of redis.conf." },
+    { .name = "workers", .alias = "threads", .type = OPTION_INT, .group = PROCESS,
+      .argument = "number", .fallback = "1", .min = 1, .max = 256, FIELD(workers),
+      .help = "Processes that share the work; one per CPU is the most that is useful." },
+    { .name = "log-level", .alias = "loglevel", .type = OPTION_ENUM, .group = PROCESS,
+      .argument = "level", .fallback = "info", .choices = log_levels,
+      .flags = OPTION_RELOADABLE, FIELD(log_level),
+      .help = "Least important lines that are logged. Redis's verbose, notice and warning are "
+              "understood." },
+    { .name = "shutdown-timeout", .type = OPTION_DURATION, .group = PROCESS,
+      .argument = "duration", .fallback = "10s", .bare_ms = SECOND, .max = DAY,
+      .flags = OPTION_RELOADABLE, FIELD(shutdown_timeout),
+      .help = "After SIGTERM, time to finish what is in flight. A plain number is seconds." },
+    { .name = "version", .letter = 'v', .type = OPTION_BOOL, .group = PROCESS,
+      .flags = OPTION_NO_FILE | OPTION_NO_ENV, FIELD(version), .help = "Print the version." },
+    { .name = "help", .letter = 'h', .type = OPTION_BOOL, .group = PROCESS,
+      .flags = OPTION_NO_FILE | OPTION_NO_ENV, FIELD(help), .help = "Print this text." },
+};
+/* clang-format on */
+
+static const char env_prefix[] = "SLOTGATE_";
+
+static bool is_ipv6(const char *text)
+{
+    struct in6_addr ignored;
+    return inet_pton(AF_INET6, text, &ignored) == 1;
+}
+
+static bool is_host_name(const char *text)
+{
+    return text[0] != '\0' && strspn(text, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+                                           "0123456789.-_") == strlen(text);
+}
+
+bool config_parse_address(const char *text, struct endpoint *out)
+{
+    const char *colon = strrchr(text, ':');
+    uint64_t port;
+    if (colon == NULL || !text_to_u64(colon + 1, strlen(colon + 1), &port) || port == 0 ||
+        port > 65535)
+        return false;
+    struct endpoint a = { .port = (uint16_t)port };
+    bool brackets = text[0] == '[' && colon - text >= 2 && colon[-1] == ']';
+    size_t len = (size_t)(colon - text) - (brackets ? 2 : 0);
+    if (len > ENDPOINT_HOST_MAX)
+        return false;
+    memcpy(a.host, text + brackets, len);
+    if (brackets ? !is_ipv6(a.host) : !is_host_name(a.host))
+        return false;
+    *out = a;
+    return true;
+}
+
+static const char *node_fault(const char *text)
+{
+    struct endpoint ignored;
+    return config_parse_address(text, &ignored) ? NULL
+                                                : "bad address (expected host:port or [IPv6]:port)";
+}
+
+static const char *bind_fault(const char *text)
+{
+    struct in_addr ignored;
+    text += text[0] == '-';
+    bool ok = strcmp(text, "*") == 0 || strcmp(text, "::*") == 0 || is_ipv6(text) ||
+              inet_pton(AF_INET, text, &ignored) == 1;
+    return ok ? NULL : "bad address (expected *, ::*, an IPv4 or an IPv6 address)";
+}
+
+PRINTF_LIKE(3, 4)
+static int fail(char *err, size_t cap, const char *fmt, ...)
+{
+    va_list args;
+    va_start(args, fmt);
+    vsnprintf(err, cap, fmt, args);
+    va_end(args);
+    return ERR_OPTION;
+}
+
+/* A name that no row has is a bug and aborts. */
+static const struct option *row_of(const char *name)
+{
+    size_t i = 0;
+    while (i < ARRAY_LEN(rows) && strcmp(rows[i].name, name) != 0)
+        i++;
+    REQUIRE(i < ARRAY_LEN(rows));
+    return &rows[i];
+}
+
+/* Reads auth_file into auth, unless a stronger source has given the password itself. */
+static int read_auth_file(struct config *c, char *err, size_t cap)
+{
+    const struct option *auth = row_of("auth");
+    enum option_from from = option_source(&c->options, row_of("auth-file"));
+    if (c->auth != NULL && option_source(&c->options, auth) == from)
+        return fail(err, cap, "auth and auth-file are both given; choose one");
+    FILE *file = fopen(c->auth_file, "re");
+    if (file == NULL)
+        return fail(err, cap, "cannot read auth-file %s: %s", c->auth_file, strerror(errno));
+    char text[SECRET_FILE_MAX], why[256];
+    size_t len = fread(text, 1, sizeof(text), file);
+    int code = 0;
+    if (ferror(file))
+        code = fail(err, cap, "cannot read auth-file %s: %s", c->auth_file, strerror(errno));
+    else if (len == sizeof(text))
+        code = fail(err, cap, "auth-file %s is too large for a password", c->auth_file);
+    fclose(file);
+    while (len > 0 && (text[len - 1] == '\n' || text[len - 1] == '\r'))
+        len--; /* an editor's line end is no part of the password */
+    if (code == 0 && len == 0)
+        code = fail(err, cap, "auth-file %s is empty", c->auth_file);
+    if (code == 0 && option_give(&c->options, auth, from, text, len, why, sizeof(why)) != 0)
+        code = fail(err, cap, "auth-file %s: %s", c->auth_file, why);
+    explicit_bzero(text, sizeof(text));
+    return code;
+}
+
+static int prepare_seeds(struct config *c, char *err, size_t cap)
+{
+    if (c->cluster_nodes.count == 0)
+        return fail(err, cap, "no cluster node given; try slotgate HOST:PORT, or slotgate --help");
+    c->seeds = calloc(c->cluster_nodes.count, sizeof(*c->seeds));
+    REQUIRE(c->seeds != NULL);
+    for (; c->seed_count < c->cluster_nodes.count; c->seed_count++) {
+        bool ok =
+            config_parse_address(c->cluster_nodes.items[c->seed_count], &c->seeds[c->seed_count]);
+        REQUIRE(ok); /* node_fault has seen it */
+    }
+    return 0;
+}
+
+/* What no single row can know. */
+static int check_whole(const struct config *c, char *err, size_t cap)
+{
+    if (c->bind.count == 0)
+        return fail(err, cap, "bind names no address to listen on");
+    if (c->auth_user != NULL && c->auth == NULL)
+        return fail(err, cap, "auth-user needs a password; give auth or auth-file");
+    if (c->topology_min_interval > c->topology_interval)
+        return fail(err, cap, "topology-min-interval is longer than topology-interval");
+    return 0;
+}
+
+/* name "" in a file is how one unsets a text. */
+static void drop_empty(char **text)
+{
+    if (*text != NULL && **text == '\0') {
+        free(*text);
+        *text = NULL;
+    }
+}
+
+int config_load(struct config *c, int argc, char *const *argv, char *err, size_t cap)
+{
+    *c = (struct config){ 0 };
+    option_init(&c->options, rows, ARRAY_LEN(rows), env_prefix, c);
+    int code = option_read_args(&c->options, argc, argv, err, cap);
+    if (code != 0 || c->help || c->version)
+        return code;
+    code = option_read_env(&c->options, err, cap);
+    drop_empty(&c->config_file);
+    if (code == 0 && c->config_file != NULL)
+        code = option_read_file(&c->options, c->config_file, err, cap);
+    drop_empty(&c->auth);
+    drop_empty(&c->auth_file);
+    drop_empty(&c->auth_user);
+    if (code == 0 && c->auth_file != NULL)
+        code = read_auth_file(c, err, cap);
+    if (code == 0)
+        code = check_whole(c, err, cap);
+    if (code == 0)
+        code = prepare_seeds(c, err, cap);
+    return code;
+}
+
+void config_free(struct config *c)
+{
+    option_free(&c->options);
+    free(c->seeds);
+    c->seeds = NULL;
+    c->seed_count = 0;
+}
+
+void config_write_help(FILE *out)
+{
+    fputs(
+        "Usage: slotgate [options] host:port[,host:port...]\n\n"
+        "Speaks to clients like one Redis and keeps the data in a Redis Cluster, of which one or\n"
+        "more nodes are named. Every option may also stand in a configuration file or in the\n"
+        "environment (SLOTGATE_REQUEST_TIMEOUT=5s).\n\n",
+        out);
+    option_write_help(rows, ARRAY_LEN(rows), out);
+}
+
+void config_write_doc(FILE *out)
+{
+    fputs("# Configuration\n\n"
+          "<!-- Written by `./dev docs` from the rows in proxy/config.c; edit those. -->\n\n",
+          out);
+    option_write_doc(rows, ARRAY_LEN(rows), env_prefix, out);
+}

@@ -1,0 +1,71 @@
+/*
+ * config.h: the options of slotgate, their rows and what they add up to.
+ *
+ * config_load reads command line, environment and file, checks what only shows when all are known,
+ * and prepares the seeds. It opens no socket and prints nothing. The struct must not be moved once
+ * it is loaded, because its option table points into it. Whoever loads it calls config_free, after
+ * a failure too.
+ */
+#ifndef PROXY_CONFIG_H
+#define PROXY_CONFIG_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include "base/endpoint.h"
+#include "base/option.h"
+
+struct config {
+    /* Listening. */
+    int port;
+    struct option_list bind; /* "*", "::*", or addresses; a leading '-': may be missing */
+    int tcp_backlog;
+    uint64_t tcp_keepalive; /* ms; 0 is off */
+    int maxclients;
+    int workers;
+
+    /* The cluster. */
+    struct option_list cluster_nodes;
+    struct endpoint *seeds; /* cluster_nodes, parsed; at least one after config_load */
+    size_t seed_count;
+    char *auth_user;
+    char *auth; /* NULL: none; from auth_file if that is set */
+    char *auth_file;
+    uint64_t connect_timeout; /* these in ms */
+    uint64_t request_timeout;
+    uint64_t topology_interval;
+    uint64_t topology_min_interval;
+    bool enable_cross_slot;
+
+    /* Limits. */
+    size_t proto_max_bulk_len;
+    size_t client_query_buffer_limit;
+    size_t client_output_limit;
+    int max_pipeline;
+    size_t node_buffer_limit;
+
+    /* The process. */
+    int log_level; /* enum log_level */
+    uint64_t shutdown_timeout;
+    char *config_file;
+    bool version;
+    bool help;
+
+    struct options options;
+};
+
+/* 0, or ERR_OPTION with one line in err. With --help or --version set, nothing else is read. */
+MUST_USE int config_load(struct config *c, int argc, char *const *argv, char *err, size_t cap);
+/* May be called twice. */
+void config_free(struct config *c);
+
+/* "host:port" or "[IPv6]:port". */
+MUST_USE bool config_parse_address(const char *text, struct endpoint *out);
+
+/* What --help prints, and docs/configuration.md. */
+void config_write_help(FILE *out);
+void config_write_doc(FILE *out);
+
+#endif

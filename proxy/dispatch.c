@@ -1,0 +1,247 @@
+#include "proxy/dispatch.h"
+
+#include <stdio.h>
+
+#include "cluster/group.h"
+#include "cluster/keys.h"
+#include "proxy/client_reply.h"
+#include "proxy/local.h"
+#include "proxy/worker.h"
+
+/* --- answers to what cannot be executed ----------------------------------------------------- */
+
+enum { SHOWN_MAX = 128 }; /* bytes of a bad command's name and arguments in the error */
+
+static bool reply_error(struct client *c, struct writer *w)
+{
+    client_reply(c, writer_span(w));
+    return true;
+}
+
+static struct writer *writer_of(struct client *c)
+{
+    return worker_writer(c->worker, c->flow.protocol);
+}
+
+static int shown(struct span s)
+{
+    return s.len < SHOWN_MAX ? (int)s.len : SHOWN_MAX;
+}
+
+/* Redis's text, see rejectCommandFormat in server.c: as many arguments as fit in 128 bytes. */
+static bool unknown_command(struct client *c, const struct argv *argv)
+{
+    char args[SHOWN_MAX * 2 + 8];
+    size_t len = 0;
+    for (uint32_t i = 1; i < argv->count && len < SHOWN_MAX; i++) {
+        struct span a = argv_get(argv, i);
+        int room = SHOWN_MAX - (int)len;
+        int n = snprintf(args + len, sizeof(args) - len, "'%.*s' ",
+                         shown(a) < room ? shown(a) : room, a.at);
+        len += (size_t)n;
+    }
+    args[len] = '\0';
+    struct span name = argv_get(argv, 0);
+    struct writer *w = writer_of(c);
+    write_error(w, "ERR unknown command '%.*s', with args beginning with: %s", shown(name), name.at,
+                args);
+    return reply_error(c, w);
+}
+
+static void upper(char *to, const char *from, size_t size)
+{
+    size_t i = 0;
+    for (; from[i] != '\0' && i + 1 < size; i++)
+        to[i] = (char)(from[i] >= 'a' && from[i] <= 'z' ? from[i] - 32 : from[i]);
+    to[i] = '\0';
+}
+
+static bool unknown_subcommand(struct client *c, const struct command *container,
+                               const struct argv *argv)
+{
+    char name[32];
+    upper(name, container->name, sizeof(name));
+    struct span sub = argv_get(argv, 1);
+    struct writer *w = writer_of(c);
+    write_error(w, "ERR unknown subcommand '%.*s'. Try %s HELP.", shown(sub), sub.at, name);
+    return reply_error(c, w);
+}
+
+static bool wrong_arity(struct client *c, const struct command *cmd)
+{
+    struct writer *w = writer_of(c);
+    write_error(w, "ERR wrong number of arguments for '%s%s%s' command",
+                cmd->parent != NULL ? cmd->parent->name : "", cmd->parent != NULL ? "|" : "",
+                cmd->name);
+    return reply_error(c, w);
+}
+
+static bool refuse(struct client *c, const struct command *cmd, const char *why)
+{
+    char name[64], full[80];
+    snprintf(full, sizeof(full), "%s%s%s", cmd->parent != NULL ? cmd->parent->name : "",
+             cmd->parent != NULL ? " " : "", cmd->name);
+    upper(name, full, sizeof(name));
+    struct writer *w = writer_of(c);
+    write_error(w, "ERR slotgate: %s %s", name, why);
+    return reply_error(c, w);
+}
+
+/* --- one function per kind of command -------------------------------------------------------- */
+
+struct call {
+    struct client *client;
+    const struct command *cmd;
+    const struct argv *argv;
+    struct span bytes;
+    struct chunk *chunk;
+};
+
+static bool route(const struct call *call, uint16_t slot)
+{
+    struct client *c = call->client;
+    struct router *rt = &c->worker->router;
+    struct request *r = router_request(rt, &c->flow, call->cmd, slot);
+    r->silent = c->reply_mode != REPLY_ON;
+    router_submit(rt, r, call->bytes, call->chunk);
+    return true;
+}
+
+static bool cross_slot(const struct call *call)
+{
+    struct writer *w = writer_of(call->client);
+    write_error(w, "CROSSSLOT Keys in request don't hash to the same slot");
+    return reply_error(call->client, w);
+}
+
+static bool by_keys(const struct call *call)
+{
+    int slot = keys_slot(call->cmd, call->argv);
+    if (LIKELY(slot >= 0))
+        return route(call, (uint16_t)slot);
+    if (slot == KEYS_CROSS)
+        return cross_slot(call);
+    /* No key at all (EVAL with none), or a syntax error that any node can explain. */
+    return route(call, SLOT_ANY);
+}
+
+/* MGET, DEL and their like have a key every argument, MSET every two. */
+static bool by_parts(const struct call *call)
+{
+    int slot = keys_slot(call->cmd, call->argv);
+    if (slot != KEYS_CROSS || !call->client->worker->config.enable_cross_slot)
+        return by_keys(call);
+    struct client *c = call->client;
+    uint32_t step = (uint32_t)call->cmd->specs[0].step;
+    if ((call->argv->count - 1) % step != 0)
+        return wrong_arity(c, call->cmd);
+    group_split(&c->worker->router, &c->flow, call->cmd, call->argv, step,
+                c->reply_mode != REPLY_ON);
+    return true;
+}
+
+static bool by_any(const struct call *call)
+{
+    return route(call, SLOT_ANY);
+}
+
+static bool by_proxy(const struct call *call)
+{
+    struct client *c = call->client;
+    struct writer *w = writer_of(c);
+    if (!c->worker->locals[call->cmd->index](c, call->argv, w))
+        return false;
+    if (w->len > 0)
+        client_reply(c, writer_span(w));
+    client_finish_if_quiet(c);
+    return true;
+}
+
+/* XREAD and XREADGROUP block only when told to. */
+static bool may_block(const struct call *call)
+{
+    if (call->cmd->how != HOW_BLOCK || strncmp(call->cmd->name, "xread", 5) != 0)
+        return true;
+    bool group = strcmp(call->cmd->name, "xreadgroup") == 0; /* GROUP name consumer: any names */
+    for (uint32_t i = group ? 4 : 1; i < call->argv->count; i++) {
+        struct span a = argv_get(call->argv, i);
+        if (span_is(a, "block"))
+            return true;
+        if (span_is(a, "streams"))
+            return false;
+    }
+    return false;
+}
+
+static bool by_blocking(const struct call *call)
+{
+    if (!may_block(call))
+        return by_keys(call);
+    return refuse(call->client, call->cmd, "may block; blocking commands are not supported yet");
+}
+
+static bool by_broadcast(const struct call *call)
+{
+    struct client *c = call->client;
+    if (c->worker->locals[call->cmd->index] != NULL)
+        return by_proxy(call);
+    if (call->cmd->merge != MERGE_SPECIAL)
+        return group_broadcast(&c->worker->router, &c->flow, call->cmd, call->bytes,
+                               c->reply_mode != REPLY_ON) != NULL;
+    return refuse(call->client, call->cmd, "concerns every node; it is not supported yet");
+}
+
+static bool by_session(const struct call *call)
+{
+    return refuse(call->client, call->cmd, "is not supported yet");
+}
+
+static bool by_refusal(const struct call *call)
+{
+    char why[200];
+    snprintf(why, sizeof(why), "is refused: %s", call->cmd->refuse);
+    return refuse(call->client, call->cmd, why);
+}
+
+static bool (*const executors[])(const struct call *) = {
+    [HOW_KEYS] = by_keys,       [HOW_SPLIT] = by_parts,         [HOW_GATHER] = by_keys,
+    [HOW_ANY] = by_any,         [HOW_BROADCAST] = by_broadcast, [HOW_LOCAL] = by_proxy,
+    [HOW_SESSION] = by_session, [HOW_BLOCK] = by_blocking,      [HOW_REFUSE] = by_refusal,
+};
+
+/* --- the way in ------------------------------------------------------------------------------ */
+
+static bool execute(const struct call *call)
+{
+    const struct command *cmd = call->cmd;
+    struct client *c = call->client;
+    c->last_command = cmd;
+    if (UNLIKELY(!command_arity_ok(cmd, call->argv->count)))
+        return wrong_arity(c, cmd);
+    if (LIKELY(cmd->how == HOW_KEYS))
+        return by_keys(call);
+    return executors[cmd->how](call);
+}
+
+bool dispatch(struct client *c, const struct argv *argv, struct span bytes, struct chunk *chunk)
+{
+    const struct command *container = NULL;
+    struct call call = { .client = c, .argv = argv, .bytes = bytes, .chunk = chunk };
+    call.cmd = command_resolve(c->worker->commands, argv, &container);
+    /* CLIENT REPLY SKIP is about the command after it, whatever becomes of that. */
+    if (UNLIKELY(c->reply_mode == REPLY_SKIP_NEXT))
+        c->reply_mode = REPLY_SKIP;
+    bool done;
+    if (LIKELY(call.cmd != NULL))
+        done = execute(&call);
+    else if (container != NULL)
+        done = unknown_subcommand(c, container, argv);
+    else
+        done = unknown_command(c, argv);
+    if (UNLIKELY(!done))
+        return false;
+    c->commands++;
+    if (UNLIKELY(c->reply_mode == REPLY_SKIP))
+        c->reply_mode = REPLY_ON;
+    return true;
+}

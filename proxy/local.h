@@ -1,0 +1,31 @@
+/*
+ * local.h: the commands that the proxy answers itself, by name; the table is in local.c, the
+ * handlers in local_connection.c and local_client.c. See local_command in dispatch.h.
+ */
+#ifndef PROXY_LOCAL_H
+#define PROXY_LOCAL_H
+
+#include "proxy/dispatch.h"
+
+/* local_connection.c */
+local_command local_ping, local_echo, local_quit, local_select, local_reset, local_hello,
+    local_auth, local_time, local_readonly, local_asking, local_whoami;
+
+/* local_client.c */
+local_command local_client_id, local_client_getname, local_client_setname, local_client_setinfo,
+    local_client_reply, local_client_no_evict, local_client_no_touch, local_client_help,
+    local_client_getredir, local_client_trackinginfo, local_client_tracking, local_client_caching,
+    local_client_unblock, local_client_pause;
+
+/* local_client_list.c */
+local_command local_client_info, local_client_list, local_client_kill;
+
+/* Commands about a cluster and about the server's configuration. */
+local_command local_cluster, local_config_get;
+
+/* "ERR Client names cannot contain ..." unless it is a name that Redis accepts. */
+bool local_label_ok(struct span label);
+void local_set_label(char **label, struct span value);
+struct client_labels *local_labels(struct client *c);
+
+#endif

@@ -1,0 +1,238 @@
+/* CLIENT ... about the calling connection; texts and checks as in Redis 7.0, networking.c. */
+#include <stdlib.h>
+
+#include "base/text.h"
+#include "proxy/local.h"
+#include "proxy/worker.h"
+
+/* --- labels ---------------------------------------------------------------------------------- */
+
+bool local_label_ok(struct span label)
+{
+    for (size_t i = 0; i < label.len; i++)
+        if (label.at[i] < '!' || label.at[i] > '~')
+            return false;
+    return true;
+}
+
+struct client_labels *local_labels(struct client *c)
+{
+    if (c->labels == NULL)
+        c->labels = calloc(1, sizeof(*c->labels));
+    REQUIRE(c->labels != NULL);
+    return c->labels;
+}
+
+/* An empty value takes the label away. */
+void local_set_label(char **label, struct span value)
+{
+    free(*label);
+    *label = value.len > 0 ? strndup(value.at, value.len) : NULL;
+}
+
+bool local_client_setname(struct client *c, const struct argv *argv, struct writer *w)
+{
+    struct span name = argv_get(argv, 2);
+    if (!local_label_ok(name)) {
+        write_error(w, "ERR Client names cannot contain spaces, newlines or special characters.");
+        return true;
+    }
+    local_set_label(&local_labels(c)->name, name);
+    write_simple(w, "OK");
+    return true;
+}
+
+bool local_client_getname(struct client *c, const struct argv *argv, struct writer *w)
+{
+    (void)argv;
+    if (c->labels != NULL && c->labels->name != NULL)
+        write_bulk_text(w, c->labels->name);
+    else
+        write_null(w);
+    return true;
+}
+
+/* Redis 7.2's command; today's client libraries send it first thing. */
+bool local_client_setinfo(struct client *c, const struct argv *argv, struct writer *w)
+{
+    struct span option = argv_get(argv, 2), value = argv_get(argv, 3);
+    struct client_labels *labels = local_labels(c);
+    char **label = span_is(option, "lib-name")  ? &labels->lib_name
+                   : span_is(option, "lib-ver") ? &labels->lib_ver
+                                                : NULL;
+    if (label == NULL) {
+        write_error(w, "ERR Unrecognized option '%.*s'", (int)option.len, option.at);
+        return true;
+    }
+    if (!local_label_ok(value)) {
+        write_error(w, "ERR %.*s cannot contain spaces, newlines or special characters.",
+                    (int)option.len, option.at);
+        return true;
+    }
+    local_set_label(label, value);
+    write_simple(w, "OK");
+    return true;
+}
+
+/* --- modes ----------------------------------------------------------------------------------- */
+
+bool local_client_id(struct client *c, const struct argv *argv, struct writer *w)
+{
+    (void)argv;
+    write_integer(w, (long long)c->id);
+    return true;
+}
+
+bool local_client_reply(struct client *c, const struct argv *argv, struct writer *w)
+{
+    struct span mode = argv_get(argv, 2);
+    if (span_is(mode, "on")) {
+        c->reply_mode = REPLY_ON;
+        write_simple(w, "OK");
+    } else if (span_is(mode, "off")) {
+        c->reply_mode = REPLY_OFF;
+    } else if (span_is(mode, "skip")) {
+        if (c->reply_mode != REPLY_OFF)
+            c->reply_mode = REPLY_SKIP_NEXT;
+    } else {
+        write_error(w, "ERR syntax error");
+    }
+    return true;
+}
+
+static bool set_switch(bool *on, const struct argv *argv, struct writer *w)
+{
+    struct span value = argv_get(argv, 2);
+    if (!span_is(value, "on") && !span_is(value, "off")) {
+        write_error(w, "ERR syntax error");
+        return true;
+    }
+    *on = span_is(value, "on");
+    write_simple(w, "OK");
+    return true;
+}
+
+bool local_client_no_evict(struct client *c, const struct argv *argv, struct writer *w)
+{
+    return set_switch(&c->no_evict, argv, w);
+}
+
+bool local_client_no_touch(struct client *c, const struct argv *argv, struct writer *w)
+{
+    return set_switch(&c->no_touch, argv, w);
+}
+
+/* --- client-side caching, which the proxy does not have --------------------------------------- */
+
+bool local_client_tracking(struct client *c, const struct argv *argv, struct writer *w)
+{
+    (void)c;
+    struct span mode = argv_get(argv, 2);
+    if (span_is(mode, "off"))
+        write_simple(w, "OK");
+    else if (span_is(mode, "on"))
+        write_error(w, "ERR slotgate: CLIENT TRACKING is not supported yet");
+    else
+        write_error(w, "ERR syntax error");
+    return true;
+}
+
+bool local_client_caching(struct client *c, const struct argv *argv, struct writer *w)
+{
+    (void)c;
+    (void)argv;
+    write_error(w, "ERR CLIENT CACHING can be called only when the client is in tracking mode with "
+                   "OPTIN or OPTOUT mode enabled");
+    return true;
+}
+
+bool local_client_getredir(struct client *c, const struct argv *argv, struct writer *w)
+{
+    (void)c;
+    (void)argv;
+    write_integer(w, -1);
+    return true;
+}
+
+bool local_client_trackinginfo(struct client *c, const struct argv *argv, struct writer *w)
+{
+    (void)c;
+    (void)argv;
+    write_map(w, 3);
+    write_bulk_text(w, "flags");
+    write_set(w, 1);
+    write_bulk_text(w, "off");
+    write_bulk_text(w, "redirect");
+    write_integer(w, -1);
+    write_bulk_text(w, "prefixes");
+    write_array(w, 0);
+    return true;
+}
+
+/* --- what needs blocking commands to mean anything -------------------------------------------- */
+
+/* Nobody can be blocked yet, so nobody is unblocked. */
+bool local_client_unblock(struct client *c, const struct argv *argv, struct writer *w)
+{
+    (void)c;
+    int64_t id;
+    struct span text = argv_get(argv, 2);
+    bool mode_ok = argv->count == 3 ||
+                   (argv->count == 4 &&
+                    (span_is(argv_get(argv, 3), "timeout") || span_is(argv_get(argv, 3), "error")));
+    if (!mode_ok)
+        write_error(w, "ERR CLIENT UNBLOCK reason should be TIMEOUT or ERROR");
+    else if (!text_to_i64(text.at, text.len, &id))
+        write_error(w, "ERR value is not an integer or out of range");
+    else
+        write_integer(w, 0);
+    return true;
+}
+
+bool local_client_pause(struct client *c, const struct argv *argv, struct writer *w)
+{
+    (void)c;
+    struct span sub = argv_get(argv, 1);
+    write_error(w, "ERR slotgate: CLIENT %s is not supported yet",
+                span_is(sub, "pause") ? "PAUSE" : "UNPAUSE");
+    return true;
+}
+
+/* --- help ------------------------------------------------------------------------------------ */
+
+bool local_client_help(struct client *c, const struct argv *argv, struct writer *w)
+{
+    (void)c;
+    (void)argv;
+    static const char *const lines[] = {
+        "CLIENT <subcommand> [<arg> [value] [opt] ...]. Subcommands are:",
+        "GETNAME",
+        "    Return the name of the current connection.",
+        "ID",
+        "    Return the ID of the current connection.",
+        "INFO",
+        "    Return information about the current client connection.",
+        "KILL <ip:port>",
+        "    Kill connection made from <ip:port>.",
+        "KILL <option> <value> [<option> <value> [...]]",
+        "    Kill connections. Options are: ID, ADDR, LADDR, TYPE, USER, SKIPME (YES|NO).",
+        "LIST [TYPE (NORMAL|MASTER|REPLICA|PUBSUB)] [ID <id> ...]",
+        "    Return information about client connections of this worker.",
+        "NO-EVICT (ON|OFF)",
+        "    Accepted; the proxy evicts no client for memory.",
+        "NO-TOUCH (ON|OFF)",
+        "    Accepted; it has no effect behind the proxy.",
+        "REPLY (ON|OFF|SKIP)",
+        "    Control the replies sent to the current connection.",
+        "SETINFO <option> <value>",
+        "    Set client meta attr. Options are: LIB-NAME, LIB-VER.",
+        "SETNAME <name>",
+        "    Assign the name <name> to the current connection.",
+        "HELP",
+        "    Print this help.",
+    };
+    write_array(w, ARRAY_LEN(lines));
+    for (size_t i = 0; i < ARRAY_LEN(lines); i++)
+        write_simple(w, lines[i]);
+    return true;
+}

@@ -1,0 +1,231 @@
+/* CLIENT INFO, LIST and KILL over the clients of this worker; formats as in Redis 7.0,
+ * networking.c. */
+#include <stdio.h>
+
+#include "base/error.h"
+#include "base/text.h"
+#include "proxy/local.h"
+#include "proxy/worker.h"
+
+enum { ADDRESS_MAX = 64 };
+
+/* --- one client's line ------------------------------------------------------------------------ */
+
+static const char *label_or_empty(const char *label)
+{
+    return label != NULL ? label : "";
+}
+
+static void write_line(struct writer *line, const struct client *c, uint64_t now)
+{
+    static const struct client_labels none;
+    const struct client_labels *labels = c->labels != NULL ? c->labels : &none;
+    char peer[ADDRESS_MAX], local[ADDRESS_MAX], command[64] = "NULL";
+    stream_peer_text(&c->stream, peer, sizeof(peer));
+    stream_local_text(&c->stream, local, sizeof(local));
+    const struct command *cmd = c->last_command;
+    if (cmd != NULL)
+        snprintf(command, sizeof(command), "%s%s%s", cmd->parent != NULL ? cmd->parent->name : "",
+                 cmd->parent != NULL ? "|" : "", cmd->name);
+    uint64_t input = c->input != NULL ? c->input->used - c->input_at : 0;
+    uint64_t room = c->input != NULL ? chunk_room(c->input) : 0;
+    char text[1024];
+    int n = snprintf(
+        text, sizeof(text),
+        "id=%llu addr=%s laddr=%s fd=%d name=%s age=%llu idle=%llu flags=N db=0 sub=0 psub=0 "
+        "ssub=0 "
+        "multi=-1 qbuf=%llu qbuf-free=%llu argv-mem=0 multi-mem=0 rbs=0 rbp=0 obl=0 oll=%u "
+        "omem=%llu tot-mem=%llu events=%s cmd=%s user=default redir=-1 resp=%u lib-name=%s "
+        "lib-ver=%s\n",
+        (unsigned long long)c->id, peer, local, stream_fd(&c->stream), label_or_empty(labels->name),
+        (unsigned long long)((now - c->created_at) / 1000),
+        (unsigned long long)((now - c->active_at) / 1000), (unsigned long long)input,
+        (unsigned long long)room, c->flow.count,
+        (unsigned long long)(c->stream.out.bytes + c->flow.held),
+        (unsigned long long)(sizeof(*c) + input + room + c->stream.out.bytes + c->flow.held),
+        c->paused ? "" : "r", command, c->flow.protocol, label_or_empty(labels->lib_name),
+        label_or_empty(labels->lib_ver));
+    size_t len = n < (int)sizeof(text) ? (size_t)n : sizeof(text) - 1;
+    write_raw(line, (struct span){ text, len });
+}
+
+/* "txt" is how Redis marks such a text for RESP3. */
+static void write_lines(struct writer *w, struct writer *lines)
+{
+    write_verbatim(w, "txt", writer_span(lines));
+    writer_close(lines);
+}
+
+bool local_client_info(struct client *c, const struct argv *argv, struct writer *w)
+{
+    (void)argv;
+    struct writer lines;
+    writer_init(&lines, 2);
+    write_line(&lines, c, uv_now(c->worker->net.loop));
+    write_lines(w, &lines);
+    return true;
+}
+
+/* --- LIST ------------------------------------------------------------------------------------- */
+
+/* All clients here are normal ones. False: no such type. */
+static bool read_type(struct span type, bool *matches)
+{
+    static const char *const others[] = { "master", "slave", "replica", "pubsub" };
+    *matches = span_is(type, "normal");
+    bool known = *matches;
+    for (size_t i = 0; i < ARRAY_LEN(others); i++)
+        known = known || span_is(type, others[i]);
+    return known;
+}
+
+static void unknown_type(struct writer *w, struct span type)
+{
+    write_error(w, "ERR Unknown client type '%.*s'", (int)type.len, type.at);
+}
+
+static bool named_in(const struct argv *argv, uint32_t from, uint64_t id)
+{
+    for (uint32_t i = from; i < argv->count; i++) {
+        int64_t wanted;
+        struct span text = argv_get(argv, i);
+        if (text_to_i64(text.at, text.len, &wanted) && (uint64_t)wanted == id)
+            return true;
+    }
+    return false;
+}
+
+static bool ids_ok(const struct argv *argv, uint32_t from)
+{
+    for (uint32_t i = from; i < argv->count; i++) {
+        int64_t id;
+        struct span text = argv_get(argv, i);
+        if (!text_to_i64(text.at, text.len, &id))
+            return false;
+    }
+    return true;
+}
+
+bool local_client_list(struct client *c, const struct argv *argv, struct writer *w)
+{
+    bool all = argv->count == 2, by_id = false, matches = true;
+    if (!all) {
+        struct span option = argv_get(argv, 2);
+        by_id = span_is(option, "id") && argv->count > 3;
+        bool by_type = span_is(option, "type") && argv->count == 4;
+        if (!by_id && !by_type) {
+            write_error(w, "ERR syntax error");
+            return true;
+        }
+        if (by_type && !read_type(argv_get(argv, 3), &matches)) {
+            unknown_type(w, argv_get(argv, 3));
+            return true;
+        }
+        if (by_id && !ids_ok(argv, 3)) {
+            write_error(w, "ERR Invalid client ID");
+            return true;
+        }
+    }
+    struct writer lines;
+    writer_init(&lines, 2);
+    struct list_node *n, *safe;
+    LIST_EACH (&c->worker->clients, n, safe) {
+        struct client *other = LIST_ENTRY(n, struct client, in_worker);
+        bool listed = by_id ? named_in(argv, 3, other->id) : matches;
+        if (listed && !other->stream.closing)
+            write_line(&lines, other, uv_now(c->worker->net.loop));
+    }
+    write_lines(w, &lines);
+    return true;
+}
+
+/* --- KILL ------------------------------------------------------------------------------------- */
+
+struct kill_filter {
+    int64_t id; /* 0: any */
+    struct span addr, laddr, user;
+    bool type_matches, skip_me;
+};
+
+/* Reads the option at i and its value; false: an error has been written. */
+static bool read_filter(struct kill_filter *f, struct span option, struct span value,
+                        struct writer *w)
+{
+    if (span_is(option, "id")) {
+        if (!text_to_i64(value.at, value.len, &f->id) || f->id <= 0) {
+            write_error(w, "ERR client-id should be greater than 0");
+            return false;
+        }
+    } else if (span_is(option, "type")) {
+        if (!read_type(value, &f->type_matches)) {
+            unknown_type(w, value);
+            return false;
+        }
+    } else if (span_is(option, "addr")) {
+        f->addr = value;
+    } else if (span_is(option, "laddr")) {
+        f->laddr = value;
+    } else if (span_is(option, "user")) {
+        f->user = value;
+    } else if (span_is(option, "skipme") && (span_is(value, "yes") || span_is(value, "no"))) {
+        f->skip_me = span_is(value, "yes");
+    } else {
+        write_error(w, "ERR syntax error");
+        return false;
+    }
+    return true;
+}
+
+static bool text_is(struct span wanted, const char *text)
+{
+    return wanted.at == NULL || span_equal(wanted, (struct span){ text, strlen(text) });
+}
+
+static bool filter_matches(const struct kill_filter *f, const struct client *c)
+{
+    char peer[ADDRESS_MAX], local[ADDRESS_MAX];
+    stream_peer_text(&c->stream, peer, sizeof(peer));
+    stream_local_text(&c->stream, local, sizeof(local));
+    return (f->id == 0 || (uint64_t)f->id == c->id) && text_is(f->addr, peer) &&
+           text_is(f->laddr, local) && text_is(f->user, "default") && f->type_matches;
+}
+
+static long long kill_matching(struct client *c, const struct kill_filter *f)
+{
+    long long killed = 0;
+    struct list_node *n, *safe;
+    LIST_EACH (&c->worker->clients, n, safe) {
+        struct client *other = LIST_ENTRY(n, struct client, in_worker);
+        if (other->stream.closing || (other == c && f->skip_me) || !filter_matches(f, other))
+            continue;
+        killed++;
+        if (other == c)
+            client_finish_later(c, ERR_KILLED); /* its own reply still goes out */
+        else
+            stream_close(&other->stream, ERR_KILLED);
+    }
+    return killed;
+}
+
+bool local_client_kill(struct client *c, const struct argv *argv, struct writer *w)
+{
+    struct kill_filter f = { .type_matches = true };
+    if (argv->count == 3) { /* the old form, which names an address and kills even its caller */
+        f.addr = argv_get(argv, 2);
+        if (kill_matching(c, &f) == 0)
+            write_error(w, "ERR No such client");
+        else
+            write_simple(w, "OK");
+        return true;
+    }
+    f.skip_me = true;
+    if (argv->count % 2 != 0) {
+        write_error(w, "ERR syntax error");
+        return true;
+    }
+    for (uint32_t i = 2; i < argv->count; i += 2)
+        if (!read_filter(&f, argv_get(argv, i), argv_get(argv, i + 1), w))
+            return true;
+    write_integer(w, kill_matching(c, &f));
+    return true;
+}

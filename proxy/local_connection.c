@@ -1,0 +1,223 @@
+/* Commands about the connection itself; each answers in the words of Redis 7.0 (networking.c,
+ * db.c). */
+#include <stdlib.h>
+#include <sys/time.h>
+
+#include "base/error.h"
+#include "base/text.h"
+#include "proxy/local.h"
+#include "proxy/worker.h"
+
+/* The version that clients are told until the cluster's own is known to the proxy. */
+static const char *const redis_version = "7.0.15";
+
+bool local_ping(struct client *c, const struct argv *argv, struct writer *w)
+{
+    (void)c;
+    if (argv->count > 2)
+        write_error(w, "ERR wrong number of arguments for 'ping' command");
+    else if (argv->count == 2)
+        write_bulk(w, argv_get(argv, 1));
+    else
+        write_simple(w, "PONG");
+    return true;
+}
+
+bool local_echo(struct client *c, const struct argv *argv, struct writer *w)
+{
+    (void)c;
+    write_bulk(w, argv_get(argv, 1));
+    return true;
+}
+
+bool local_quit(struct client *c, const struct argv *argv, struct writer *w)
+{
+    (void)argv;
+    write_simple(w, "OK");
+    client_finish_later(c, ERR_CLOSED_BY_PEER);
+    return true;
+}
+
+bool local_select(struct client *c, const struct argv *argv, struct writer *w)
+{
+    (void)c;
+    int64_t db;
+    struct span text = argv_get(argv, 1);
+    if (!text_to_i64(text.at, text.len, &db))
+        write_error(w, "ERR value is not an integer or out of range");
+    else if (db != 0)
+        write_error(w, "ERR DB index is out of range");
+    else
+        write_simple(w, "OK");
+    return true;
+}
+
+bool local_time(struct client *c, const struct argv *argv, struct writer *w)
+{
+    (void)c;
+    (void)argv;
+    struct timeval now;
+    gettimeofday(&now, NULL);
+    write_array(w, 2);
+    write_bulk_format(w, "%lld", (long long)now.tv_sec);
+    write_bulk_format(w, "%lld", (long long)now.tv_usec);
+    return true;
+}
+
+bool local_readonly(struct client *c, const struct argv *argv, struct writer *w)
+{
+    (void)c;
+    (void)argv;
+    write_simple(w, "OK");
+    return true;
+}
+
+bool local_asking(struct client *c, const struct argv *argv, struct writer *w)
+{
+    return local_cluster(c, argv, w);
+}
+
+bool local_whoami(struct client *c, const struct argv *argv, struct writer *w)
+{
+    (void)c;
+    (void)argv;
+    write_bulk_text(w, "default");
+    return true;
+}
+
+/* --- AUTH and HELLO -------------------------------------------------------------------------- */
+
+static const char *const wrong_pass =
+    "WRONGPASS invalid username-password pair or user is disabled.";
+
+/* The proxy asks its clients for no password: as Redis, its default user takes any. */
+static bool login_ok(struct span user)
+{
+    return span_equal(user, SPAN("default"));
+}
+
+bool local_auth(struct client *c, const struct argv *argv, struct writer *w)
+{
+    (void)c;
+    if (argv->count > 3)
+        write_error(w, "ERR syntax error");
+    else if (argv->count == 2)
+        write_error(w, "ERR AUTH <password> called without any password configured for the default "
+                       "user. Are you sure your configuration is correct?");
+    else if (!login_ok(argv_get(argv, 1)))
+        write_error(w, "%s", wrong_pass);
+    else
+        write_simple(w, "OK");
+    return true;
+}
+
+struct hello {
+    int protocol;
+    struct span name;
+    bool has_name;
+};
+
+/* Reads "HELLO [2|3 [AUTH user pass] [SETNAME name]]"; false: an error has been written. */
+static bool read_hello(const struct client *c, const struct argv *argv, struct writer *w,
+                       struct hello *h)
+{
+    *h = (struct hello){ .protocol = c->flow.protocol };
+    if (argv->count == 1)
+        return true;
+    int64_t version;
+    struct span text = argv_get(argv, 1);
+    if (!text_to_i64(text.at, text.len, &version)) {
+        write_error(w, "ERR Protocol version is not an integer or out of range");
+        return false;
+    }
+    if (version != 2 && version != 3) {
+        write_error(w, "NOPROTO unsupported protocol version");
+        return false;
+    }
+    h->protocol = (int)version;
+    for (uint32_t i = 2; i < argv->count; i++) {
+        struct span option = argv_get(argv, i);
+        if (span_is(option, "auth") && i + 2 < argv->count) {
+            if (!login_ok(argv_get(argv, i + 1))) {
+                write_error(w, "%s", wrong_pass);
+                return false;
+            }
+            i += 2;
+        } else if (span_is(option, "setname") && i + 1 < argv->count) {
+            h->name = argv_get(argv, ++i);
+            h->has_name = true;
+            if (!local_label_ok(h->name)) {
+                write_error(w, "ERR Client names cannot contain spaces, newlines or special "
+                               "characters.");
+                return false;
+            }
+        } else {
+            write_error(w, "ERR Syntax error in HELLO option '%.*s'", (int)option.len, option.at);
+            return false;
+        }
+    }
+    return true;
+}
+
+bool local_hello(struct client *c, const struct argv *argv, struct writer *w)
+{
+    struct hello h;
+    if (!read_hello(c, argv, w, &h))
+        return true;
+    /* Replies of the other protocol come over other connections: first everything must be out. */
+    if (h.protocol != c->flow.protocol && c->flow.count > 0)
+        return false;
+    c->flow.protocol = (uint8_t)h.protocol;
+    if (h.has_name)
+        local_set_label(&local_labels(c)->name, h.name);
+    writer_clear(w, h.protocol);
+    write_map(w, 7);
+    write_bulk_text(w, "server");
+    write_bulk_text(w, "redis");
+    write_bulk_text(w, "version");
+    write_bulk_text(w, redis_version);
+    write_bulk_text(w, "proto");
+    write_integer(w, h.protocol);
+    write_bulk_text(w, "id");
+    write_integer(w, (long long)c->id);
+    write_bulk_text(w, "mode");
+    write_bulk_text(w, "standalone");
+    write_bulk_text(w, "role");
+    write_bulk_text(w, "master");
+    write_bulk_text(w, "modules");
+    write_array(w, 0);
+    return true;
+}
+
+bool local_reset(struct client *c, const struct argv *argv, struct writer *w)
+{
+    (void)argv;
+    if (c->flow.protocol != 2 && c->flow.count > 0)
+        return false;
+    c->flow.protocol = 2;
+    c->reply_mode = REPLY_ON;
+    c->no_evict = c->no_touch = false;
+    if (c->labels != NULL)
+        local_set_label(&c->labels->name, SPAN(""));
+    writer_clear(w, 2);
+    write_simple(w, "RESET");
+    return true;
+}
+
+/* --- what a plain Redis says about being a cluster, and its configuration --------------------- */
+
+bool local_cluster(struct client *c, const struct argv *argv, struct writer *w)
+{
+    (void)c;
+    (void)argv;
+    write_error(w, "ERR This instance has cluster support disabled");
+    return true;
+}
+
+bool local_config_get(struct client *c, const struct argv *argv, struct writer *w)
+{
+    (void)c;
+    (void)argv;
+    write_error(w, "ERR slotgate: CONFIG GET is not supported yet");
+    return true;
+}

@@ -1,0 +1,37 @@
+/*
+ * merge.h: the replies of a group's parts become the one reply of the command.
+ *
+ * By the row's merge rule; an error in any part is the whole reply, byte for byte (promise 4). When
+ * several parts failed, the first in the caller's order speaks.
+ */
+#ifndef PROXY_MERGE_H
+#define PROXY_MERGE_H
+
+#include "cluster/group.h"
+#include "proxy/client.h"
+#include "resp/value.h"
+
+/* The reply of one part, whole. */
+struct part_reply {
+    struct value_cursor at; /* what is not merged yet */
+    struct chunk *chunk;    /* that it lies in; NULL: in `flat` */
+    char *flat;
+    bool failed; /* an error reply */
+};
+
+struct replies {
+    struct part_reply *part; /* in the order of submission */
+    uint32_t count;
+};
+
+/* Sends the merged reply with stream_send or stream_share; called only when no part has failed. For
+   group->rule, when a command needs more than its row's merge can say. */
+struct merge_rule {
+    void (*send)(struct client *c, const struct group *g, struct replies *all);
+};
+
+/* All parts of the group at the head of the client's flow are answered: sends the merged reply and
+   releases them. */
+void merge_group(struct client *c);
+
+#endif

@@ -1,0 +1,313 @@
+#include "proxy/worker.h"
+
+#include <malloc.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/resource.h>
+
+#include "base/error.h"
+#include "base/log.h"
+#include "proxy/client_reply.h"
+
+enum {
+    BULK_MIN = 64 * 1024, /* requests of this size get a link of their own kind, see link.h */
+    REST_MIN_MS = 50,     /* back-off of a link */
+    REST_MAX_MS = 2000,
+    OTHER_DESCRIPTORS = 200, /* what is not a client: links, listeners, libuv's own */
+};
+
+struct writer *worker_writer(struct worker *w, int protocol)
+{
+    writer_clear(&w->reply, protocol);
+    return &w->reply;
+}
+
+uint64_t worker_next_client_id(struct worker *w)
+{
+    uint64_t workers = w->config.workers > 0 ? (uint64_t)w->config.workers : 1;
+    return w->next_client_id++ * workers + w->number + 1;
+}
+
+/* --- turns ------------------------------------------------------------------------------------ */
+
+static void resume_clients(struct worker *w)
+{
+    struct list_node now;
+    list_init(&now);
+    list_splice(&now, &w->to_resume);
+    while (!list_is_empty(&now))
+        client_resume(LIST_ENTRY(now.next, struct client, in_resume));
+}
+
+/* Clients go on, their requests are sent, some replies may be ready at once; once more at most,
+   what is left waits for the next turn. */
+static void on_turn_end(void *context)
+{
+    struct worker *w = context;
+    if (UNLIKELY(!list_is_empty(&w->to_resume)))
+        resume_clients(w);
+    router_turn_end(&w->router);
+    if (UNLIKELY(!list_is_empty(&w->to_resume))) {
+        resume_clients(w);
+        router_turn_end(&w->router);
+    }
+    if (UNLIKELY(!list_is_empty(&w->to_resume)))
+        net_hurry(&w->net);
+}
+
+/* --- listening -------------------------------------------------------------------------------- */
+
+static void on_accept(void *context, struct listener *l)
+{
+    client_accept(context, l);
+}
+
+static int bind_one(struct worker *w, const char *address, bool optional)
+{
+    REQUIRE(w->listener_count < WORKER_LISTENERS_MAX);
+    struct listener *l = &w->listeners[w->listener_count];
+    int rc = listener_open(l, &w->net, address, (uint16_t)w->config.port, on_accept, w);
+    if (rc == 0) {
+        w->listener_count++;
+        return 0;
+    }
+    if (optional && rc != UV_EADDRINUSE)
+        return 0;
+    log_error("cannot bind", "address=%s port=%d reason=%s", address, w->config.port,
+              log_text(uv_strerror(rc)));
+    return rc;
+}
+
+/* "*" is every IPv4 and "::*" every IPv6 address; "-" in front: it may be missing, as in
+ * redis.conf. */
+static int bind_all(struct worker *w)
+{
+    const struct option_list *bind = &w->config.bind;
+    for (size_t i = 0; i < bind->count && i < WORKER_LISTENERS_MAX; i++) {
+        const char *address = bind->items[i];
+        bool optional = address[0] == '-';
+        address += optional;
+        if (strcmp(address, "*") == 0)
+            address = "0.0.0.0";
+        else if (strcmp(address, "::*") == 0)
+            address = "::";
+        int rc = bind_one(w, address, optional);
+        if (rc != 0)
+            return rc;
+    }
+    return w->listener_count > 0 ? 0 : UV_EADDRNOTAVAIL;
+}
+
+static void start_leaving(struct worker *w);
+
+static void listen_all(struct worker *w)
+{
+    w->listening = true;
+    for (uint32_t i = 0; i < w->listener_count; i++) {
+        int rc = listener_start(&w->listeners[i], w->config.tcp_backlog);
+        if (rc == 0)
+            continue;
+        log_error("cannot listen", "port=%d reason=%s", w->config.port, log_text(uv_strerror(rc)));
+        w->left = true;
+        start_leaving(w);
+        return;
+    }
+    log_info("listening", "port=%d worker=%u slots=%u", w->config.port, w->number,
+             w->router.map->covered);
+}
+
+/* A map that covers every slot, and the cluster's commands asked for once: only now may a load
+   balancer's probe succeed. */
+static void on_learned(void *context)
+{
+    struct worker *w = context;
+    if (!w->listening && !w->draining && w->router.map->covered == SLOT_COUNT)
+        listen_all(w);
+}
+
+static void on_map(void *context)
+{
+    struct worker *w = context;
+    if (w->draining)
+        return;
+    if (!w->listening && w->router.map->covered < SLOT_COUNT)
+        log_warn("not listening yet: slots without a master", "covered=%u", w->router.map->covered);
+    learner_ask(&w->learner);
+}
+
+/* --- leaving ---------------------------------------------------------------------------------- */
+
+/*
+ *   SIGTERM -> listeners closed, no request read any more, replies of those under way awaited
+ *           -> no client left, or shutdown-timeout: every client closed
+ *           -> poller, links, timers, signals closed -> the loop runs empty
+ */
+
+static void close_everything(struct worker *w)
+{
+    if (uv_is_closing((uv_handle_t *)&w->sigterm))
+        return;
+    uv_close((uv_handle_t *)&w->sigterm, NULL);
+    uv_close((uv_handle_t *)&w->sigint, NULL);
+    uv_close((uv_handle_t *)&w->shutdown_timer, NULL);
+    uv_close((uv_handle_t *)&w->log_timer, NULL);
+    w->learner.closing = true;
+    poller_close(&w->poller);
+    router_close(&w->router);
+    net_close(&w->net);
+}
+
+void worker_client_left(struct worker *w)
+{
+    if (w->draining && w->client_count == 0)
+        close_everything(w);
+}
+
+static void on_shutdown_timeout(uv_timer_t *timer)
+{
+    struct worker *w = timer->data;
+    log_warn("shutdown timeout", "clients=%u", w->client_count);
+    struct list_node *n, *safe;
+    LIST_EACH (&w->clients, n, safe)
+        stream_close(&LIST_ENTRY(n, struct client, in_worker)->stream, ERR_SHUTDOWN);
+}
+
+static void start_leaving(struct worker *w)
+{
+    if (w->draining)
+        return;
+    w->draining = true;
+    log_info("draining", "worker=%u clients=%u", w->number, w->client_count);
+    for (uint32_t i = 0; i < w->listener_count; i++)
+        listener_close(&w->listeners[i]);
+    uv_timer_start(&w->shutdown_timer, on_shutdown_timeout, w->config.shutdown_timeout, 0);
+    struct list_node *n, *safe;
+    LIST_EACH (&w->clients, n, safe)
+        client_finish(LIST_ENTRY(n, struct client, in_worker), ERR_SHUTDOWN);
+    if (w->client_count == 0)
+        close_everything(w);
+}
+
+static void on_signal(uv_signal_t *handle, int signum)
+{
+    (void)signum;
+    start_leaving(handle->data);
+}
+
+/* --- life ------------------------------------------------------------------------------------- */
+
+static void on_log_timer(uv_timer_t *timer)
+{
+    (void)timer;
+    log_tick();
+}
+
+static void start_handles(struct worker *w)
+{
+    uv_signal_init(&w->loop, &w->sigterm);
+    uv_signal_init(&w->loop, &w->sigint);
+    uv_timer_init(&w->loop, &w->shutdown_timer);
+    uv_timer_init(&w->loop, &w->log_timer);
+    w->sigterm.data = w->sigint.data = w->shutdown_timer.data = w;
+    uv_signal_start(&w->sigterm, on_signal, SIGTERM);
+    uv_signal_start(&w->sigint, on_signal, SIGINT);
+    uv_timer_start(&w->log_timer, on_log_timer, 1000, 1000);
+}
+
+static void read_limits(struct worker *w)
+{
+    const struct config *cf = &w->config;
+    w->max_pipeline = (uint32_t)cf->max_pipeline;
+    w->max_clients = (uint32_t)cf->maxclients;
+    w->keepalive = (unsigned)((cf->tcp_keepalive + 999) / 1000);
+    w->limits = request_limits_default;
+    w->limits.max_bulk = cf->proto_max_bulk_len;
+    w->limits.max_request =
+        cf->client_query_buffer_limit < UINT32_MAX ? cf->client_query_buffer_limit : UINT32_MAX;
+    w->router_options = (struct router_options){
+        .request_timeout = cf->request_timeout,
+        .bulk_min = BULK_MIN,
+        .link = { .connect_timeout = cf->connect_timeout,
+                  .rest_min = REST_MIN_MS,
+                  .rest_max = REST_MAX_MS,
+                  .buffer_limit = cf->node_buffer_limit,
+                  .auth_user = cf->auth_user,
+                  .auth_password = cf->auth },
+    };
+}
+
+/* Each client costs a descriptor, and running out of them would look healthy from outside: libuv
+   accepts and closes. So the limit on clients stays below the limit on descriptors. */
+static void fit_clients_to_descriptors(struct worker *w)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
+        return;
+    limit.rlim_cur = limit.rlim_max;
+    if (setrlimit(RLIMIT_NOFILE, &limit) != 0)
+        getrlimit(RLIMIT_NOFILE, &limit);
+    uint64_t room = limit.rlim_cur > OTHER_DESCRIPTORS ? limit.rlim_cur - OTHER_DESCRIPTORS : 1;
+    if (w->max_clients <= room)
+        return;
+    log_warn("maxclients lowered: too few file descriptors", "maxclients=%u limit=%llu",
+             w->max_clients, (unsigned long long)limit.rlim_cur);
+    w->max_clients = (uint32_t)room;
+}
+
+static void open_all(struct worker *w)
+{
+    REQUIRE(uv_loop_init(&w->loop) == 0);
+    net_open(&w->net, &w->loop, on_turn_end, w);
+    list_init(&w->clients);
+    list_init(&w->to_resume);
+    slab_init(&w->client_slab, sizeof(struct client));
+    writer_init(&w->reply, 2);
+    writer_init(&w->inline_request, 2);
+    w->commands = command_table_new();
+    w->locals = dispatch_find_locals(w->commands);
+    read_limits(w);
+    fit_clients_to_descriptors(w);
+    start_handles(w);
+    router_open(&w->router, &w->net, w->commands, &w->router_options);
+    w->learner = (struct learner){
+        .router = &w->router, .commands = w->commands, .on_done = on_learned, .context = w
+    };
+    struct topology_options topology = { .interval = w->config.topology_interval,
+                                         .min_interval = w->config.topology_min_interval,
+                                         .retry = REST_MIN_MS };
+    poller_open(&w->poller, &w->router, &topology, w->config.seeds, (uint32_t)w->config.seed_count,
+                w->config.connect_timeout, on_map, w);
+}
+
+/* Everything is closed: nothing may be left over, a leak is a bug. */
+static void free_all(struct worker *w)
+{
+    router_free(&w->router);
+    poller_free(&w->poller);
+    net_free(&w->net);
+    slab_close(&w->client_slab);
+    arg_room_close(&w->args);
+    writer_close(&w->reply);
+    writer_close(&w->inline_request);
+    free(w->locals);
+    command_table_free(w->commands);
+    REQUIRE(uv_loop_close(&w->loop) == 0);
+}
+
+int worker_run(struct worker *w, uint32_t number)
+{
+    w->number = number;
+    signal(SIGPIPE, SIG_IGN);
+    /* Chunks beyond the pool's go back to the system at once, not into a heap that stays large. */
+    mallopt(M_MMAP_THRESHOLD, CHUNK_READ);
+    open_all(w);
+    if (bind_all(w) != 0) {
+        w->left = true;
+        start_leaving(w);
+    }
+    uv_run(&w->loop, UV_RUN_DEFAULT);
+    free_all(w);
+    log_info("left", "worker=%u", number);
+    log_flush();
+    return w->left ? 1 : 0;
+}

@@ -1,0 +1,61 @@
+/*
+ * worker.h: one process's whole state: the loop, the listeners, the clients and the way to the
+ * cluster.
+ *
+ *   worker_run: bind -> poll until there is a slot map -> listen -> serve -> SIGTERM: drain ->
+ * leave
+ *
+ * Everything hangs off one struct worker, which is handed down; there are no other globals than
+ * const tables and the log.
+ */
+#ifndef PROXY_WORKER_H
+#define PROXY_WORKER_H
+
+#include "cluster/learner.h"
+#include "cluster/poller.h"
+#include "net/listener.h"
+#include "proxy/config.h"
+#include "proxy/dispatch.h"
+
+enum { WORKER_LISTENERS_MAX = 32 };
+
+struct worker {
+    struct config config;
+    uv_loop_t loop;
+    struct net net;
+    struct command_table *commands;
+    local_command **locals; /* by row index */
+    struct router_options router_options;
+    struct router router;
+    struct poller poller;
+    struct learner learner;
+    struct listener listeners[WORKER_LISTENERS_MAX];
+    uint32_t listener_count;
+    struct list_node clients;
+    struct list_node to_resume; /* clients to look at when the turn ends */
+    uint32_t client_count;
+    struct slab client_slab;
+    uint32_t max_pipeline, max_clients; /* from config */
+    unsigned keepalive;                 /* s */
+    struct request_limits limits;
+    struct arg_room args;         /* positions of the request that is being read */
+    struct writer reply;          /* scratch: the reply that is being made here */
+    struct writer inline_request; /* scratch: an inline command as an array */
+    uv_signal_t sigterm, sigint;
+    uv_timer_t shutdown_timer, log_timer;
+    uint64_t next_client_id;
+    uint32_t number; /* of this worker, from 0 */
+    bool listening, draining, left;
+};
+
+/* Runs a worker until it has drained. Takes w->config, which is loaded. Gives the exit code. */
+int worker_run(struct worker *w, uint32_t number);
+
+/* An empty writer for one reply; the next call takes it back. */
+struct writer *worker_writer(struct worker *w, int protocol);
+/* Unique over the workers of one proxy. */
+uint64_t worker_next_client_id(struct worker *w);
+/* A client is gone: a draining worker may be done. */
+void worker_client_left(struct worker *w);
+
+#endif
