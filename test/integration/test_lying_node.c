@@ -350,7 +350,8 @@ static void test_listens_with_a_full_map_only(void **state)
     assert_true(proxy_stop(&proxy)); /* so that only the other one asks */
     fake_node_map_raw(honest, "$7\r\ngarbage\r\n");
     snprintf(seed, sizeof(seed), "127.0.0.1:%d", honest_port);
-    proxy_launch(&second, seed, NULL, NULL);
+    proxy_launch(&second, seed, (const char *const[]){ "--topology-interval", "300ms", NULL },
+                 NULL);
     expect_not_listening();
     fake_node_map(honest, most, 2);
     fake_node_map(liar, most, 2);

@@ -116,7 +116,7 @@ static void test_wrong_options(void **state)
         { { "--max-pipeline", "0", "127.0.0.1:7000" }, "max-pipeline" },
         { { "--workers", "-3", "127.0.0.1:7000" }, "workers" },
         { { "--log-level", "loud", "127.0.0.1:7000" }, "log-level" },
-        { { "--bind", "no-address", "127.0.0.1:7000" }, "no-address" },
+        { { "--bind", "not-an-address", "127.0.0.1:7000" }, "not-an-address" },
         { { "-c", "/nonexistent/slotgate.conf", "127.0.0.1:7000" }, "/nonexistent/slotgate.conf" },
         { { "--auth-file", "/nonexistent/secret", "127.0.0.1:7000" }, "/nonexistent/secret" },
         { { "127.0.0.1:notaport" }, "127.0.0.1:notaport" },
