@@ -1,5 +1,7 @@
 #include "net/dial.h"
 
+#include <stdatomic.h>
+
 #include "base/error.h"
 #include "test/unit/loop.h"
 
@@ -223,9 +225,12 @@ static void test_cancel_when_just_connected(void **state)
     assert_int_equal(t.closed, 0);
 }
 
+static atomic_uint asleep;
+
 static void sleep_long(uv_work_t *work)
 {
     (void)work;
+    atomic_fetch_add(&asleep, 1);
     usleep(600 * 1000);
 }
 
@@ -235,7 +240,7 @@ static void on_slept(uv_work_t *work, int status)
 }
 
 /* Names that nobody answers for keep no one waiting beyond the time limit, in the queue or in the
-   resolver. Here the queue: every thread of libuv's pool is busy. */
+   resolver. Here the queue: each of the four threads of libuv's pool is busy. */
 static void test_timeout_while_resolving(void **state)
 {
     (void)state;
@@ -245,6 +250,7 @@ static void test_timeout_while_resolving(void **state)
     uv_work_t work[16];
     for (size_t i = 0; i < ARRAY_LEN(work); i++)
         uv_queue_work(&l.uv, &work[i], sleep_long, on_slept);
+    LOOP_UNTIL(&l, atomic_load(&asleep) >= 4);
     uv_update_time(&l.uv);
     uint64_t begun = uv_now(&l.uv);
     start(&t, &l, "localhost", 1, 50);
