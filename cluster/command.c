@@ -195,7 +195,7 @@ struct command_table *command_table_new(void)
 
     struct command_table *t = must_alloc(1, sizeof(*t));
     t->rows = must_alloc(all, sizeof(*t->rows));
-    t->by_index = must_alloc(COMMANDS_MAX, sizeof(*t->by_index));
+    t->by_index = must_alloc(COMMANDS_MAX, sizeof(void *));
     struct command *row = t->rows, *sub = t->rows + top;
     for (size_t f = 0; f < ARRAY_LEN(families); f++) {
         for (const struct command *c = families[f]; c->name != NULL; c++, row++) {

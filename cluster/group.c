@@ -125,7 +125,7 @@ void group_split(struct router *rt, struct flow *f, const struct command *cmd,
         write_part(&rt->part, &s, part, argv, step);
         router_submit(rt, r, writer_span(&rt->part), NULL);
     }
-}
+} /* NOLINT(clang-analyzer-unix.Malloc): the parts own the group */
 
 /* --- broadcasting ----------------------------------------------------------------------------- */
 

@@ -238,8 +238,8 @@ static uint64_t jitter(struct link *l, uint64_t ms)
 
 static void rest(struct link *l)
 {
-    /* The next back-off is longer, until a connection has brought a reply: a node that takes connections
-       and drops them is not well either. */
+    /* The next back-off is longer, until a connection has brought a reply: a node that takes
+       connections and drops them is not well either. */
     l->rest_until = link_now(l) + jitter(l, l->rest);
     l->rest = l->rest * 2 < l->options->rest_max ? l->rest * 2 : l->options->rest_max;
     l->state = LINK_RESTING;

@@ -49,9 +49,9 @@ struct link {
     struct list_node waiting; /* requests, by call.link */
     uint64_t pending_bytes;   /* of requests SENT to it */
     uint64_t rest_until;
-    uint64_t rest;     /* the back-off now, ms */
-    uint64_t used_at;  /* ms of the last request put */
-    uint64_t due;      /* no request SENT to it has an earlier deadline */
+    uint64_t rest;    /* the back-off now, ms */
+    uint64_t used_at; /* ms of the last request put */
+    uint64_t due;     /* no request SENT to it has an earlier deadline */
     uint64_t random;
     uint32_t pending;   /* requests SENT to it */
     uint32_t greetings; /* replies of the login still to come */

@@ -228,8 +228,8 @@ void router_ask(struct router *rt, struct node *node, struct span bytes, uint64_
     if (l->state == LINK_RESTING)
         l->rest_until = now;
     /* One that owes replies for long would only let this question wait, too. */
-    bool silent = l->state == LINK_READY && l->pending > 0 &&
-                  now - l->pipe.heard_at > ROUTER_SILENT_MS;
+    bool silent =
+        l->state == LINK_READY && l->pending > 0 && now - l->pipe.heard_at > ROUTER_SILENT_MS;
     if (link_accepts(l, now) && !silent)
         link_put(l, r, NULL);
     else

@@ -1,6 +1,7 @@
 /* CLIENT INFO, LIST and KILL over the clients of this worker; formats as in Redis 7.0,
  * networking.c. */
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "base/error.h"
 #include "base/text.h"
@@ -29,9 +30,10 @@ static void write_line(struct writer *line, const struct client *c, uint64_t now
                  cmd->parent != NULL ? "|" : "", cmd->name);
     uint64_t input = c->input != NULL ? c->input->used - c->input_at : 0;
     uint64_t room = c->input != NULL ? chunk_room(c->input) : 0;
-    char text[1024];
-    int n = snprintf(
-        text, sizeof(text),
+    uint64_t omem = c->stream.out.bytes + c->flow.held, total = sizeof(*c) + input + room + omem;
+    char *text = NULL; /* names may be of any length */
+    int n = asprintf(
+        &text,
         "id=%llu addr=%s laddr=%s fd=%d name=%s age=%llu idle=%llu flags=N db=0 sub=0 psub=0 "
         "ssub=0 "
         "multi=-1 qbuf=%llu qbuf-free=%llu argv-mem=0 multi-mem=0 rbs=0 rbp=0 obl=0 oll=%u "
@@ -40,13 +42,12 @@ static void write_line(struct writer *line, const struct client *c, uint64_t now
         (unsigned long long)c->id, peer, local, stream_fd(&c->stream), label_or_empty(labels->name),
         (unsigned long long)((now - c->created_at) / 1000),
         (unsigned long long)((now - c->active_at) / 1000), (unsigned long long)input,
-        (unsigned long long)room, c->flow.count,
-        (unsigned long long)(c->stream.out.bytes + c->flow.held),
-        (unsigned long long)(sizeof(*c) + input + room + c->stream.out.bytes + c->flow.held),
-        c->paused ? "" : "r", command, c->flow.protocol, label_or_empty(labels->lib_name),
-        label_or_empty(labels->lib_ver));
-    size_t len = n < (int)sizeof(text) ? (size_t)n : sizeof(text) - 1;
-    write_raw(line, (struct span){ text, len });
+        (unsigned long long)room, c->flow.count, (unsigned long long)omem,
+        (unsigned long long)total, c->paused ? "" : "r", command, c->flow.protocol,
+        label_or_empty(labels->lib_name), label_or_empty(labels->lib_ver));
+    REQUIRE(n >= 0);
+    write_raw(line, (struct span){ text, (size_t)n });
+    free(text);
 }
 
 /* "txt" is how Redis marks such a text for RESP3. */

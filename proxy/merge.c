@@ -70,8 +70,9 @@ static void send_header(struct client *c, char type, uint64_t n)
     char text[TEXT_NUMBER_MAX + 3];
     text[0] = type;
     size_t len = 1 + text_from_u64(text + 1, n);
-    memcpy(text + len, "\r\n", 2);
-    stream_send(&c->stream, (struct span){ text, len + 2 });
+    text[len++] = '\r';
+    text[len++] = '\n';
+    stream_send(&c->stream, (struct span){ text, len });
 }
 
 /* Reads the integer that every part has to be. */

@@ -142,7 +142,7 @@ static MUST_USE bool keep_positions(struct request_parser *p, const struct arg_r
     p->got = got;
     if (p->kept != NULL || got == 0)
         return true;
-    if (!grow(&p->kept, &p->kept_capacity, got))
+    if (!grow(&p->kept, &p->kept_capacity, got) || p->kept == NULL)
         return false;
     memcpy(p->kept, room->v, got * sizeof(*room->v));
     return true;
