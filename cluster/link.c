@@ -128,12 +128,12 @@ static void become_ready(struct link *l)
     l->last_error = 0;
     char to[ENDPOINT_TEXT_MAX];
     log_debug("link ready", "node=%s kind=%d", endpoint_text(l->to, to), l->kind);
+    l->user->on_ready(l);
     while (!list_is_empty(&l->waiting)) {
         struct request *r = request_of_call(LIST_ENTRY(l->waiting.next, struct pipe_call, link));
         list_remove(&r->call.link);
         write_out(l, r);
     }
-    l->user->on_ready(l);
 }
 
 /* One call of the login; its record has no flow and lives until its reply. */

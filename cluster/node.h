@@ -20,6 +20,7 @@ struct node {
     uint32_t hinted;      /* parked requests that point here */
     bool in_map;          /* the present slot map names it */
     bool master;          /* ... as the master of a shard */
+    bool was_master;      /* the map before it did */
 };
 
 struct node_table {

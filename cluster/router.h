@@ -73,7 +73,10 @@ struct router {
        has been told what it lacked (router_tell), and r is sent again. NULL: nobody wants to know.
      */
     bool (*rescue)(void *context, struct link *l, const struct request *r, struct span error);
-    void *rescue_context;
+    /* A link to a node that may lack what others have: it has just connected, or its node has
+       become a master. What router_tell sends now goes out before any request. NULL: nobody. */
+    void (*greet)(void *context, struct link *l);
+    void *rescue_context; /* of both */
     struct router_counters counters;
 };
 

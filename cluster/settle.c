@@ -347,6 +347,8 @@ static void on_ready(struct link *l)
 {
     struct router *rt = l->context;
     rt->kick_all = true;
+    if (rt->greet != NULL)
+        rt->greet(rt->rescue_context, l);
 }
 
 const struct link_user settle_link_user = {

@@ -197,6 +197,15 @@ static void see_eval(struct scripts *s, const struct argv *argv)
     remember(s, argv_get(argv, 1));
 }
 
+/* A script in use is not the one to drop. */
+static void see_evalsha(struct scripts *s, const struct argv *argv)
+{
+    char sha[SCRIPTS_SHA_LEN];
+    struct script *one = read_sha(argv_get(argv, 1), sha) ? *find(s, sha) : NULL;
+    if (one != NULL)
+        used_now(s, one);
+}
+
 static void see_load(struct scripts *s, const struct argv *argv)
 {
     remember(s, argv_get(argv, 2));
@@ -241,6 +250,8 @@ static const struct {
 } sights[] = {
     { NULL, "eval", see_eval },
     { NULL, "eval_ro", see_eval },
+    { NULL, "evalsha", see_evalsha },
+    { NULL, "evalsha_ro", see_evalsha },
     { "function", "delete", see_function_delete },
     { "function", "flush", see_function_flush },
     { "function", "load", see_function_load },
@@ -314,6 +325,24 @@ static bool load_libraries(struct scripts *s, struct link *l)
     return s->library_count > 0;
 }
 
+/* The scripts used last go ahead of all requests, as far as they are few. So a pipeline does not
+   find out in its middle that the node lacks one, when a younger write may have overtaken the call.
+ */
+static void greet(void *context, struct link *l)
+{
+    struct scripts *s = context;
+    uint32_t count = 0;
+    uint64_t bytes = 0;
+    struct list_node *n = s->by_use.prev;
+    for (; n != &s->by_use && l->kind <= LINK_RESP3; n = n->prev) {
+        const struct script *one = LIST_ENTRY(n, struct script, in_use_order);
+        bytes += one->len;
+        if (++count > GREETING_SCRIPTS_MAX || bytes > GREETING_BYTES_MAX)
+            return;
+        tell(s, l, "SCRIPT", (struct span){ one->body, one->len });
+    }
+}
+
 /* A script that does not compile is none: Redis keeps it as little. */
 static void forget_broken(struct scripts *s, const struct request *r)
 {
@@ -356,6 +385,7 @@ void scripts_open(struct scripts *s, struct router *rt)
     s->sha1 = EVP_MD_fetch(NULL, "SHA1", NULL);
     REQUIRE(s->sha1 != NULL);
     rt->rescue = rescue;
+    rt->greet = greet;
     rt->rescue_context = s;
 }
 

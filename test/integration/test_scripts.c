@@ -247,6 +247,34 @@ static void test_failover(void **state)
     client_close(&c);
 }
 
+/* The new master is given the script before anything else, so a younger write on the same key never
+   overtakes the call. */
+static void test_pipeline_over_a_failover(void **state)
+{
+    enum { ROUNDS = 2, CALLS = 50 };
+    struct client c;
+    char sha[41], key[64];
+    (void)state;
+    assert_true(client_open(&c, proxy.port));
+    load(&c, append_body, sha);
+    cluster_key(&cluster, 1, 0, "mixed", key);
+    for (int round = 0; round < ROUNDS; round++) {
+        int master = cluster_owner(&cluster, cluster_slot(key));
+        cluster_failover(&cluster, cluster_replica_of(&cluster, master), "");
+        for (int i = 0; i < CALLS; i++) {
+            assert_true(client_send_command(&c, "EVALSHA", sha, "1", key, "a", NULL));
+            assert_true(client_send_command(&c, "RPUSH", key, "b", NULL));
+        }
+        for (int i = 1; i <= 2 * CALLS; i++) {
+            char wanted[16];
+            int n = snprintf(wanted, sizeof(wanted), ":%d\r\n", 2 * CALLS * round + i);
+            client_expect_bytes(&c, wanted, (size_t)n);
+        }
+        cluster_await_settled(&cluster, 20000);
+    }
+    client_close(&c);
+}
+
 static void test_functions(void **state)
 {
     struct client c;
@@ -276,19 +304,26 @@ static void test_functions(void **state)
 static void test_bounded(void **state)
 {
     struct client c;
-    char body[64], first[41], last[41];
+    char body[64], first[41], used[41], last[41];
     (void)state;
     assert_true(client_open(&c, proxy.port));
     load(&c, "return 'the first'", first);
+    load(&c, "return 'used'", used);
     for (int i = 0; i < 1100; i++) {
         snprintf(body, sizeof(body), "return %d", 100000 + i);
         load(&c, body, last);
+        if (i % 100 == 0) {
+            assert_true(client_send_command(&c, "EVALSHA", used, "1", "k", NULL));
+            client_expect(&c, "$4\r\nused\r\n");
+        }
     }
     lose_scripts();
     assert_true(client_send_command(&c, "EVALSHA", first, "1", "k", NULL));
     client_expect_start(&c, "-NOSCRIPT");
     assert_true(client_send_command(&c, "EVALSHA", last, "1", "k", NULL));
     client_expect(&c, ":101099\r\n");
+    assert_true(client_send_command(&c, "EVALSHA", used, "1", "k", NULL));
+    client_expect(&c, "$4\r\nused\r\n");
     client_close(&c);
 }
 
@@ -304,6 +339,7 @@ int main(void)
         cmocka_unit_test(test_bounded),
         cmocka_unit_test(test_functions),
         cmocka_unit_test(test_failover),
+        cmocka_unit_test(test_pipeline_over_a_failover),
     };
 
     return testenv_finish(cmocka_run_group_tests(tests, start, stop));
