@@ -62,7 +62,6 @@ extern const struct command commands_zset[];
 #define WHY_DEBUG "it debugs one server, and the proxy stands for many"
 #define WHY_MODULES "modules are loaded on each server, not through a proxy"
 #define WHY_NODES "the cluster is changed on its nodes, not through a proxy"
-#define WHY_ONE_DATABASE "a cluster has one database only"
 #define WHY_REPLICATION "replication is set up between servers, not through a proxy"
 #define WHY_USERS "users are kept on each server: change them there"
 

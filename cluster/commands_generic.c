@@ -37,7 +37,7 @@ const struct command commands_generic[] = {
       .flags = CMD_WRITE | CMD_MOVABLEKEYS,
       .specs = { KEY_AT(3, KEY_RW | KEY_ACCESS | KEY_DELETE),
         KEYS_AFTER("KEYS", -2, -1, 0, KEY_RW | KEY_ACCESS | KEY_DELETE | KEY_INCOMPLETE) } },
-    { .name = "move", .arity = 3, REFUSED(WHY_ONE_DATABASE), .flags = CMD_WRITE | CMD_FAST,
+    { .name = "move", .arity = 3, .how = HOW_LOCAL, .flags = CMD_WRITE | CMD_FAST,
       .specs = { KEY_AT(1, KEY_RW | KEY_ACCESS | KEY_UPDATE) } },
     { .name = "object", .arity = -2, .how = HOW_ANY, .subs = object_subs },
     { .name = "persist", .arity = 2, .how = HOW_KEYS, .flags = CMD_WRITE | CMD_FAST,

@@ -154,7 +154,7 @@ const struct command commands_server[] = {
     { .name = "slaveof", .arity = 3, REFUSED(WHY_REPLICATION),
       .flags = CMD_ADMIN | CMD_NOSCRIPT | CMD_STALE | CMD_NO_ASYNC_LOADING },
     { .name = "slowlog", .arity = -2, .how = HOW_ANY, .subs = slowlog_subs },
-    { .name = "swapdb", .arity = 3, REFUSED(WHY_ONE_DATABASE), .flags = CMD_WRITE | CMD_FAST },
+    { .name = "swapdb", .arity = 3, .how = HOW_LOCAL, .flags = CMD_WRITE | CMD_FAST },
     { .name = "sync", .arity = 1, REFUSED(WHY_REPLICATION),
       .flags = CMD_ADMIN | CMD_NOSCRIPT | CMD_NO_ASYNC_LOADING | CMD_NO_MULTI },
     { .name = "time", .arity = 1, .how = HOW_LOCAL, .flags = CMD_LOADING | CMD_STALE | CMD_FAST },

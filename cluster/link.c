@@ -72,7 +72,7 @@ void link_forget(struct link *l, struct request *r)
     l->pending_bytes -= r->len;
     r->link = NULL;
     if (UNLIKELY(was_above) && l->pending_bytes <= half)
-        l->user->on_ready(l); /* there is room again for what it did not accept */
+        l->user->on_room(l); /* there is room again for what it did not accept */
 }
 
 void link_send(struct link *l, struct request *r, struct span bytes)
@@ -140,12 +140,12 @@ static void become_ready(struct link *l)
     l->last_error = 0;
     char to[ENDPOINT_TEXT_MAX];
     log_debug("link ready", "node=%s kind=%d", endpoint_text(l->to, to), l->kind);
+    l->user->on_ready(l);
     while (!list_is_empty(&l->waiting)) {
         struct request *r = request_of_call(LIST_ENTRY(l->waiting.next, struct pipe_call, link));
         list_remove(&r->call.link);
         write_out(l, r);
     }
-    l->user->on_ready(l);
 }
 
 /* One call of the login; its record has no flow and lives until its reply. */

@@ -33,8 +33,10 @@ struct link_user {
                      char first, bool done);
     /* wrote: r may have been executed. */
     void (*on_lost)(struct link *l, struct request *r, bool wrote, int why);
-    /* Connected, or there is room again below the limit. */
+    /* Before what waits for it is written: requests put from inside go out first. */
     void (*on_ready)(struct link *l);
+    /* There is room again below the limit. */
+    void (*on_room)(struct link *l);
     void (*on_down)(struct link *l, int why); /* before on_lost of its requests */
 };
 

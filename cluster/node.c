@@ -23,6 +23,16 @@ struct node *node_find(const struct node_table *t, const struct endpoint *e)
     return NULL;
 }
 
+/* FNV-1a of "host:port". */
+static uint32_t fingerprint_of(const struct endpoint *e)
+{
+    char text[ENDPOINT_TEXT_MAX];
+    uint32_t h = 2166136261u;
+    for (const char *p = endpoint_text(e, text); *p != '\0'; p++)
+        h = (h ^ (unsigned char)*p) * 16777619u;
+    return h;
+}
+
 struct node *node_get(struct node_table *t, const struct endpoint *e)
 {
     struct node *n = node_find(t, e);
@@ -31,6 +41,7 @@ struct node *node_get(struct node_table *t, const struct endpoint *e)
     n = calloc(1, sizeof(*n));
     REQUIRE(n != NULL);
     n->endpoint = *e;
+    n->fingerprint = fingerprint_of(e);
     for (int kind = 0; kind < LINK_KINDS; kind++)
         link_init(&n->links[kind], (enum link_kind)kind, n, &n->endpoint, t->net, t->options,
                   t->user, t->context);

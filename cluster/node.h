@@ -16,9 +16,11 @@ struct node {
     struct list_node in_table;
     struct endpoint endpoint;
     struct link links[LINK_KINDS];
-    uint32_t hinted; /* parked requests that point here */
-    bool in_map;     /* the present slot map names it */
-    bool master;     /* ... as the master of a shard */
+    uint32_t fingerprint; /* of the endpoint, the same in every process */
+    uint32_t hinted;      /* parked requests that point here */
+    bool in_map;          /* the present slot map names it */
+    bool master;          /* ... as the master of a shard */
+    bool was_master;      /* the map before it did */
 };
 
 struct node_table {

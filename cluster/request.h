@@ -52,12 +52,14 @@ struct request {
     uint64_t not_before; /* PARKED: earliest next try */
     struct node *hint;   /* where a redirect points */
     struct group *group; /* of which this is a part, see group.h; or NULL */
+    uint32_t served_by;  /* a part that is answered: the fingerprint of the node that did */
     struct rope reply;   /* what waits: of the reply, or the last error of a retried one */
     request_own_done *on_own;
     void *own_context;
     uint16_t slot;
     uint8_t kind, state;
     uint8_t hops;    /* redirects followed and retries made */
+    uint8_t rescues; /* times that router->rescue has made good what a node lacked */
     bool safe;       /* may be sent again after it was written: changes nothing */
     bool asking;     /* hint wants ASKING */
     bool irregular;  /* counted in flow->irregular */

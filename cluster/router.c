@@ -236,6 +236,16 @@ void router_ask(struct router *rt, struct node *node, struct span bytes, uint64_
         list_append(&rt->refused, &r->call.link);
 }
 
+void router_tell(struct router *rt, struct link *l, struct span bytes)
+{
+    struct request *r = new_request(rt);
+    r->kind = REQUEST_OWN;
+    r->deadline = uv_now(rt->net->loop) + rt->options->request_timeout;
+    keep_bytes(rt, r, bytes, NULL);
+    count_outstanding(rt);
+    link_put(l, r, NULL);
+}
+
 /* --- flows --------------------------------------------------------------------------------- */
 
 void flow_init(struct flow *f, const struct flow_user *user, uint32_t home)

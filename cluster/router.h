@@ -69,6 +69,14 @@ struct router {
     struct writer part;              /* scratch of group.c: the part being written */
     void (*on_doubt)(void *context); /* the map may be wrong: the poller asks soon */
     void *doubt_context;
+    /* A node gave r an error that is the client's own answer, unless this says true: then the node
+       has been told what it lacked (router_tell), and r is sent again. NULL: nobody wants to know.
+     */
+    bool (*rescue)(void *context, struct link *l, const struct request *r, struct span error);
+    /* A link to a node that may lack what others have: it has just connected, or its node has
+       become a master. What router_tell sends now goes out before any request. NULL: nobody. */
+    void (*greet)(void *context, struct link *l);
+    void *rescue_context; /* of both */
     struct router_counters counters;
 };
 
@@ -99,6 +107,9 @@ void router_release(struct router *rt, struct request *r);
 /* A request of the program's own (CLUSTER SLOTS) to one node, RESP2; done comes later, once. */
 void router_ask(struct router *rt, struct node *node, struct span bytes, uint64_t timeout,
                 request_own_done *done, void *context);
+/* Sends a request of the program's own on that link, before whatever is sent there from now on; its
+   reply is dropped. For router->rescue. */
+void router_tell(struct router *rt, struct link *l, struct span bytes);
 
 /* For the router's other files. */
 void router_on_tick(struct router *rt);

@@ -68,6 +68,7 @@ static void forget_old_map(struct router *rt)
     struct list_node *n, *safe;
     LIST_EACH (&rt->nodes.nodes, n, safe) {
         struct node *node = LIST_ENTRY(n, struct node, in_table);
+        node->was_master = node->master;
         node->in_map = node->master = false;
     }
     slotmap_free(rt->map);
@@ -104,6 +105,17 @@ static void leave_silent_links(struct router *rt)
     }
 }
 
+static void greet_new_masters(struct router *rt)
+{
+    struct list_node *n, *safe;
+    LIST_EACH (&rt->nodes.nodes, n, safe) {
+        struct node *node = LIST_ENTRY(n, struct node, in_table);
+        for (int kind = 0; node->master && !node->was_master && kind < LINK_KINDS; kind++)
+            if (node->links[kind].state == LINK_READY)
+                rt->greet(rt->rescue_context, &node->links[kind]);
+    }
+}
+
 void router_set_map(struct router *rt, struct slotmap *map)
 {
     forget_old_map(rt);
@@ -112,6 +124,8 @@ void router_set_map(struct router *rt, struct slotmap *map)
     rt->epoch++;
     rt->kick_all = true;
     leave_silent_links(rt);
+    if (rt->greet != NULL)
+        greet_new_masters(rt);
 }
 
 /* --- turns --------------------------------------------------------------------------------- */

@@ -19,6 +19,7 @@
  *   overtaken              as deadline, parked
  */
 
+enum { RESCUES_MAX = 2 };
 enum { FREE_HOPS = 4, HOP_DELAY_MS = 10, HOP_DELAY_MAX_MS = 100, WAIT_MS = 50, TRY_AGAIN_MS = 5 };
 
 static uint64_t now_of(const struct router *rt)
@@ -138,20 +139,40 @@ static void try_again(struct router *rt, struct request *r, struct link *l, stru
     park_after(rt, r, WAIT_MS);
 }
 
+static void keep_error(struct router *rt, struct request *r, struct span error)
+{
+    rope_copy(&r->reply, &rt->net->store, &rt->keep, error);
+    r->has_error = true;
+}
+
+/* The node did not execute the request because it lacks something that it has been given by now.
+   The request keeps its place: what the node gave is the answer if a younger one has overtaken it.
+ */
+static bool rescue(struct router *rt, struct link *l, struct request *r, struct span error)
+{
+    if (LIKELY(rt->rescue == NULL || r->cmd == NULL || r->rescues == RESCUES_MAX) ||
+        !rt->rescue(rt->rescue_context, l, r, error))
+        return false;
+    r->rescues++;
+    drop_kept(rt, r);
+    keep_error(rt, r, error);
+    link_forget(l, r);
+    park_after(rt, r, 0);
+    return true;
+}
+
 /* True when the error is the client's own answer. */
 static bool judge(struct router *rt, struct link *l, struct request *r, struct span error)
 {
     struct redirect to = redirect_read(error);
     if (to.verdict == VERDICT_PASS)
-        return true;
+        return !rescue(rt, l, r, error);
     drop_kept(rt, r);
     /* A redirect is meant for us, not for the client: it is never the answer, even at the deadline.
      */
     r->redirected = to.verdict == VERDICT_MOVED || to.verdict == VERDICT_ASK;
-    if (!r->redirected) {
-        rope_copy(&r->reply, &rt->net->store, &rt->keep, error);
-        r->has_error = true;
-    }
+    if (!r->redirected)
+        keep_error(rt, r, error);
     link_forget(l, r);
     try_again(rt, r, l, &to);
     return false;
@@ -197,6 +218,8 @@ static void on_reply(struct link *l, struct request *r, struct span bytes, struc
     if (UNLIKELY(r->has_error))
         drop_kept(rt, r);
     if (done) {
+        if (UNLIKELY(r->group != NULL))
+            r->served_by = l->node->fingerprint;
         link_forget(l, r);
         complete(rt, r);
     }
@@ -322,12 +345,21 @@ static void on_ready(struct link *l)
 {
     struct router *rt = l->context;
     rt->kick_all = true;
+    if (rt->greet != NULL)
+        rt->greet(rt->rescue_context, l);
+}
+
+static void on_room(struct link *l)
+{
+    struct router *rt = l->context;
+    rt->kick_all = true;
 }
 
 const struct link_user settle_link_user = {
     .on_reply = on_reply,
     .on_lost = on_lost,
     .on_ready = on_ready,
+    .on_room = on_room,
     .on_down = on_down,
 };
 

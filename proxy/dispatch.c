@@ -220,6 +220,8 @@ static bool execute(const struct call *call)
         return wrong_arity(c, cmd);
     if (LIKELY(cmd->how == HOW_KEYS))
         return by_keys(call);
+    if (cmd->how == HOW_GATHER || cmd->how == HOW_BROADCAST)
+        scripts_see(&c->worker->scripts, cmd, call->argv);
     return executors[cmd->how](call);
 }
 

@@ -1,6 +1,6 @@
 /*
  * local.h: the commands that the proxy answers itself, by name; the table is in local.c, the
- * handlers in local_connection.c and local_client.c. See local_command in dispatch.h.
+ * handlers in local_*.c, keyspace.c and broadcast.c. See local_command in dispatch.h.
  */
 #ifndef PROXY_LOCAL_H
 #define PROXY_LOCAL_H
@@ -22,6 +22,13 @@ local_command local_client_info, local_client_list, local_client_kill;
 
 /* Commands about a cluster and about the server's configuration. */
 local_command local_cluster, local_config_get;
+
+/* keyspace.c */
+local_command local_scan, local_randomkey, local_move, local_swapdb;
+
+/* broadcast.c */
+local_command local_function_stats, local_memory_doctor, local_memory_stats, local_pubsub_names,
+    local_pubsub_counts, local_pubsub_numpat, local_script_exists;
 
 /* "ERR Client names cannot contain ..." unless it is a name that Redis accepts. */
 bool local_label_ok(struct span label);

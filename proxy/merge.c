@@ -26,9 +26,10 @@ static void collect(const struct client *c, struct replies *all)
 {
     struct list_node *n = c->flow.requests.next;
     for (uint32_t i = 0; i < all->count; i++, n = n->next) {
-        const struct rope *rope = &LIST_ENTRY(n, struct request, in_flow)->reply;
+        const struct request *r = LIST_ENTRY(n, struct request, in_flow);
+        const struct rope *rope = &r->reply;
         struct part_reply *p = &all->part[i];
-        *p = (struct part_reply){ .flat = NULL };
+        *p = (struct part_reply){ .node = r->served_by };
         if (rope->head != NULL && rope->head->next == NULL) {
             p->at = (struct value_cursor){ rope->head->at, rope->head->at + rope->head->len };
             p->chunk = rope->head->chunk;
@@ -39,19 +40,19 @@ static void collect(const struct client *c, struct replies *all)
     }
 }
 
-static struct span rest_of(const struct part_reply *p)
+struct span merge_rest(const struct part_reply *p)
 {
     return (struct span){ p->at.at, (size_t)(p->at.end - p->at.at) };
 }
 
 /* --- the rules -------------------------------------------------------------------------------- */
 
-static void odd_reply(struct client *c)
+void merge_odd_reply(struct client *c)
 {
     stream_send(&c->stream, SPAN("-ERR slotgate: a node gave a reply of an unexpected kind\r\n"));
 }
 
-static void send_span(struct client *c, const struct part_reply *p, struct span bytes)
+void merge_send(struct client *c, const struct part_reply *p, struct span bytes)
 {
     if (bytes.len >= ROPE_SHARE_MIN && p->chunk != NULL)
         stream_share(&c->stream, p->chunk, bytes);
@@ -62,7 +63,7 @@ static void send_span(struct client *c, const struct part_reply *p, struct span 
 static void send_first(struct client *c, const struct group *g, struct replies *all)
 {
     (void)g;
-    send_span(c, &all->part[0], rest_of(&all->part[0]));
+    merge_send(c, &all->part[0], merge_rest(&all->part[0]));
 }
 
 static void send_header(struct client *c, char type, uint64_t n)
@@ -92,13 +93,13 @@ static void send_integer(struct client *c, int64_t n)
     stream_send(&c->stream, writer_span(w));
 }
 
-static void send_sum(struct client *c, const struct group *g, struct replies *all)
+void merge_send_sum(struct client *c, const struct group *g, struct replies *all)
 {
     (void)g;
     int64_t sum = 0, n;
     for (uint32_t i = 0; i < all->count; i++) {
         if (!read_integer(&all->part[i], &n)) {
-            odd_reply(c);
+            merge_odd_reply(c);
             return;
         }
         sum += n;
@@ -112,7 +113,7 @@ static void send_min(struct client *c, const struct group *g, struct replies *al
     int64_t least = INT64_MAX, n;
     for (uint32_t i = 0; i < all->count; i++) {
         if (!read_integer(&all->part[i], &n)) {
-            odd_reply(c);
+            merge_odd_reply(c);
             return;
         }
         least = n < least ? n : least;
@@ -134,10 +135,10 @@ static bool enter_arrays(struct replies *all, uint64_t *total)
 }
 
 /* The next element of a part, whole and raw. */
-static struct span take_element(struct part_reply *p)
+struct span merge_take(struct part_reply *p)
 {
     struct reply_scanner scanner = { 0 };
-    struct span rest = rest_of(p);
+    struct span rest = merge_rest(p);
     size_t used;
     if (rest.len == 0 || reply_scan(&scanner, rest.at, rest.len, &used) != REPLY_DONE)
         return (struct span){ NULL, 0 };
@@ -149,18 +150,18 @@ static void send_by_key(struct client *c, const struct group *g, struct replies 
 {
     uint64_t total;
     if (!enter_arrays(all, &total) || total != g->keys) {
-        odd_reply(c);
+        merge_odd_reply(c);
         return;
     }
     send_header(c, '*', g->keys);
     for (uint32_t i = 0; i < g->keys; i++) {
         struct part_reply *p = &all->part[g->part_of_key[i]];
-        struct span element = take_element(p);
+        struct span element = merge_take(p);
         if (element.at == NULL) { /* the parts' sizes add up, but not one by one */
             stream_close(&c->stream, ERR_REPLY);
             return;
         }
-        send_span(c, p, element);
+        merge_send(c, p, element);
     }
 }
 
@@ -169,12 +170,12 @@ static void send_joined(struct client *c, const struct group *g, struct replies 
     (void)g;
     uint64_t total;
     if (!enter_arrays(all, &total)) {
-        odd_reply(c);
+        merge_odd_reply(c);
         return;
     }
     send_header(c, '*', total);
     for (uint32_t i = 0; i < all->count; i++)
-        send_span(c, &all->part[i], rest_of(&all->part[i]));
+        merge_send(c, &all->part[i], merge_rest(&all->part[i]));
 }
 
 /* Arrays of 0 and 1 of one length: 1 where every part says 1. */
@@ -183,7 +184,7 @@ static void send_and(struct client *c, const struct group *g, struct replies *al
     (void)g;
     uint64_t total;
     if (!enter_arrays(all, &total) || total % all->count != 0) {
-        odd_reply(c);
+        merge_odd_reply(c);
         return;
     }
     struct writer *w = worker_writer(c->worker, c->flow.protocol);
@@ -199,7 +200,7 @@ static void send_and(struct client *c, const struct group *g, struct replies *al
 
 static void (*const rules[])(struct client *, const struct group *, struct replies *) = {
     [MERGE_NONE] = send_first,   [MERGE_BY_KEY] = send_by_key, [MERGE_ALL_OK] = send_first,
-    [MERGE_ONE_OK] = send_first, [MERGE_SUM] = send_sum,       [MERGE_MIN] = send_min,
+    [MERGE_ONE_OK] = send_first, [MERGE_SUM] = merge_send_sum, [MERGE_MIN] = send_min,
     [MERGE_AND] = send_and,      [MERGE_CONCAT] = send_joined, [MERGE_SPECIAL] = send_first,
 };
 
@@ -230,7 +231,7 @@ static void merge_and_send(struct client *c, const struct group *g)
     const struct part_reply *one = spokesman(g, &all);
     const struct merge_rule *rule = g->rule;
     if (one != NULL)
-        send_span(c, one, rest_of(one));
+        merge_send(c, one, merge_rest(one));
     else if (rule != NULL)
         rule->send(c, g, &all);
     else

@@ -16,7 +16,8 @@ struct part_reply {
     struct value_cursor at; /* what is not merged yet */
     struct chunk *chunk;    /* that it lies in; NULL: in `flat` */
     char *flat;
-    bool failed; /* an error reply */
+    uint32_t node; /* fingerprint of the node that gave it */
+    bool failed;   /* an error reply */
 };
 
 struct replies {
@@ -29,6 +30,14 @@ struct replies {
 struct merge_rule {
     void (*send)(struct client *c, const struct group *g, struct replies *all);
 };
+
+/* For such rules: what is not merged yet of a part; its next element whole and raw (at NULL: none);
+   bytes of a part on their way to the client; and the error when a part makes no sense. */
+struct span merge_rest(const struct part_reply *p);
+struct span merge_take(struct part_reply *p);
+void merge_send(struct client *c, const struct part_reply *p, struct span bytes);
+void merge_send_sum(struct client *c, const struct group *g, struct replies *all);
+void merge_odd_reply(struct client *c);
 
 /* All parts of the group at the head of the client's flow are answered: sends the merged reply and
    releases them. */

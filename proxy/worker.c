@@ -28,6 +28,15 @@ uint64_t worker_next_client_id(struct worker *w)
     return w->next_client_id++ * workers + w->number + 1;
 }
 
+/* xorshift64* */
+uint64_t worker_random(struct worker *w)
+{
+    w->random ^= w->random >> 12;
+    w->random ^= w->random << 25;
+    w->random ^= w->random >> 27;
+    return w->random * UINT64_C(2685821657736338717) >> 16;
+}
+
 /* --- turns ------------------------------------------------------------------------------------ */
 
 static void resume_clients(struct worker *w)
@@ -275,6 +284,8 @@ static void open_all(struct worker *w)
     w->learner = (struct learner){
         .router = &w->router, .commands = w->commands, .on_done = on_learned, .context = w
     };
+    scripts_open(&w->scripts, &w->router);
+    w->random = uv_hrtime() | 1;
     struct topology_options topology = { .interval = w->config.topology_interval,
                                          .min_interval = w->config.topology_min_interval,
                                          .retry = REST_MIN_MS };
@@ -286,6 +297,7 @@ static void open_all(struct worker *w)
 static void free_all(struct worker *w)
 {
     router_free(&w->router);
+    scripts_close(&w->scripts);
     poller_free(&w->poller);
     net_free(&w->net);
     slab_close(&w->client_slab);

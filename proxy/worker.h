@@ -16,6 +16,7 @@
 #include "net/listener.h"
 #include "proxy/config.h"
 #include "proxy/dispatch.h"
+#include "proxy/scripts.h"
 
 enum { WORKER_LISTENERS_MAX = 32 };
 
@@ -29,6 +30,7 @@ struct worker {
     struct router router;
     struct poller poller;
     struct learner learner;
+    struct scripts scripts;
     struct listener listeners[WORKER_LISTENERS_MAX];
     uint32_t listener_count;
     struct list_node clients;
@@ -44,6 +46,7 @@ struct worker {
     uv_signal_t sigterm, sigint;
     uv_timer_t shutdown_timer, log_timer;
     uint64_t next_client_id;
+    uint64_t random;
     uint32_t number; /* of this worker, from 0 */
     bool listening, draining, left;
 };
@@ -53,6 +56,8 @@ int worker_run(struct worker *w, uint32_t number);
 
 /* An empty writer for one reply; the next call takes it back. */
 struct writer *worker_writer(struct worker *w, int protocol);
+/* For choices that need no secrecy. */
+uint64_t worker_random(struct worker *w);
 /* Unique over the workers of one proxy. */
 uint64_t worker_next_client_id(struct worker *w);
 /* A client is gone: a draining worker may be done. */

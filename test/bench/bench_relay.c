@@ -3,10 +3,11 @@
  *
  *     bench_relay PORT REQUEST_BYTES REPLY_BYTES SERVER_PORT SERVER_PORT SERVER_PORT
  *
- * It is told how long each request and each reply is, so it only counts bytes: a client's bytes go to
- * the server that the client was dealt, and the replies go to the clients in the order of their requests.
- * Like slotgate it reads once per readable socket into one shared buffer and writes once per socket at
- * the end of a turn. What slotgate costs more than this is what parsing, routing and a cluster cost.
+ * It is told how long each request and each reply is, so it only counts bytes: a client's bytes go
+ * to the server that the client was dealt, and the replies go to the clients in the order of their
+ * requests. Like slotgate it reads once per readable socket into one shared buffer and writes once
+ * per socket at the end of a turn. What slotgate costs more than this is what parsing, routing and
+ * a cluster cost.
  */
 #include <stdio.h>
 #include <stdlib.h>

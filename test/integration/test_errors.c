@@ -163,7 +163,6 @@ static void test_not_supported(void **state)
         "BLPOP l 0",
         "BRPOPLPUSH a a 0",
         "BLMOVE a a LEFT LEFT 0",
-        "SCAN 0",
         "MONITOR",
         "WAIT 0 0",
         "SHUTDOWN",

@@ -245,10 +245,10 @@ static bool merge_fits(const struct command *c)
     case HOW_BROADCAST:
         return !has_keys(c) && c->merge != MERGE_NONE && c->merge != MERGE_BY_KEY;
     case HOW_ANY:
-    case HOW_LOCAL:
         return !has_keys(c) && c->merge == MERGE_NONE;
     case HOW_BLOCK: /* WAIT names no key: it asks every node */
         return has_keys(c) ? c->merge == MERGE_NONE : c->merge == MERGE_MIN;
+    case HOW_LOCAL: /* MOVE names a key, and never gets as far as looking at it */
     case HOW_SESSION:
     case HOW_REFUSE:
         return c->merge == MERGE_NONE;

@@ -60,7 +60,12 @@ static void on_down(struct link *l, int why)
     g->why = why;
 }
 
-static const struct link_user user = { on_reply, on_lost, on_ready, on_down };
+static void on_room(struct link *l)
+{
+    (void)l;
+}
+
+static const struct link_user user = { on_reply, on_lost, on_ready, on_room, on_down };
 
 static void begin(struct rig *g, enum link_kind kind, const char *name, const char *password)
 {

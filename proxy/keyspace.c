@@ -1,0 +1,235 @@
+/* Commands about all keys, or about the database that they are in. */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/text.h"
+#include "proxy/local.h"
+#include "proxy/merge.h"
+#include "proxy/scan_cursor.h"
+#include "proxy/worker.h"
+
+/* --- SCAN: see scan_cursor.h ------------------------------------------------------------------ */
+
+/* The shards of the present map in the order in which they are scanned. */
+struct order {
+    uint32_t shards;
+    uint16_t slot[SLOTMAP_SHARDS_MAX];
+};
+
+static void read_order(struct router *rt, struct order *o)
+{
+    BUILD_ASSERT((int)SLOTMAP_SHARDS_MAX <= (int)SCAN_SHARDS_MAX, "a cursor can name each shard");
+    o->shards = group_shard_slots(rt, o->slot, SLOTMAP_SHARDS_MAX);
+}
+
+static uint32_t node_at(const struct router *rt, const struct order *o, uint32_t shard)
+{
+    return rt->masters[rt->map->shard_of[o->slot[shard]]]->fingerprint;
+}
+
+/* The check of the first n shards' masters. */
+static uint32_t check_of(const struct router *rt, const struct order *o, uint32_t n)
+{
+    uint32_t check = SCAN_CHECK_NONE;
+    for (uint32_t i = 0; i < n; i++)
+        check = scan_check_add(check, node_at(rt, o, i));
+    return check;
+}
+
+/* Where a client's cursor stands in the present order: at the very beginning when it does not fit.
+ */
+static struct scan_cursor find_place(const struct router *rt, const struct order *o,
+                                     uint64_t number)
+{
+    struct scan_cursor c;
+    if (scan_cursor_unpack(number, &c) && c.shard < o->shards &&
+        scan_cursor_fits(&c, check_of(rt, o, c.shard + (c.at != 0))))
+        return c;
+    return (struct scan_cursor){ .shard = 0 };
+}
+
+enum { SCAN_START = 0 };
+
+/* The cursor behind a node's reply; *fits false: there is no number for it. */
+static uint64_t next_place(struct client *c, uint32_t shard, uint32_t asked, uint32_t node,
+                           uint64_t at, bool *fits)
+{
+    struct router *rt = &c->worker->router;
+    struct order o;
+    read_order(rt, &o);
+    *fits = true;
+    /* Not the node that its cursor was meant for, or not in its place any more: begin again. What
+       it gave are keys all the same. */
+    if (shard >= o.shards || scan_check_add(check_of(rt, &o, shard), node) != asked ||
+        (at == 0 && node_at(rt, &o, shard) != node))
+        return scan_cursor_pack(SCAN_START, SCAN_CHECK_NONE, 0);
+    if (at != 0) {
+        uint64_t next = scan_cursor_pack(shard, asked, at);
+        *fits = next != 0;
+        return next;
+    }
+    if (shard + 1 == o.shards)
+        return 0;
+    return scan_cursor_pack(shard + 1, check_of(rt, &o, shard + 1), 0);
+}
+
+/* group->note: the shard's place above, the check with its master below. */
+static void send_scan(struct client *c, const struct group *g, struct replies *all)
+{
+    struct part_reply *p = &all->part[0];
+    struct value v;
+    uint64_t at;
+    bool fits;
+    if (!value_next(&p->at, &v) || v.kind != VALUE_LIST || v.count != 2 ||
+        !value_next(&p->at, &v) || v.kind != VALUE_STRING ||
+        !text_to_u64(v.text.at, v.text.len, &at)) {
+        merge_odd_reply(c);
+        return;
+    }
+    uint64_t next = next_place(c, (uint32_t)(g->note >> 32), (uint32_t)g->note, p->node, at, &fits);
+    struct writer *w = worker_writer(c->worker, c->flow.protocol);
+    if (!fits) {
+        write_error(w,
+                    "ERR slotgate: a node's cursor has more than 32 bits and cannot be handed on");
+        stream_send(&c->stream, writer_span(w));
+        return;
+    }
+    write_array(w, 2);
+    write_bulk_format(w, "%llu", (unsigned long long)next);
+    stream_send(&c->stream, writer_span(w));
+    merge_send(c, p, merge_rest(p));
+}
+
+bool local_scan(struct client *c, const struct argv *argv, struct writer *w)
+{
+    static const struct merge_rule rule = { send_scan };
+    struct router *rt = &c->worker->router;
+    uint64_t number;
+    if (!scan_cursor_parse(argv_get(argv, 1), &number)) {
+        write_error(w, "ERR invalid cursor");
+        return true;
+    }
+    struct order o;
+    read_order(rt, &o);
+    if (o.shards == 0) {
+        write_error(w, "CLUSTERDOWN Hash slot not served");
+        return true;
+    }
+    struct scan_cursor at = find_place(rt, &o, number);
+    struct writer request;
+    writer_init(&request, 2);
+    write_array(&request, argv->count);
+    write_bulk(&request, argv_get(argv, 0));
+    write_bulk_format(&request, "%llu", (unsigned long long)at.at);
+    for (uint32_t i = 2; i < argv->count; i++)
+        write_bulk(&request, argv_get(argv, i));
+    struct group *g = group_one(rt, &c->flow, c->last_command, NULL, o.slot[at.shard],
+                                writer_span(&request), c->reply_mode != REPLY_ON);
+    g->rule = &rule;
+    g->note = (uint64_t)at.shard << 32 | check_of(rt, &o, at.shard + 1);
+    writer_close(&request);
+    return true;
+}
+
+/* --- RANDOMKEY -------------------------------------------------------------------------------- */
+
+static bool is_null(const struct part_reply *p)
+{
+    struct span s = merge_rest(p);
+    return s.len > 1 && (s.at[0] == '_' || (s.at[0] == '$' && s.at[1] == '-'));
+}
+
+/* The key of the shard chosen, or of another one: it may have become empty since it counted. */
+static void send_key_of(struct client *c, const struct replies *all, uint32_t chosen)
+{
+    for (uint32_t i = 0; is_null(&all->part[chosen]) && i < all->count; i += 2)
+        if (!is_null(&all->part[i + 1]))
+            chosen = i + 1;
+    merge_send(c, &all->part[chosen], merge_rest(&all->part[chosen]));
+}
+
+/* Parts: DBSIZE and RANDOMKEY of each shard. A shard speaks as often as it has keys. */
+static void send_random(struct client *c, const struct group *g, struct replies *all)
+{
+    struct value v;
+    uint64_t keys = 0, *upto = malloc((all->count / 2 + 1) * sizeof(*upto));
+    (void)g;
+    REQUIRE(upto != NULL);
+    bool sound = true;
+    for (uint32_t i = 0; sound && i < all->count; i += 2) {
+        sound = value_next(&all->part[i].at, &v) && v.kind == VALUE_INTEGER && v.number >= 0;
+        keys += sound ? (uint64_t)v.number : 0;
+        upto[i / 2] = keys;
+    }
+    if (!sound) {
+        merge_odd_reply(c);
+    } else {
+        uint64_t at = worker_random(c->worker) % (keys > 0 ? keys : 1);
+        uint32_t shard = 0;
+        while (keys > 0 && at >= upto[shard])
+            shard++;
+        send_key_of(c, all, 2 * shard + 1);
+    }
+    free(upto);
+}
+
+bool local_randomkey(struct client *c, const struct argv *argv, struct writer *w)
+{
+    static const struct merge_rule rule = { send_random };
+    static const struct span dbsize = { "*1\r\n$6\r\nDBSIZE\r\n", 16 };
+    static const struct span key = { "*1\r\n$9\r\nRANDOMKEY\r\n", 19 };
+    struct router *rt = &c->worker->router;
+    bool silent = c->reply_mode != REPLY_ON;
+    struct group *g = NULL;
+    struct order o;
+    (void)argv;
+    read_order(rt, &o);
+    for (uint32_t i = 0; i < o.shards; i++) {
+        g = group_one(rt, &c->flow, c->last_command, g, o.slot[i], dbsize, silent);
+        g = group_one(rt, &c->flow, c->last_command, g, o.slot[i], key, silent);
+    }
+    if (g == NULL)
+        write_error(w, "CLUSTERDOWN Hash slot not served");
+    else
+        g->rule = &rule;
+    return true;
+}
+
+/* --- one database: texts as of redis-server --databases 1 --------------------------------------
+ */
+
+bool local_move(struct client *c, const struct argv *argv, struct writer *w)
+{
+    int64_t db;
+    struct span text = argv_get(argv, 2);
+    (void)c;
+    if (!text_to_i64(text.at, text.len, &db))
+        write_error(w, "ERR value is not an integer or out of range");
+    else if (db < INT32_MIN || db > INT32_MAX)
+        write_error(w, "ERR value is out of range, value must between %d and %d", INT32_MIN,
+                    INT32_MAX);
+    else if (db != 0)
+        write_error(w, "ERR DB index is out of range");
+    else
+        write_error(w, "ERR source and destination objects are the same");
+    return true;
+}
+
+bool local_swapdb(struct client *c, const struct argv *argv, struct writer *w)
+{
+    static const char *const names[] = { "first", "second" };
+    int64_t db[2];
+    (void)c;
+    for (uint32_t i = 0; i < 2; i++) {
+        struct span text = argv_get(argv, 1 + i);
+        if (!text_to_i64(text.at, text.len, &db[i]) || db[i] < INT32_MIN || db[i] > INT32_MAX) {
+            write_error(w, "ERR invalid %s DB index", names[i]);
+            return true;
+        }
+    }
+    if (db[0] != 0 || db[1] != 0)
+        write_error(w, "ERR DB index is out of range");
+    else
+        write_simple(w, "OK");
+    return true;
+}
