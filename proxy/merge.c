@@ -46,7 +46,7 @@ static struct span rest_of(const struct part_reply *p)
 
 /* --- the rules -------------------------------------------------------------------------------- */
 
-static void odd_reply(struct client *c)
+void merge_odd_reply(struct client *c)
 {
     stream_send(&c->stream, SPAN("-ERR slotgate: a node gave a reply of an unexpected kind\r\n"));
 }
@@ -57,6 +57,11 @@ static void send_span(struct client *c, const struct part_reply *p, struct span 
         stream_share(&c->stream, p->chunk, bytes);
     else
         stream_send(&c->stream, bytes);
+}
+
+void merge_send_part(struct client *c, const struct part_reply *p)
+{
+    send_span(c, p, rest_of(p));
 }
 
 static void send_first(struct client *c, const struct group *g, struct replies *all)
@@ -97,7 +102,7 @@ static void send_sum(struct client *c, const struct group *g, struct replies *al
     int64_t sum = 0, n;
     for (uint32_t i = 0; i < all->count; i++) {
         if (!read_integer(&all->part[i], &n)) {
-            odd_reply(c);
+            merge_odd_reply(c);
             return;
         }
         sum += n;
@@ -111,7 +116,7 @@ static void send_min(struct client *c, const struct group *g, struct replies *al
     int64_t least = INT64_MAX, n;
     for (uint32_t i = 0; i < all->count; i++) {
         if (!read_integer(&all->part[i], &n)) {
-            odd_reply(c);
+            merge_odd_reply(c);
             return;
         }
         least = n < least ? n : least;
@@ -148,7 +153,7 @@ static void send_by_key(struct client *c, const struct group *g, struct replies 
 {
     uint64_t total;
     if (!enter_arrays(all, &total) || total != g->keys) {
-        odd_reply(c);
+        merge_odd_reply(c);
         return;
     }
     send_header(c, '*', g->keys);
@@ -168,7 +173,7 @@ static void send_joined(struct client *c, const struct group *g, struct replies 
     (void)g;
     uint64_t total;
     if (!enter_arrays(all, &total)) {
-        odd_reply(c);
+        merge_odd_reply(c);
         return;
     }
     send_header(c, '*', total);
@@ -182,7 +187,7 @@ static void send_and(struct client *c, const struct group *g, struct replies *al
     (void)g;
     uint64_t total;
     if (!enter_arrays(all, &total) || total % all->count != 0) {
-        odd_reply(c);
+        merge_odd_reply(c);
         return;
     }
     struct writer *w = worker_writer(c->worker, c->flow.protocol);
@@ -228,7 +233,7 @@ static void merge_and_send(struct client *c, const struct group *g)
     collect(c, &all);
     const struct part_reply *one = spokesman(g, &all);
     const struct merge_rule *rule = g->rule;
-    if (one != NULL)
+    if (one != NULL && (rule == NULL || !rule->takes_failures))
         send_span(c, one, rest_of(one));
     else if (rule != NULL)
         rule->send(c, g, &all);

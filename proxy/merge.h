@@ -16,7 +16,7 @@ struct part_reply {
     struct value_cursor at; /* what is not merged yet */
     struct chunk *chunk;    /* that it lies in; NULL: in `flat` */
     char *flat;
-    bool failed;            /* an error reply */
+    bool failed; /* an error reply */
 };
 
 struct replies {
@@ -24,11 +24,18 @@ struct replies {
     uint32_t count;
 };
 
-/* Sends the merged reply with stream_send or stream_share; called only when no part has failed. For
-   group->rule, when a command needs more than its row's merge can say. */
+/* Sends the merged reply with stream_send or stream_share; called only when no part has failed,
+   unless it takes failures too. For group->rule, when a command needs more than its row's merge can
+   say. */
 struct merge_rule {
     void (*send)(struct client *c, const struct group *g, struct replies *all);
+    bool takes_failures;
 };
+
+/* For rules: the error that says that a node's reply is not of the kind that it has to be. */
+void merge_odd_reply(struct client *c);
+/* For rules: sends the whole reply of one part. */
+void merge_send_part(struct client *c, const struct part_reply *p);
 
 /* All parts of the group at the head of the client's flow are answered: sends the merged reply and
    releases them. */

@@ -2,8 +2,11 @@
 
 #include <malloc.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/resource.h>
+#include <time.h>
+#include <unistd.h>
 
 #include "base/error.h"
 #include "base/log.h"
@@ -242,9 +245,26 @@ static void fit_clients_to_descriptors(struct worker *w)
     w->max_clients = (uint32_t)room;
 }
 
+void worker_take_options(struct worker *w)
+{
+    log_open((enum log_level)w->config.log_level);
+    read_limits(w);
+    fit_clients_to_descriptors(w);
+}
+
+void worker_prepare(struct worker *w)
+{
+    char seed[64];
+    snprintf(seed, sizeof(seed), "%d:%d:%lld", w->config.port, (int)getpid(),
+             (long long)time(NULL));
+    info_id_of(seed, w->run_id);
+    snprintf(w->redis_version, sizeof(w->redis_version), "7.0.15");
+}
+
 static void open_all(struct worker *w)
 {
     REQUIRE(uv_loop_init(&w->loop) == 0);
+    w->started_at = uv_now(&w->loop);
     net_open(&w->net, &w->loop, on_turn_end, w);
     list_init(&w->clients);
     list_init(&w->to_resume);
@@ -253,8 +273,7 @@ static void open_all(struct worker *w)
     writer_init(&w->inline_request, 2);
     w->commands = command_table_new();
     w->locals = dispatch_find_locals(w->commands);
-    read_limits(w);
-    fit_clients_to_descriptors(w);
+    worker_take_options(w);
     start_handles(w);
     router_open(&w->router, &w->net, w->commands, &w->router_options);
     struct topology_options topology = { .interval = w->config.topology_interval,
