@@ -248,11 +248,20 @@ static void fit_clients_to_descriptors(struct worker *w)
     w->max_clients = (uint32_t)room;
 }
 
+static struct topology_options topology_options(const struct worker *w)
+{
+    return (struct topology_options){ .interval = w->config.topology_interval,
+                                      .min_interval = w->config.topology_min_interval,
+                                      .retry = REST_MIN_MS };
+}
+
 void worker_take_options(struct worker *w)
 {
+    struct topology_options topology = topology_options(w);
     log_open((enum log_level)w->config.log_level);
     read_limits(w);
     fit_clients_to_descriptors(w);
+    poller_set_options(&w->poller, &topology);
 }
 
 void worker_prepare(struct worker *w)
@@ -276,12 +285,11 @@ static void open_all(struct worker *w)
     writer_init(&w->inline_request, 2);
     w->commands = command_table_new();
     w->locals = dispatch_find_locals(w->commands);
-    worker_take_options(w);
+    read_limits(w);
+    fit_clients_to_descriptors(w);
     start_handles(w);
     router_open(&w->router, &w->net, w->commands, &w->router_options);
-    struct topology_options topology = { .interval = w->config.topology_interval,
-                                         .min_interval = w->config.topology_min_interval,
-                                         .retry = REST_MIN_MS };
+    struct topology_options topology = topology_options(w);
     poller_open(&w->poller, &w->router, &topology, w->config.seeds, (uint32_t)w->config.seed_count,
                 w->config.connect_timeout, on_map, w);
 }
