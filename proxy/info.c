@@ -127,34 +127,6 @@ static void remember_version(struct worker *w, struct span merged)
     }
 }
 
-/* An answer to the question that info_learn_version asked. */
-static void on_version(struct request *r, int status)
-{
-    struct worker *w = r->own_context;
-    const struct piece *piece = r->reply.head; /* the version stands at the beginning */
-    if (status != 0 || piece == NULL)
-        return;
-    struct span version = info_value((struct span){ piece->at, piece->len }, "redis_version");
-    if (version.at == NULL || version.len >= sizeof(w->redis_version))
-        return;
-    struct span known = { w->redis_version, strlen(w->redis_version) };
-    if (w->version_is_old || info_version_below(version, known)) {
-        memcpy(w->redis_version, version.at, version.len);
-        w->redis_version[version.len] = '\0';
-    }
-    w->version_is_old = false;
-}
-
-void info_learn_version(struct worker *w)
-{
-    struct router *rt = &w->router;
-    w->version_is_old = true;
-    for (uint32_t i = 0; i < rt->map->shard_count; i++)
-        if (rt->masters[i]->links[LINK_RESP2].state != LINK_RESTING)
-            router_ask(rt, rt->masters[i], SPAN("*2\r\n$4\r\nINFO\r\n$6\r\nserver\r\n"),
-                       w->config.request_timeout, on_version, w);
-}
-
 /* False when a part is no text. */
 static bool read_texts(struct replies *all, struct span *texts)
 {

@@ -6,14 +6,9 @@
 
 #include <stddef.h>
 
-struct worker;
-
 enum { INFO_ID_SIZE = 41 };
 
 /* 40 hex digits that stand for a text, always the same ones; for run_id and the like. */
 void info_id_of(const char *text, char out[INFO_ID_SIZE]);
-
-/* Asks every master of the map for its version; the lowest is what HELLO says then. */
-void info_learn_version(struct worker *w);
 
 #endif

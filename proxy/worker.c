@@ -107,10 +107,7 @@ static void start_leaving(struct worker *w);
 static void on_map(void *context)
 {
     struct worker *w = context;
-    if (w->draining)
-        return;
-    info_learn_version(w);
-    if (w->listening)
+    if (w->listening || w->draining)
         return;
     if (w->router.map->covered < SLOT_COUNT) {
         log_warn("not listening yet: slots without a master", "covered=%u", w->router.map->covered);

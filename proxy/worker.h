@@ -45,10 +45,9 @@ struct worker {
     uint64_t next_client_id;
     uint64_t started_at;       /* ms of loop time */
     char run_id[INFO_ID_SIZE]; /* the same in all workers of a proxy */
-    char redis_version[24];    /* of the cluster, as far as it is known */
-    bool version_is_old;       /* the map has changed: the next node that is asked replaces it */
-    uint32_t keyspace_events;  /* notify-keyspace-events, as last set through this worker */
+    char redis_version[24];    /* of the cluster, as the last INFO said; until then a guess */
     uint32_t number;           /* of this worker, from 0 */
+    uint32_t keyspace_events;  /* notify-keyspace-events, as last set through this worker */
     bool listening, draining, left;
 };
 
