@@ -109,6 +109,11 @@ void poller_open(struct poller *p, struct router *rt, const struct topology_opti
     uv_timer_start(&p->timer, on_timer, 0, 0);
 }
 
+void poller_set_options(struct poller *p, const struct topology_options *options)
+{
+    topology_set_options(p->topology, options);
+}
+
 void poller_close(struct poller *p)
 {
     p->closing = true;

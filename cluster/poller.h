@@ -25,6 +25,8 @@ struct poller {
 void poller_open(struct poller *p, struct router *rt, const struct topology_options *options,
                  const struct endpoint *seeds, uint32_t seed_count, uint64_t ask_timeout,
                  void (*on_map)(void *context), void *context);
+/* Holds from the next round on. */
+void poller_set_options(struct poller *p, const struct topology_options *options);
 /* To be called before router_close. */
 void poller_close(struct poller *p);
 /* After router_free. */

@@ -51,6 +51,11 @@ struct topology *topology_new(const struct topology_options *options, const stru
     return t;
 }
 
+void topology_set_options(struct topology *t, const struct topology_options *options)
+{
+    t->options = *options;
+}
+
 void topology_free(struct topology *t)
 {
     if (t == NULL)

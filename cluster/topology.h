@@ -37,6 +37,8 @@ struct topology;
 struct topology *topology_new(const struct topology_options *options, const struct endpoint *seeds,
                               uint32_t seed_count, uint64_t random);
 void topology_free(struct topology *t);
+/* Holds from the next round on. */
+void topology_set_options(struct topology *t, const struct topology_options *options);
 
 /* What to do now. After ASK comes exactly one of topology_answered and topology_failed. */
 struct topology_step topology_next(struct topology *t, uint64_t now);

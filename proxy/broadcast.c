@@ -50,7 +50,7 @@ static void send_running(struct client *c, const struct group *g, struct replies
 
 bool local_function_stats(struct client *c, const struct argv *argv, struct writer *w)
 {
-    static const struct merge_rule rule = { send_running };
+    static const struct merge_rule rule = { .send = send_running };
     broadcast(c, argv, w, &rule);
     return true;
 }
@@ -81,7 +81,7 @@ static void send_worst(struct client *c, const struct group *g, struct replies *
 
 bool local_memory_doctor(struct client *c, const struct argv *argv, struct writer *w)
 {
-    static const struct merge_rule rule = { send_worst };
+    static const struct merge_rule rule = { .send = send_worst };
     broadcast(c, argv, w, &rule);
     return true;
 }
@@ -163,7 +163,7 @@ static void send_memory_stats(struct client *c, const struct group *g, struct re
 
 bool local_memory_stats(struct client *c, const struct argv *argv, struct writer *w)
 {
-    static const struct merge_rule rule = { send_memory_stats };
+    static const struct merge_rule rule = { .send = send_memory_stats };
     broadcast(c, argv, w, &rule);
     return true;
 }
@@ -248,21 +248,21 @@ static void send_counts(struct client *c, const struct group *g, struct replies 
 
 bool local_pubsub_names(struct client *c, const struct argv *argv, struct writer *w)
 {
-    static const struct merge_rule rule = { send_union };
+    static const struct merge_rule rule = { .send = send_union };
     broadcast(c, argv, w, &rule);
     return true;
 }
 
 bool local_pubsub_counts(struct client *c, const struct argv *argv, struct writer *w)
 {
-    static const struct merge_rule rule = { send_counts };
+    static const struct merge_rule rule = { .send = send_counts };
     broadcast(c, argv, w, &rule);
     return true;
 }
 
 bool local_pubsub_numpat(struct client *c, const struct argv *argv, struct writer *w)
 {
-    static const struct merge_rule rule = { merge_send_sum };
+    static const struct merge_rule rule = { .send = merge_send_sum };
     broadcast(c, argv, w, &rule);
     return true;
 }
@@ -298,7 +298,7 @@ static void send_exists(struct client *c, const struct group *g, struct replies 
 
 bool local_script_exists(struct client *c, const struct argv *argv, struct writer *w)
 {
-    static const struct merge_rule rule = { send_exists };
+    static const struct merge_rule rule = { .send = send_exists };
     struct group *g = broadcast(c, argv, w, &rule);
     for (uint32_t i = 2; g != NULL && i < argv->count && i < 2 + NOTED_MAX; i++)
         if (scripts_knows(&c->worker->scripts, argv_get(argv, i)))

@@ -86,6 +86,15 @@ static const struct option rows[] = {
       .help = "Execute MGET, MSET, DEL, UNLINK, EXISTS and TOUCH over several slots, part by part "
               "and so not atomically. With no, they answer CROSSSLOT as a Redis Cluster does. On, "
               "because applications that come from one Redis must not change." },
+    { .name = "cluster-facade", .type = OPTION_BOOL, .group = CLUSTER, .fallback = "no",
+      .flags = OPTION_RELOADABLE, FIELD(cluster_facade),
+      .help = "Answer CLUSTER commands as a cluster of one node, which is this proxy, for clients "
+              "that insist on a cluster. With no, the answer is that of a plain Redis: cluster "
+              "support is disabled." },
+    { .name = "announce", .type = OPTION_STRING, .group = CLUSTER, .argument = "host:port",
+      .wrong = node_fault, FIELD(announce),
+      .help = "Address of the one node that cluster-facade shows; by default the one that the "
+              "client connected to." },
 
     { .name = "proto-max-bulk-len", .type = OPTION_SIZE, .group = LIMITS, .argument = "size",
       .fallback = "512mb", .min = 1 << 20, .flags = OPTION_RELOADABLE, FIELD(proto_max_bulk_len),
@@ -240,8 +249,7 @@ static int prepare_seeds(struct config *c, char *err, size_t cap)
     return 0;
 }
 
-/* What no single row can know. */
-static int check_whole(const struct config *c, char *err, size_t cap)
+int config_check(const struct config *c, char *err, size_t cap)
 {
     if (c->bind.count == 0)
         return fail(err, cap, "bind names no address to listen on");
@@ -275,10 +283,11 @@ int config_load(struct config *c, int argc, char *const *argv, char *err, size_t
     drop_empty(&c->auth);
     drop_empty(&c->auth_file);
     drop_empty(&c->auth_user);
+    drop_empty(&c->announce);
     if (code == 0 && c->auth_file != NULL)
         code = read_auth_file(c, err, cap);
     if (code == 0)
-        code = check_whole(c, err, cap);
+        code = config_check(c, err, cap);
     if (code == 0)
         code = prepare_seeds(c, err, cap);
     return code;

@@ -38,6 +38,8 @@ struct config {
     uint64_t topology_interval;
     uint64_t topology_min_interval;
     bool enable_cross_slot;
+    bool cluster_facade;
+    char *announce; /* host:port, or NULL: where the client connected to */
 
     /* Limits. */
     size_t proto_max_bulk_len;
@@ -58,6 +60,9 @@ struct config {
 
 /* 0, or ERR_OPTION with one line in err. With --help or --version set, nothing else is read. */
 MUST_USE int config_load(struct config *c, int argc, char *const *argv, char *err, size_t cap);
+/* What no single row can know: how the options go together. As config_load; it calls this itself.
+ */
+MUST_USE int config_check(const struct config *c, char *err, size_t cap);
 /* May be called twice. */
 void config_free(struct config *c);
 

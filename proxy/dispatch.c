@@ -76,15 +76,27 @@ static bool wrong_arity(struct client *c, const struct command *cmd)
     return reply_error(c, w);
 }
 
-static bool refuse(struct client *c, const struct command *cmd, const char *why)
+static void write_refusal(const struct command *cmd, const char *why, struct writer *w)
 {
     char name[64], full[80];
     snprintf(full, sizeof(full), "%s%s%s", cmd->parent != NULL ? cmd->parent->name : "",
              cmd->parent != NULL ? " " : "", cmd->name);
     upper(name, full, sizeof(name));
-    struct writer *w = writer_of(c);
     write_error(w, "ERR slotgate: %s %s", name, why);
+}
+
+static bool refuse(struct client *c, const struct command *cmd, const char *why)
+{
+    struct writer *w = writer_of(c);
+    write_refusal(cmd, why, w);
     return reply_error(c, w);
+}
+
+void local_refuse(const struct command *cmd, struct writer *w)
+{
+    char why[200];
+    snprintf(why, sizeof(why), "is refused: %s", cmd->refuse);
+    write_refusal(cmd, why, w);
 }
 
 /* --- one function per kind of command -------------------------------------------------------- */
@@ -198,9 +210,12 @@ static bool by_session(const struct call *call)
 
 static bool by_refusal(const struct call *call)
 {
-    char why[200];
-    snprintf(why, sizeof(why), "is refused: %s", call->cmd->refuse);
-    return refuse(call->client, call->cmd, why);
+    struct client *c = call->client;
+    if (c->worker->locals[call->cmd->index] != NULL)
+        return by_proxy(call);
+    struct writer *w = writer_of(c);
+    local_refuse(call->cmd, w);
+    return reply_error(c, w);
 }
 
 static bool (*const executors[])(const struct call *) = {

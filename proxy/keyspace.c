@@ -102,7 +102,7 @@ static void send_scan(struct client *c, const struct group *g, struct replies *a
 
 bool local_scan(struct client *c, const struct argv *argv, struct writer *w)
 {
-    static const struct merge_rule rule = { send_scan };
+    static const struct merge_rule rule = { .send = send_scan };
     struct router *rt = &c->worker->router;
     uint64_t number;
     if (!scan_cursor_parse(argv_get(argv, 1), &number)) {
@@ -175,7 +175,7 @@ static void send_random(struct client *c, const struct group *g, struct replies 
 
 bool local_randomkey(struct client *c, const struct argv *argv, struct writer *w)
 {
-    static const struct merge_rule rule = { send_random };
+    static const struct merge_rule rule = { .send = send_random };
     static const struct span dbsize = { "*1\r\n$6\r\nDBSIZE\r\n", 16 };
     static const struct span key = { "*1\r\n$9\r\nRANDOMKEY\r\n", 19 };
     struct router *rt = &c->worker->router;

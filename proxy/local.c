@@ -3,11 +3,19 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "cluster/group.h"
+#include "proxy/merge.h"
+#include "proxy/worker.h"
+
 /* Sub rows by "container|sub"; "container|*" serves every sub row that is not named itself. */
 static const struct {
     const char *name;
     local_command *run;
 } locals[] = {
+    { "acl|getuser", local_acl_getuser },
+    { "acl|list", local_acl_list },
+    { "acl|log", local_acl_log },
+    { "acl|users", local_acl_users },
     { "acl|whoami", local_whoami },
     { "asking", local_asking },
     { "auth", local_auth },
@@ -32,9 +40,13 @@ static const struct {
     { "client", local_client_help },
     { "cluster|*", local_cluster },
     { "config|get", local_config_get },
+    { "config|rewrite", local_config_rewrite },
+    { "config|set", local_config_set },
+    { "debug", local_debug },
     { "echo", local_echo },
     { "function|stats", local_function_stats },
     { "hello", local_hello },
+    { "info", local_info },
     { "memory|doctor", local_memory_doctor },
     { "memory|stats", local_memory_stats },
     { "move", local_move },
@@ -49,6 +61,7 @@ static const struct {
     { "readonly", local_readonly },
     { "readwrite", local_readonly },
     { "reset", local_reset },
+    { "role", local_role },
     { "scan", local_scan },
     { "script|exists", local_script_exists },
     { "select", local_select },
@@ -64,6 +77,29 @@ static local_command *find(const char *name)
     return NULL;
 }
 
+struct span local_request(const struct argv *argv)
+{
+    const struct arg *last = &argv->v[argv->count - 1];
+    return (struct span){ argv->base, last->off + last->len + 2 };
+}
+
+struct group *local_broadcast(struct client *c, struct span request, const struct merge_rule *rule)
+{
+    struct group *g = group_broadcast(&c->worker->router, &c->flow, c->last_command, request,
+                                      c->reply_mode != REPLY_ON);
+    if (g != NULL)
+        g->rule = rule;
+    return g;
+}
+
+void local_route(struct client *c, const struct argv *argv, uint16_t slot)
+{
+    struct router *rt = &c->worker->router;
+    struct request *r = router_request(rt, &c->flow, c->last_command, slot);
+    r->silent = c->reply_mode != REPLY_ON;
+    router_submit(rt, r, local_request(argv), NULL);
+}
+
 local_command **dispatch_find_locals(const struct command_table *commands)
 {
     uint32_t n = command_table_size(commands);
@@ -76,7 +112,7 @@ local_command **dispatch_find_locals(const struct command_table *commands)
         snprintf(name, sizeof(name), "%s%s%s", container, *container != '\0' ? "|" : "", cmd->name);
         snprintf(all, sizeof(all), "%s|*", container);
         found[i] = find(name);
-        if (found[i] == NULL && cmd->how == HOW_LOCAL)
+        if (found[i] == NULL)
             found[i] = find(all);
         REQUIRE(found[i] != NULL || cmd->how != HOW_LOCAL);
     }

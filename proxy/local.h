@@ -1,6 +1,7 @@
 /*
  * local.h: the commands that the proxy answers itself, by name; the table is in local.c, the
- * handlers in local_*.c, keyspace.c and broadcast.c. See local_command in dispatch.h.
+ * handlers in local_*.c, info.c, facade.c, keyspace.c and broadcast.c. See local_command in
+ * dispatch.h.
  */
 #ifndef PROXY_LOCAL_H
 #define PROXY_LOCAL_H
@@ -9,7 +10,7 @@
 
 /* local_connection.c */
 local_command local_ping, local_echo, local_quit, local_select, local_reset, local_hello,
-    local_auth, local_time, local_readonly, local_asking, local_whoami;
+    local_auth, local_time, local_readonly, local_whoami;
 
 /* local_client.c */
 local_command local_client_id, local_client_getname, local_client_setname, local_client_setinfo,
@@ -20,8 +21,30 @@ local_command local_client_id, local_client_getname, local_client_setname, local
 /* local_client_list.c */
 local_command local_client_info, local_client_list, local_client_kill;
 
-/* Commands about a cluster and about the server's configuration. */
-local_command local_cluster, local_config_get;
+/* local_server.c */
+local_command local_role, local_acl_list, local_acl_users, local_acl_getuser, local_acl_log,
+    local_debug;
+
+/* local_config.c */
+local_command local_config_get, local_config_set, local_config_rewrite;
+
+/* facade.c: CLUSTER, and what else only a node of a cluster has. */
+local_command local_cluster, local_asking;
+
+/* info.c */
+local_command local_info;
+
+struct merge_rule;
+
+/* The bytes of the request that has these arguments; borrowed as they are. */
+struct span local_request(const struct argv *argv);
+/* Sends a request to every master for the client's present command; rule NULL: merged as its row
+   says. Lends the group; NULL: not now, and then the handler has to return false. */
+struct group *local_broadcast(struct client *c, struct span request, const struct merge_rule *rule);
+/* Sends the client's request to the master of a slot; its reply is the client's. */
+void local_route(struct client *c, const struct argv *argv, uint16_t slot);
+/* Writes the error of a HOW_REFUSE row. */
+void local_refuse(const struct command *cmd, struct writer *w);
 
 /* keyspace.c */
 local_command local_scan, local_randomkey, local_move, local_swapdb;

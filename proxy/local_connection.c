@@ -8,9 +8,6 @@
 #include "proxy/local.h"
 #include "proxy/worker.h"
 
-/* The version that clients are told until the cluster's own is known to the proxy. */
-static const char *const redis_version = "7.0.15";
-
 bool local_ping(struct client *c, const struct argv *argv, struct writer *w)
 {
     (void)c;
@@ -70,11 +67,6 @@ bool local_readonly(struct client *c, const struct argv *argv, struct writer *w)
     (void)argv;
     write_simple(w, "OK");
     return true;
-}
-
-bool local_asking(struct client *c, const struct argv *argv, struct writer *w)
-{
-    return local_cluster(c, argv, w);
 }
 
 bool local_whoami(struct client *c, const struct argv *argv, struct writer *w)
@@ -175,13 +167,13 @@ bool local_hello(struct client *c, const struct argv *argv, struct writer *w)
     write_bulk_text(w, "server");
     write_bulk_text(w, "redis");
     write_bulk_text(w, "version");
-    write_bulk_text(w, redis_version);
+    write_bulk_text(w, c->worker->redis_version);
     write_bulk_text(w, "proto");
     write_integer(w, h.protocol);
     write_bulk_text(w, "id");
     write_integer(w, (long long)c->id);
     write_bulk_text(w, "mode");
-    write_bulk_text(w, "standalone");
+    write_bulk_text(w, c->worker->config.cluster_facade ? "cluster" : "standalone");
     write_bulk_text(w, "role");
     write_bulk_text(w, "master");
     write_bulk_text(w, "modules");
@@ -201,23 +193,5 @@ bool local_reset(struct client *c, const struct argv *argv, struct writer *w)
         local_set_label(&c->labels->name, SPAN(""));
     writer_clear(w, 2);
     write_simple(w, "RESET");
-    return true;
-}
-
-/* --- what a plain Redis says about being a cluster, and its configuration --------------------- */
-
-bool local_cluster(struct client *c, const struct argv *argv, struct writer *w)
-{
-    (void)c;
-    (void)argv;
-    write_error(w, "ERR This instance has cluster support disabled");
-    return true;
-}
-
-bool local_config_get(struct client *c, const struct argv *argv, struct writer *w)
-{
-    (void)c;
-    (void)argv;
-    write_error(w, "ERR slotgate: CONFIG GET is not supported yet");
     return true;
 }

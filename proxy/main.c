@@ -23,6 +23,7 @@ int main(int argc, char **argv)
         printf("slotgate %s\n", SLOTGATE_VERSION);
     } else {
         log_open((enum log_level)worker.config.log_level);
+        worker_prepare(&worker);
         code = worker.config.workers > 1 ? supervisor_run(&worker) : worker_run(&worker, 0);
     }
     config_free(&worker.config);

@@ -60,6 +60,11 @@ void merge_send(struct client *c, const struct part_reply *p, struct span bytes)
         stream_send(&c->stream, bytes);
 }
 
+void merge_send_part(struct client *c, const struct part_reply *p)
+{
+    merge_send(c, p, merge_rest(p));
+}
+
 static void send_first(struct client *c, const struct group *g, struct replies *all)
 {
     (void)g;
@@ -230,7 +235,7 @@ static void merge_and_send(struct client *c, const struct group *g)
     collect(c, &all);
     const struct part_reply *one = spokesman(g, &all);
     const struct merge_rule *rule = g->rule;
-    if (one != NULL)
+    if (one != NULL && (rule == NULL || !rule->takes_failures))
         merge_send(c, one, merge_rest(one));
     else if (rule != NULL)
         rule->send(c, g, &all);

@@ -25,10 +25,12 @@ struct replies {
     uint32_t count;
 };
 
-/* Sends the merged reply with stream_send or stream_share; called only when no part has failed. For
-   group->rule, when a command needs more than its row's merge can say. */
+/* Sends the merged reply with stream_send or stream_share; called only when no part has failed,
+   unless it takes failures too. For group->rule, when a command needs more than its row's merge can
+   say. */
 struct merge_rule {
     void (*send)(struct client *c, const struct group *g, struct replies *all);
+    bool takes_failures;
 };
 
 /* For such rules: what is not merged yet of a part; its next element whole and raw (at NULL: none);
@@ -38,6 +40,8 @@ struct span merge_take(struct part_reply *p);
 void merge_send(struct client *c, const struct part_reply *p, struct span bytes);
 void merge_send_sum(struct client *c, const struct group *g, struct replies *all);
 void merge_odd_reply(struct client *c);
+/* Sends the whole reply of one part. */
+void merge_send_part(struct client *c, const struct part_reply *p);
 
 /* All parts of the group at the head of the client's flow are answered: sends the merged reply and
    releases them. */

@@ -2,8 +2,11 @@
 
 #include <malloc.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/resource.h>
+#include <time.h>
+#include <unistd.h>
 
 #include "base/error.h"
 #include "base/log.h"
@@ -266,9 +269,35 @@ static void fit_clients_to_descriptors(struct worker *w)
     w->max_clients = (uint32_t)room;
 }
 
+static struct topology_options topology_options(const struct worker *w)
+{
+    return (struct topology_options){ .interval = w->config.topology_interval,
+                                      .min_interval = w->config.topology_min_interval,
+                                      .retry = REST_MIN_MS };
+}
+
+void worker_take_options(struct worker *w)
+{
+    struct topology_options topology = topology_options(w);
+    log_open((enum log_level)w->config.log_level);
+    read_limits(w);
+    fit_clients_to_descriptors(w);
+    poller_set_options(&w->poller, &topology);
+}
+
+void worker_prepare(struct worker *w)
+{
+    char seed[64];
+    snprintf(seed, sizeof(seed), "%d:%d:%lld", w->config.port, (int)getpid(),
+             (long long)time(NULL));
+    info_id_of(seed, w->run_id);
+    snprintf(w->redis_version, sizeof(w->redis_version), "7.0.15");
+}
+
 static void open_all(struct worker *w)
 {
     REQUIRE(uv_loop_init(&w->loop) == 0);
+    w->started_at = uv_now(&w->loop);
     net_open(&w->net, &w->loop, on_turn_end, w);
     list_init(&w->clients);
     list_init(&w->to_resume);
@@ -286,9 +315,7 @@ static void open_all(struct worker *w)
     };
     scripts_open(&w->scripts, &w->router);
     w->random = uv_hrtime() | 1;
-    struct topology_options topology = { .interval = w->config.topology_interval,
-                                         .min_interval = w->config.topology_min_interval,
-                                         .retry = REST_MIN_MS };
+    struct topology_options topology = topology_options(w);
     poller_open(&w->poller, &w->router, &topology, w->config.seeds, (uint32_t)w->config.seed_count,
                 w->config.connect_timeout, on_map, w);
 }

@@ -16,6 +16,7 @@
 #include "net/listener.h"
 #include "proxy/config.h"
 #include "proxy/dispatch.h"
+#include "proxy/info.h"
 #include "proxy/scripts.h"
 
 enum { WORKER_LISTENERS_MAX = 32 };
@@ -47,12 +48,21 @@ struct worker {
     uv_timer_t shutdown_timer, log_timer;
     uint64_t next_client_id;
     uint64_t random;
-    uint32_t number; /* of this worker, from 0 */
+    uint64_t started_at;       /* ms of loop time */
+    char run_id[INFO_ID_SIZE]; /* the same in all workers of a proxy */
+    char redis_version[24];    /* of the cluster, as the last INFO said; until then a guess */
+    uint32_t number;           /* of this worker, from 0 */
+    uint32_t keyspace_events;  /* notify-keyspace-events, as last set through this worker */
     bool listening, draining, left;
 };
 
+/* Once, before the workers of a proxy part: what they have in common. */
+void worker_prepare(struct worker *w);
 /* Runs a worker until it has drained. Takes w->config, which is loaded. Gives the exit code. */
 int worker_run(struct worker *w, uint32_t number);
+
+/* Takes over the options that may change at run time, after one has. */
+void worker_take_options(struct worker *w);
 
 /* An empty writer for one reply; the next call takes it back. */
 struct writer *worker_writer(struct worker *w, int protocol);

@@ -94,7 +94,7 @@ static bool answer_housekeeping(struct fake_node *f, struct conn *c, size_t argc
     } else if (strcasecmp(name, "COMMAND") == 0) {
         say_text(c, "*0\r\n");
     } else if (strcasecmp(name, "INFO") == 0) {
-        say_text(c, "$23\r\nredis_version:7.0.15\r\n\r\n");
+        say_text(c, "$22\r\nredis_version:7.0.15\r\n\r\n");
     } else if (strcasecmp(name, "ROLE") == 0) {
         say_text(c, "*3\r\n$6\r\nmaster\r\n:0\r\n*0\r\n");
     } else if (strcasecmp(name, "HELLO") == 0) {

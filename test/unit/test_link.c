@@ -62,7 +62,8 @@ static void on_down(struct link *l, int why)
 
 static void on_room(struct link *l)
 {
-    (void)l;
+    struct rig *g = l->context;
+    g->ready++;
 }
 
 static const struct link_user user = { on_reply, on_lost, on_ready, on_room, on_down };
