@@ -1,5 +1,10 @@
 #include "proxy/command_doc.h"
 
+#include <stdlib.h>
+#include <string.h>
+
+#include "proxy/dispatch.h"
+
 static const char *const intro =
     "# Commands\n"
     "\n"
@@ -55,14 +60,33 @@ static const char *const merges[] = {
     [MERGE_SPECIAL] = "merged in its own way",
 };
 
-static const char *remark(const struct command *c)
+/* A row that asks for a merge of its own which nobody has written yet. */
+static bool is_missing(const struct command *c, local_command *const *locals)
 {
+    return c->how == HOW_BROADCAST && c->merge == MERGE_SPECIAL && locals[c->index] == NULL;
+}
+
+static const char *kind(const struct command *c, local_command *const *locals)
+{
+    if (is_missing(c, locals))
+        return "not yet";
+    if (c->how != HOW_BROADCAST && locals[c->index] != NULL)
+        return "here";
+    return kinds[c->how];
+}
+
+static const char *remark(const struct command *c, local_command *const *locals)
+{
+    if (is_missing(c, locals))
+        return "concerns every node";
     if (c->how == HOW_REFUSE)
-        return c->refuse;
+        return locals[c->index] == NULL ? c->refuse : "";
     if (c->how == HOW_SESSION)
         return "changes what the connection is";
     if (c->how == HOW_BLOCK)
-        return "may block";
+        return c->spec_count == 1 && strncmp(c->name, "xread", 5) == 0
+                   ? "may block; by its keys when it has no BLOCK"
+                   : "may block";
     if (c->how == HOW_SPLIT || c->how == HOW_BROADCAST)
         return merges[c->merge];
     if ((c->flags & CMD_AFTER_7_0) != 0)
@@ -70,23 +94,27 @@ static const char *remark(const struct command *c)
     return "";
 }
 
-static void write_row(const struct command *c, FILE *out)
+static void write_row(const struct command *c, local_command *const *locals, FILE *out)
 {
     fprintf(out, "| `%s%s%s` | %s | %s |\n", c->parent != NULL ? c->parent->name : "",
-            c->parent != NULL ? " " : "", c->name, kinds[c->how], remark(c));
+            c->parent != NULL ? " " : "", c->name, kind(c, locals), remark(c, locals));
 }
 
 /* A container is shown by its subcommands. */
-void command_write_doc(const struct command_table *commands, FILE *out)
+void command_write_doc(FILE *out)
 {
+    struct command_table *commands = command_table_new();
+    local_command **locals = dispatch_find_locals(commands);
     fputs(intro, out);
     for (uint32_t i = 0; i < command_table_size(commands); i++) {
         const struct command *c = command_at(commands, i);
         if (c->parent != NULL)
             continue;
         if (c->subs == NULL)
-            write_row(c, out);
+            write_row(c, locals, out);
         for (const struct command *sub = c->subs; sub != NULL && sub->name != NULL; sub++)
-            write_row(sub, out);
+            write_row(sub, locals, out);
     }
+    free(locals);
+    command_table_free(commands);
 }

@@ -6,9 +6,7 @@
 
 #include <stdio.h>
 
-#include "cluster/command.h"
-
 /* Writes the whole page. test/unit/test_command_doc.c holds the page in docs/ against it. */
-void command_write_doc(const struct command_table *commands, FILE *out);
+void command_write_doc(FILE *out);
 
 #endif
