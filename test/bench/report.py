@@ -46,7 +46,7 @@ def ratio_lines(workload, costs):
     """Yields (line, met); met is None where no goal applies."""
     if "slotgate" not in costs:
         return
-    for peer in ("haproxy", "nutcracker"):
+    for peer in ("haproxy", "nutcracker", "floor"):
         if peer not in costs:
             continue
         ratio = costs["slotgate"]["cpu_us"] / costs[peer]["cpu_us"]
