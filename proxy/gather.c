@@ -25,6 +25,7 @@
 #include "cluster/keys.h"
 #include "cluster/keyslot.h"
 #include "proxy/op.h"
+#include "proxy/temp_names.h"
 #include "proxy/worker.h"
 
 enum { TEMP_TTL_MIN_MS = 60 * 1000, FINGERPRINT_LEN = 8 };
@@ -262,13 +263,34 @@ static void send_rewritten(struct gather *g)
     op_send_out(op, op->cmd, g->home);
 }
 
+static struct span true_name(const void *keys, uint32_t n)
+{
+    return ((const struct far_key *)keys)[n].name;
+}
+
+/* The command's reply; that of a script may name its keys. */
+static void answer_by_first(struct gather *g)
+{
+    char name[OP_TEMP_NAME_MAX];
+    struct span reply = op_reply(&g->op, 0), prefix = temp_name(g, 0, name);
+    prefix.len -= TEMP_NUMBER_LEN;
+    struct temp_names names = {
+        .prefix = prefix, .name = true_name, .context = g->keys, .count = g->count
+    };
+    writer_clear(&g->op.out, 2);
+    if (memmem(reply.at, reply.len, prefix.at, prefix.len) != NULL &&
+        temp_names_replace(&names, reply, &g->op.out))
+        reply = writer_span(&g->op.out);
+    op_answer(&g->op, reply);
+}
+
 static void finish(struct op *op)
 {
     struct gather *g = gather_of(op);
     bool lost = !op_reply_failed(op, 0) && g->brought > 0 && !op_reply_failed(op, 1) &&
                 op_integer(op, 1) != g->brought;
     op->clean = NULL;
-    op_answer(op, op_reply(op, 0));
+    answer_by_first(g);
     op_end(op);
     if (lost)
         fail_lost(op);
@@ -353,7 +375,7 @@ static void compare(struct op *op)
     struct gather *g = gather_of(op);
     if (!copies_known(op, g))
         return;
-    op_answer(op, op_reply(op, 0));
+    answer_by_first(g);
     for (uint32_t i = 0; i < g->count; i++) {
         struct far_key *k = &g->keys[i];
         struct value dump = op_value(op, 1 + 3 * i);
@@ -408,10 +430,10 @@ static const struct {
     const char *name;
     gather_way *begin;
 } ways[] = {
-    { "eval", gather_script },
-    { "evalsha", gather_script },
-    { "fcall", gather_script },
-    { "rename", move_rename },
+    { "copy", move_copy },          { "eval", gather_script },  { "evalsha", gather_script },
+    { "fcall", gather_script },     { "lmove", element_lmove }, { "lmpop", element_mpop },
+    { "msetnx", element_msetnx },   { "rename", move_rename },  { "renamenx", move_renamenx },
+    { "rpoplpush", element_lmove }, { "smove", element_smove }, { "zmpop", element_mpop },
 };
 
 bool gather(struct client *c, const struct command *cmd, const struct argv *argv)

@@ -3,7 +3,8 @@
  *
  * Most of them are gathered: what they read is copied beside the key that they write, under
  * temporary names; see gather.c. Those that move a value from one key to another have their own way
- * each, in gather_move.c, so that a crash between two steps loses nothing. None of it is atomic.
+ * each, in gather_move.c and
+ * gather_element.c, so that a crash between two steps loses nothing. None of it is atomic.
  */
 #ifndef PROXY_GATHER_H
 #define PROXY_GATHER_H
@@ -14,8 +15,9 @@
    request are copied. */
 MUST_USE bool gather(struct client *c, const struct command *cmd, const struct argv *argv);
 
-/* gather_move.c; each begins an op. */
+/* Each begins an op. */
 typedef void gather_way(struct client *c, const struct command *cmd, const struct argv *argv);
-gather_way move_rename;
+gather_way move_rename, move_renamenx, move_copy;                      /* gather_move.c */
+gather_way element_smove, element_lmove, element_msetnx, element_mpop; /* gather_element.c */
 
 #endif

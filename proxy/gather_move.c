@@ -9,7 +9,6 @@
 #include "cluster/keyslot.h"
 #include "proxy/gather.h"
 #include "proxy/op.h"
-#include "proxy/worker.h"
 
 enum { BUSY_TRIES = 8 };
 
@@ -18,6 +17,8 @@ struct move {
     struct span from, to;
     uint16_t from_slot, to_slot;
     bool replace; /* what is there */
+    bool keeps;   /* RENAMENX */
+    char sum[8];  /* checksum of the value that was copied */
     uint32_t tries;
 };
 
@@ -80,24 +81,73 @@ static bool write_value(struct op *op)
     return true;
 }
 
+/* RESTORE without REPLACE refuses to write over a key; that is an answer, too. */
+static bool was_busy(struct op *op)
+{
+    static const struct span busy = { "-BUSYKEY", 8 };
+    struct span reply = op_reply(op, 0);
+    return reply.len >= busy.len && memcmp(reply.at, busy.at, busy.len) == 0;
+}
+
+static void answer_to_write(struct op *op, op_step *next)
+{
+    if (was_busy(op))
+        answer(op, SPAN(":0\r\n"));
+    else if (op_reply_failed(op, 0))
+        op_fail(op, op_reply(op, 0));
+    else
+        next(op);
+}
+
+/*
+ * What was changed in its old place since it was read is not thrown away: the script unlinks only
+ * the very value that was copied. It compares the checksums that DUMP ends with.
+ */
+static void rename_fetch(struct op *op);
+
+static const char leave_script[] = "local d=redis.call('DUMP',KEYS[1]) "
+                                   "if not d then return 2 end "
+                                   "if string.sub(d,-8)~=ARGV[1] then return 0 end "
+                                   "return redis.call('UNLINK',KEYS[1])";
+
 static void rename_done(struct op *op)
 {
-    answer(op, move_of(op)->replace ? SPAN("+OK\r\n") : SPAN(":1\r\n"));
+    struct move *m = move_of(op);
+    if (op_integer(op, 0) != 0)
+        answer(op, m->keeps ? SPAN(":1\r\n") : SPAN("+OK\r\n"));
+    else if (m->tries++ < BUSY_TRIES) {
+        m->replace = true; /* what is there now is our own older copy */
+        rename_fetch(op);
+    } else
+        op_fail(op, SPAN("-ERR slotgate: the key changes too fast to be moved to another slot; it "
+                         "is in both places now\r\n"));
 }
 
 static void rename_leave(struct op *op)
 {
     struct move *m = move_of(op);
-    OP_SEND(op, m->from_slot, SPAN("unlink"), m->from);
+    OP_SEND(op, m->from_slot, SPAN("eval"), SPAN(leave_script), SPAN("1"), m->from,
+            (struct span){ m->sum, sizeof(m->sum) });
     op_then(op, rename_done);
+}
+
+static void rename_written(struct op *op)
+{
+    answer_to_write(op, rename_leave);
 }
 
 static void rename_write(struct op *op)
 {
-    if (write_value(op))
-        op_then(op, rename_leave);
-    else
-        answer(op, SPAN("-ERR no such key\r\n"));
+    struct move *m = move_of(op);
+    struct span dump = op_value(op, 0).text;
+    if (!write_value(op)) {
+        answer(op, m->tries == 0 ? SPAN("-ERR no such key\r\n") : SPAN("+OK\r\n"));
+        return;
+    }
+    if (dump.len >= sizeof(m->sum))
+        memcpy(m->sum, dump.at + dump.len - sizeof(m->sum), sizeof(m->sum));
+    op_tolerate(op);
+    op_then(op, rename_written);
 }
 
 static void rename_fetch(struct op *op)
@@ -108,4 +158,57 @@ static void rename_fetch(struct op *op)
 void move_rename(struct client *c, const struct command *cmd, const struct argv *argv)
 {
     start(c, cmd, argv, rename_fetch)->replace = true;
+}
+
+void move_renamenx(struct client *c, const struct command *cmd, const struct argv *argv)
+{
+    start(c, cmd, argv, rename_fetch)->keeps = true;
+}
+
+static void copy_done(struct op *op)
+{
+    answer(op, SPAN(":1\r\n"));
+}
+
+static void copy_written(struct op *op)
+{
+    answer_to_write(op, copy_done);
+}
+
+static void copy_write(struct op *op)
+{
+    if (!write_value(op)) {
+        answer(op, SPAN(":0\r\n"));
+        return;
+    }
+    op_tolerate(op);
+    op_then(op, copy_written);
+}
+
+static void copy_fetch(struct op *op)
+{
+    fetch_value(op, copy_write);
+}
+
+/* Options are judged by a node: it is given them with keys that do not exist. */
+static void copy_try_options(struct op *op)
+{
+    struct move *m = move_of(op);
+    char name[2][OP_TEMP_NAME_MAX];
+    writer_clear(&op->out, 2);
+    write_array(&op->out, op->argv.count);
+    for (uint32_t i = 0; i < op->argv.count; i++) {
+        bool key = i == 1 || i == 2;
+        write_bulk(&op->out,
+                   key ? op_temp_name(op, m->from_slot, i, name[i - 1]) : argv_get(&op->argv, i));
+    }
+    op_send_out(op, op->cmd, m->from_slot);
+    op_then(op, copy_fetch);
+}
+
+void move_copy(struct client *c, const struct command *cmd, const struct argv *argv)
+{
+    struct move *m = start(c, cmd, argv, argv->count > 3 ? copy_try_options : copy_fetch);
+    for (uint32_t i = 3; i < argv->count; i++)
+        m->replace = m->replace || span_is(argv_get(argv, i), "replace");
 }

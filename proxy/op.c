@@ -6,6 +6,7 @@
 
 #include "base/log.h"
 #include "proxy/client_reply.h"
+#include "proxy/temp_names.h"
 #include "proxy/worker.h"
 
 /* --- replies that come ------------------------------------------------------------------------ */
@@ -279,8 +280,8 @@ struct span op_temp_name(struct op *op, uint16_t slot, uint32_t n, char out[OP_T
         for (size_t i = 0; i < sizeof(random); i++)
             snprintf(op->token + 2 * i, 3, "%02x", random[i]);
     }
-    int len = snprintf(out, OP_TEMP_NAME_MAX, "{%s}slotgate:tmp:%s:%u",
-                       slot_tag(w->slot_tags, slot), op->token, n);
+    int len = snprintf(out, OP_TEMP_NAME_MAX, "{%s}slotgate:tmp:%s:%0*u",
+                       slot_tag(w->slot_tags, slot), op->token, TEMP_NUMBER_LEN, n);
     return (struct span){ out, (size_t)len };
 }
 
