@@ -162,13 +162,6 @@ void element_smove(struct client *c, const struct command *cmd, const struct arg
 static const char pop_script[] = "if redis.call('LINDEX',KEYS[1],ARGV[1])~=ARGV[2] then return 0 "
                                  "end redis.call(ARGV[3],KEYS[1]) return 1";
 
-static void send_pop(struct carry *m, uint16_t slot, struct span key, bool left)
-{
-    OP_SEND(&m->op, slot, SPAN("eval"), SPAN(pop_script), SPAN("1"), key,
-            left ? SPAN("0") : SPAN("-1"), (struct span){ m->element, m->element_len },
-            left ? SPAN("LPOP") : SPAN("RPOP"));
-}
-
 static void lmove_look(struct op *op);
 
 static void lmove_again(struct op *op)
@@ -185,7 +178,8 @@ static void lmove_popped(struct op *op)
 {
     struct carry *m = carry_of(op);
     if (op_integer(op, 0) != 1) { /* somebody else took it: ours goes away again */
-        send_pop(m, m->to_slot, m->to, m->push_left);
+        OP_SEND(op, m->to_slot, SPAN("lrem"), m->to, m->push_left ? SPAN("1") : SPAN("-1"),
+                (struct span){ m->element, m->element_len });
         op_then(op, lmove_again);
         return;
     }
@@ -197,7 +191,9 @@ static void lmove_popped(struct op *op)
 static void lmove_pushed(struct op *op)
 {
     struct carry *m = carry_of(op);
-    send_pop(m, m->from_slot, m->from, m->pop_left);
+    OP_SEND(op, m->from_slot, SPAN("eval"), SPAN(pop_script), SPAN("1"), m->from,
+            m->pop_left ? SPAN("0") : SPAN("-1"), (struct span){ m->element, m->element_len },
+            m->pop_left ? SPAN("LPOP") : SPAN("RPOP"));
     op_then(op, lmove_popped);
 }
 
