@@ -10,7 +10,7 @@
 #include "proxy/gather.h"
 #include "proxy/op.h"
 
-enum { RACE_TRIES = 8 };
+enum { RACE_TRIES = 100 };
 
 struct carry {
     struct op op;
