@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "proxy/client_reply.h"
 #include "proxy/dispatch.h"
+#include "proxy/op.h"
 #include "proxy/worker.h"
 #include "resp/inline.h"
 
@@ -21,7 +22,7 @@ static struct client *client_of(struct stream *s)
 
 static bool may_take_more(const struct client *c)
 {
-    return c->flow.count < c->window && c->flow.bytes < FLOW_BYTES_MAX &&
+    return c->flow.count < c->window && c->flow.bytes < FLOW_BYTES_MAX && c->op == NULL &&
            !stream_is_behind(&c->stream);
 }
 
@@ -217,6 +218,8 @@ static void on_closed(struct stream *s, int why)
               (unsigned long long)c->id, error_name(why),
               (unsigned long long)(uv_now(w->net.loop) - c->created_at),
               (unsigned long long)c->commands, (unsigned long long)s->received);
+    if (c->op != NULL)
+        op_forget_client(c->op);
     flow_abandon(&w->router, &c->flow);
     if (c->input != NULL)
         chunk_unref(c->input);

@@ -83,8 +83,8 @@ static const struct option rows[] = {
               "call for one." },
     { .name = "enable-cross-slot", .type = OPTION_BOOL, .group = CLUSTER, .fallback = "yes",
       .flags = OPTION_RELOADABLE, FIELD(enable_cross_slot),
-      .help = "Execute MGET, MSET, DEL, UNLINK, EXISTS and TOUCH over several slots, part by part "
-              "and so not atomically. With no, they answer CROSSSLOT as a Redis Cluster does. On, "
+      .help = "Execute commands whose keys lie in several slots, step by step and so not "
+              "atomically. With no, they answer CROSSSLOT as a Redis Cluster does. On, "
               "because applications that come from one Redis must not change." },
     { .name = "cluster-facade", .type = OPTION_BOOL, .group = CLUSTER, .fallback = "no",
       .flags = OPTION_RELOADABLE, FIELD(cluster_facade),
@@ -115,6 +115,10 @@ static const struct option rows[] = {
     { .name = "node-buffer-limit", .type = OPTION_SIZE, .group = LIMITS, .argument = "size",
       .fallback = "64mb", .min = 64 << 10, .flags = OPTION_RELOADABLE, FIELD(node_buffer_limit),
       .help = "Bytes of requests in flight to one node; past it its clients wait." },
+    { .name = "cross-slot-max-bytes", .type = OPTION_SIZE, .group = LIMITS, .argument = "size",
+      .fallback = "64mb", .min = 1024, .flags = OPTION_RELOADABLE, FIELD(cross_slot_max_bytes),
+      .help = "Bytes of values that one command over several slots (SINTERSTORE, RENAME, EVAL) may "
+              "copy between nodes; past it the command is an error and nothing is changed." },
 
     { .name = "config", .letter = 'c', .type = OPTION_STRING, .group = PROCESS,
       .argument = "file", .flags = OPTION_NO_FILE, FIELD(config_file),

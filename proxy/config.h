@@ -47,6 +47,7 @@ struct config {
     size_t client_output_limit;
     int max_pipeline;
     size_t node_buffer_limit;
+    size_t cross_slot_max_bytes;
 
     /* The process. */
     int log_level; /* enum log_level */

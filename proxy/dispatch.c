@@ -5,6 +5,7 @@
 #include "cluster/group.h"
 #include "cluster/keys.h"
 #include "proxy/client_reply.h"
+#include "proxy/gather.h"
 #include "proxy/local.h"
 #include "proxy/worker.h"
 
@@ -152,6 +153,14 @@ static bool by_parts(const struct call *call)
     return true;
 }
 
+static bool by_gathering(const struct call *call)
+{
+    int slot = keys_slot(call->cmd, call->argv);
+    if (slot != KEYS_CROSS || !call->client->worker->config.enable_cross_slot)
+        return by_keys(call);
+    return gather(call->client, call->cmd, call->argv);
+}
+
 static bool by_any(const struct call *call)
 {
     return route(call, SLOT_ANY);
@@ -219,7 +228,7 @@ static bool by_refusal(const struct call *call)
 }
 
 static bool (*const executors[])(const struct call *) = {
-    [HOW_KEYS] = by_keys,       [HOW_SPLIT] = by_parts,         [HOW_GATHER] = by_keys,
+    [HOW_KEYS] = by_keys,       [HOW_SPLIT] = by_parts,         [HOW_GATHER] = by_gathering,
     [HOW_ANY] = by_any,         [HOW_BROADCAST] = by_broadcast, [HOW_LOCAL] = by_proxy,
     [HOW_SESSION] = by_session, [HOW_BLOCK] = by_blocking,      [HOW_REFUSE] = by_refusal,
 };

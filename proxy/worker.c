@@ -11,6 +11,7 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "proxy/client_reply.h"
+#include "proxy/op.h"
 
 enum {
     BULK_MIN = 64 * 1024, /* requests of this size get a link of their own kind, see link.h */
@@ -42,8 +43,14 @@ uint64_t worker_random(struct worker *w)
 
 /* --- turns ------------------------------------------------------------------------------------ */
 
+static bool somebody_waits(const struct worker *w)
+{
+    return !list_is_empty(&w->to_resume) || !list_is_empty(&w->ops_ready);
+}
+
 static void resume_clients(struct worker *w)
 {
+    op_run_ready(w);
     struct list_node now;
     list_init(&now);
     list_splice(&now, &w->to_resume);
@@ -56,14 +63,14 @@ static void resume_clients(struct worker *w)
 static void on_turn_end(void *context)
 {
     struct worker *w = context;
-    if (UNLIKELY(!list_is_empty(&w->to_resume)))
+    if (UNLIKELY(somebody_waits(w)))
         resume_clients(w);
     router_turn_end(&w->router);
-    if (UNLIKELY(!list_is_empty(&w->to_resume))) {
+    if (UNLIKELY(somebody_waits(w))) {
         resume_clients(w);
         router_turn_end(&w->router);
     }
-    if (UNLIKELY(!list_is_empty(&w->to_resume)))
+    if (UNLIKELY(somebody_waits(w)))
         net_hurry(&w->net);
 }
 
@@ -174,7 +181,7 @@ static void close_everything(struct worker *w)
 
 void worker_client_left(struct worker *w)
 {
-    if (w->draining && w->client_count == 0)
+    if (w->draining && w->client_count == 0 && list_is_empty(&w->ops))
         close_everything(w);
 }
 
@@ -185,6 +192,7 @@ static void on_shutdown_timeout(uv_timer_t *timer)
     struct list_node *n, *safe;
     LIST_EACH (&w->clients, n, safe)
         stream_close(&LIST_ENTRY(n, struct client, in_worker)->stream, ERR_SHUTDOWN);
+    op_abort_all(w);
 }
 
 static void start_leaving(struct worker *w)
@@ -199,8 +207,7 @@ static void start_leaving(struct worker *w)
     struct list_node *n, *safe;
     LIST_EACH (&w->clients, n, safe)
         client_finish(LIST_ENTRY(n, struct client, in_worker), ERR_SHUTDOWN);
-    if (w->client_count == 0)
-        close_everything(w);
+    worker_client_left(w);
 }
 
 static void on_signal(uv_signal_t *handle, int signum)
@@ -301,6 +308,8 @@ static void open_all(struct worker *w)
     net_open(&w->net, &w->loop, on_turn_end, w);
     list_init(&w->clients);
     list_init(&w->to_resume);
+    list_init(&w->ops);
+    list_init(&w->ops_ready);
     slab_init(&w->client_slab, sizeof(struct client));
     writer_init(&w->reply, 2);
     writer_init(&w->inline_request, 2);
@@ -332,6 +341,7 @@ static void free_all(struct worker *w)
     writer_close(&w->reply);
     writer_close(&w->inline_request);
     free(w->locals);
+    slot_tags_free(w->slot_tags);
     command_table_free(w->commands);
     REQUIRE(uv_loop_close(&w->loop) == 0);
 }

@@ -13,6 +13,7 @@
 
 #include "cluster/learner.h"
 #include "cluster/poller.h"
+#include "cluster/slot_tag.h"
 #include "net/listener.h"
 #include "proxy/config.h"
 #include "proxy/dispatch.h"
@@ -35,7 +36,10 @@ struct worker {
     struct listener listeners[WORKER_LISTENERS_MAX];
     uint32_t listener_count;
     struct list_node clients;
-    struct list_node to_resume; /* clients to look at when the turn ends */
+    struct list_node to_resume;  /* clients to look at when the turn ends */
+    struct list_node ops;        /* see op.h */
+    struct list_node ops_ready;  /* ops whose next step may run */
+    struct slot_tags *slot_tags; /* made when first needed */
     uint32_t client_count;
     struct slab client_slab;
     uint32_t max_pipeline, max_clients; /* from config */
@@ -70,7 +74,7 @@ struct writer *worker_writer(struct worker *w, int protocol);
 uint64_t worker_random(struct worker *w);
 /* Unique over the workers of one proxy. */
 uint64_t worker_next_client_id(struct worker *w);
-/* A client is gone: a draining worker may be done. */
+/* A client or an op is gone: a draining worker may be done. */
 void worker_client_left(struct worker *w);
 
 #endif

@@ -138,15 +138,20 @@ static void test_protocol_error_behind_a_pipeline(void **state)
 
 static void test_keys_in_several_slots(void **state)
 {
+    struct proxy strict;
     struct client c;
+    char seeds[512];
 
     (void)state;
-    assert_true(client_open(&c, proxy.port));
+    proxy_start(&strict, cluster_seeds(&cluster, seeds),
+                (const char *const[]){ "--enable-cross-slot", "no", NULL });
+    assert_true(client_open(&c, strict.port));
     assert_true(client_send_text(&c, "SUNION a b c\r\nSINTER a b\r\nRENAME a b\r\nECHO on\r\n"));
     for (int i = 0; i < 3; i++)
         client_expect(&c, "-CROSSSLOT Keys in request don't hash to the same slot\r\n");
     client_expect(&c, "$2\r\non\r\n");
     client_close(&c);
+    assert_true(proxy_stop(&strict));
 }
 
 /* Each gets exactly one error, and the connection goes on. */
