@@ -5,45 +5,49 @@
 
 #include "proxy/dispatch.h"
 
-static const char *const intro =
-    "# Commands\n"
-    "\n"
-    "<!-- Written by `./dev docs` from the rows in cluster/commands_*.c; edit those. -->\n"
-    "\n"
-    "Every command of Redis 7.0 and how Slotgate handles it.\n"
-    "\n"
-    "**by its keys**: sent to the node that serves the slot of its keys; the reply comes back byte "
-    "for\n"
-    "byte. Keys in several slots are answered with `CROSSSLOT`, unless the table says more.\n"
-    "\n"
-    "**split**: over several slots it is executed part by part, one part per slot, and the replies "
-    "are\n"
-    "merged in the caller's order. Each part is atomic, the whole is not: another client may see "
-    "some\n"
-    "keys of an MSET before others. An error in one part is the whole reply, though other parts "
-    "may have\n"
-    "been executed. This is on by default, because software that comes from one Redis uses MGET "
-    "and DEL\n"
-    "over any keys and must not change; `--enable-cross-slot no` answers `CROSSSLOT` as a Redis "
-    "Cluster\n"
-    "does.\n"
-    "\n"
-    "**every shard**: sent to the master of each shard, and the replies are merged.\n"
-    "\n"
-    "**by any master**: one master answers for all; a client keeps to the same one as long as it "
-    "can.\n"
-    "\n"
-    "**here**: the proxy answers itself, as one Redis would.\n"
-    "\n"
-    "**not yet**: answered with one clear error; the connection goes on.\n"
-    "\n"
-    "**refused**: makes no sense or would do harm through a proxy.\n"
-    "\n"
-    "| Command | Handled | Remarks |\n"
-    "|---|---|---|\n";
+static const char *const intro[] = {
+    "# Commands",
+    "",
+    "<!-- Written by `./dev docs` from the rows in cluster/commands_*.c; edit those. -->",
+    "",
+    "Every command of Redis 7.0 and how Slotgate handles it.",
+    "",
+    "**by its keys**: sent to the node that serves the slot of its keys; the reply comes back byte",
+    "for byte. Keys in several slots are answered with `CROSSSLOT`.",
+    "",
+    "**split**: over several slots it is executed part by part, one part per slot, and the replies",
+    "are merged in the caller's order. Each part is atomic, the whole is not: another client may "
+    "see",
+    "some keys of an MSET before others. An error in one part is the whole reply, though other "
+    "parts",
+    "may have been executed.",
+    "",
+    "**gathered**: over several slots the values are brought to one slot under temporary keys, the",
+    "command is executed there, and what it changed is brought home; or values move from one slot "
+    "to",
+    "another in an order that loses nothing. Not atomic; see \"Keys in several slots\" in",
+    "[architecture.md](architecture.md).",
+    "",
+    "Both are on by default, because software that comes from one Redis uses MGET, DEL and RENAME",
+    "over any keys and must not change. `--enable-cross-slot no` answers `CROSSSLOT` as a Redis",
+    "Cluster does.",
+    "",
+    "**every shard**: sent to the master of each shard, and the replies are merged.",
+    "",
+    "**by any master**: one master answers for all; a client keeps to the same one if it can.",
+    "",
+    "**here**: the proxy answers itself, as one Redis would.",
+    "",
+    "**not yet**: answered with one clear error; the connection goes on.",
+    "",
+    "**refused**: makes no sense or would do harm through a proxy.",
+    "",
+    "| Command | Handled | Remarks |",
+    "|---|---|---|",
+};
 
 static const char *const kinds[] = {
-    [HOW_KEYS] = "by its keys",  [HOW_SPLIT] = "split",           [HOW_GATHER] = "by its keys",
+    [HOW_KEYS] = "by its keys",  [HOW_SPLIT] = "split",           [HOW_GATHER] = "gathered",
     [HOW_ANY] = "by any master", [HOW_BROADCAST] = "every shard", [HOW_LOCAL] = "here",
     [HOW_SESSION] = "not yet",   [HOW_BLOCK] = "not yet",         [HOW_REFUSE] = "refused",
 };
@@ -105,7 +109,8 @@ void command_write_doc(FILE *out)
 {
     struct command_table *commands = command_table_new();
     local_command **locals = dispatch_find_locals(commands);
-    fputs(intro, out);
+    for (size_t i = 0; i < ARRAY_LEN(intro); i++)
+        fprintf(out, "%s\n", intro[i]);
     for (uint32_t i = 0; i < command_table_size(commands); i++) {
         const struct command *c = command_at(commands, i);
         if (c->parent != NULL)
