@@ -305,7 +305,7 @@ static bool is_whole(void *arg)
 static void test_while_slots_move(void **state)
 {
     enum { ROUNDS = 2, PAIRS = 15 };
-    char text[400];
+    char text[512];
     struct client c;
     struct moving m = { .c = &c };
     (void)state;
