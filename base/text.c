@@ -1,5 +1,6 @@
 #include "base/text.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 static bool is_digit(char c)
@@ -97,6 +98,15 @@ bool text_to_ms(const char *p, size_t len, uint64_t bare_ms, uint64_t *out)
     if (len == 1 && p[0] == '0')
         bare_ms = 1; /* nothing is nothing in every unit */
     return number_with_unit(p, len, time_units, ARRAY_LEN(time_units), bare_ms, out);
+}
+
+char *text_copy(const char *p, size_t len)
+{
+    char *copy = malloc(len + 1);
+    REQUIRE(copy != NULL);
+    memcpy(copy, p, len);
+    copy[len] = '\0';
+    return copy;
 }
 
 size_t text_from_u64(char *buf, uint64_t n)

@@ -1,9 +1,9 @@
 /*
  * text.h: numbers, sizes and durations to and from text, glob patterns, quoting.
  *
- * Knows only (pointer, length) and buffers of the caller; allocates nothing. A text_to_* function
- * accepts the whole text or nothing: no blanks, no '+', no leading zeros, no overflow. It writes
- * its output only when it returns true.
+ * Knows only (pointer, length) and buffers of the caller; only text_copy allocates. A text_to_*
+ * function accepts the whole text or nothing: no blanks, no '+', no leading zeros, no overflow. It
+ * writes its output only when it returns true.
  */
 #ifndef BASE_TEXT_H
 #define BASE_TEXT_H
@@ -29,6 +29,9 @@ MUST_USE bool text_to_size(const char *p, size_t len, uint64_t *out);
 /* Milliseconds from "500ms", "5s", "1m", "2h", "1d". A number without a unit counts units of
    bare_ms; with bare_ms 0 only "0" may lack its unit. */
 MUST_USE bool text_to_ms(const char *p, size_t len, uint64_t bare_ms, uint64_t *out);
+
+/* A NUL-terminated copy for the caller to free. Aborts without memory. */
+char *text_copy(const char *p, size_t len);
 
 /* Write decimal digits, no NUL; buf has room for TEXT_NUMBER_MAX. They return the length. */
 size_t text_from_u64(char *buf, uint64_t n);

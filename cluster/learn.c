@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "base/check.h"
+#include "base/text.h"
 #include "resp/value.h"
 
 struct word {
@@ -89,13 +90,6 @@ static bool take_bits(struct value_cursor *c, const struct word *words, size_t c
     return true;
 }
 
-static char *copy_of(struct span text)
-{
-    char *copy = strndup(text.at, text.len);
-    REQUIRE(copy != NULL);
-    return copy;
-}
-
 /* --- key specifications ----------------------------------------------------------------------- */
 
 /* {type: T, spec: {name: number or word ...}} as a flat list; sets what it knows of the names. */
@@ -121,7 +115,7 @@ static bool take_search(struct value_cursor *c, struct key_spec *spec, bool begi
         if (begin && span_is(name.text, "keyword")) {
             if (!take(c, VALUE_STRING, &v))
                 return false;
-            spec->keyword = copy_of(v.text);
+            spec->keyword = text_copy(v.text.at, v.text.len);
             continue;
         }
         if (span_is(name.text, "index") || span_is(name.text, "startfrom"))

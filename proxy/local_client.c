@@ -27,7 +27,7 @@ struct client_labels *local_labels(struct client *c)
 void local_set_label(char **label, struct span value)
 {
     free(*label);
-    *label = value.len > 0 ? strndup(value.at, value.len) : NULL;
+    *label = value.len > 0 ? text_copy(value.at, value.len) : NULL;
 }
 
 bool local_client_setname(struct client *c, const struct argv *argv, struct writer *w)

@@ -86,10 +86,12 @@ static bool receive(struct client *c)
         c->in = realloc(c->in, c->room);
         REQUIRE(c->in != NULL);
     }
-    ssize_t n = recv(c->fd, c->in + c->len, c->room - c->len, 0);
-    if (n > 0)
+    ssize_t n = recv(c->fd, c->in + c->len, c->room - c->len - 1, 0);
+    if (n > 0) {
         c->len += (size_t)n;
-    else if (n == 0 || (errno != EAGAIN && errno != EINTR))
+        c->in[c->len] = '\0'; /* so that numbers may be read by strtol */
+    }
+    if (n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR))
         return false;
     return true;
 }
