@@ -20,12 +20,14 @@ static sigset_t watched_signals(void)
     return set;
 }
 
-static pid_t start_worker(struct worker *w, uint32_t number, const sigset_t *old)
+/* pids is the supervisor's; the child gives its copy back. */
+static pid_t start_worker(struct worker *w, uint32_t number, const sigset_t *old, pid_t *pids)
 {
     pid_t parent = getpid();
     pid_t pid = fork();
     if (pid != 0)
         return pid;
+    free(pids);
     sigprocmask(SIG_SETMASK, old, NULL);
     prctl(PR_SET_PDEATHSIG, SIGTERM);
     if (getppid() != parent)
@@ -73,7 +75,7 @@ int supervisor_run(struct worker *w)
     int alive = 0;
     bool leaving = false, failed = false;
     for (; alive < count; alive++) {
-        pids[alive] = start_worker(w, (uint32_t)alive, &old);
+        pids[alive] = start_worker(w, (uint32_t)alive, &old, pids);
         if (pids[alive] < 0) {
             log_error("cannot start worker", "worker=%d", alive);
             leaving = failed = true;
