@@ -39,8 +39,10 @@ static void send_running(struct client *c, const struct group *g, struct replies
     for (uint32_t i = 0; i < all->count; i++) {
         struct value_cursor at = all->part[i].at;
         struct value v;
-        if (value_next(&at, &v) && value_next(&at, &v) && value_next(&at, &v) &&
-            v.kind != VALUE_NULL) {
+        bool ok = true;
+        for (int n = 0; ok && n < 3; n++) /* the map, its first name, that name's value */
+            ok = value_next(&at, &v);
+        if (ok && v.kind != VALUE_NULL) {
             send_whole(c, &all->part[i]);
             return;
         }

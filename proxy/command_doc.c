@@ -16,16 +16,13 @@ static const char *const intro[] = {
     "for byte. Keys in several slots are answered with `CROSSSLOT`.",
     "",
     "**split**: over several slots it is executed part by part, one part per slot, and the replies",
-    "are merged in the caller's order. Each part is atomic, the whole is not: another client may "
-    "see",
-    "some keys of an MSET before others. An error in one part is the whole reply, though other "
-    "parts",
-    "may have been executed.",
+    "are merged in the caller's order. Each part is atomic, the whole is not: another client may",
+    "see some keys of an MSET before others. An error in one part is the whole reply, though other",
+    "parts may have been executed.",
     "",
     "**gathered**: over several slots the values are brought to one slot under temporary keys, the",
-    "command is executed there, and what it changed is brought home; or values move from one slot "
-    "to",
-    "another in an order that loses nothing. Not atomic; see \"Keys in several slots\" in",
+    "command is executed there, and what it changed is brought home; or values move from slot to",
+    "slot in an order that loses nothing. Not atomic; see \"Keys in several slots\" in",
     "[architecture.md](architecture.md).",
     "",
     "Both are on by default, because software that comes from one Redis uses MGET, DEL and RENAME",

@@ -152,7 +152,7 @@ static void send_key_of(struct client *c, const struct replies *all, uint32_t ch
 static void send_random(struct client *c, const struct group *g, struct replies *all)
 {
     struct value v;
-    uint64_t keys = 0, *upto = malloc((all->count / 2 + 1) * sizeof(*upto));
+    uint64_t keys = 0, *upto = calloc(all->count / 2 + 1, sizeof(*upto));
     (void)g;
     REQUIRE(upto != NULL);
     bool sound = true;

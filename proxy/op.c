@@ -58,7 +58,7 @@ static void on_broken(struct flow *f, struct request *r, int why)
     (void)f;
     (void)r;
     (void)why;
-    REQUIRE(!"an op's reply cannot break off");
+    check_fail("an op's reply cannot break off", __FILE__, __LINE__);
 }
 
 static const struct flow_user op_flow_user = {

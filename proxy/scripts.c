@@ -57,6 +57,7 @@ static struct script **find(struct scripts *s, const char sha[SCRIPTS_SHA_LEN])
 static void forget(struct scripts *s, struct script **at)
 {
     struct script *gone = *at;
+    REQUIRE(gone != NULL);
     *at = gone->next;
     list_remove(&gone->in_use_order);
     s->count--;
@@ -186,7 +187,7 @@ static void remember_library(struct scripts *s, struct span text, bool replace)
 static void forget_libraries(struct scripts *s)
 {
     while (s->library_count > 0)
-        drop_library(s, library_of(s->libraries.next));
+        drop_library(s, library_of(s->libraries.next)); /* NOLINT(clang-analyzer-unix.Malloc) */
 }
 
 /* --- what goes by ------------------------------------------------------------------------------

@@ -55,8 +55,9 @@ static bool put_bulk(const struct temp_names *t, char type, const char **at, con
         return false;
     struct span text = { *at, (size_t)len };
     size_t n = 1 + text_from_u64(header + 1, put_text(t, text, NULL));
-    memcpy(header + n, "\r\n", 2);
-    write_raw(w, (struct span){ header, n + 2 });
+    header[n++] = '\r';
+    header[n++] = '\n';
+    write_raw(w, (struct span){ header, n });
     put_text(t, text, w);
     write_raw(w, SPAN("\r\n"));
     *at += len + 2;
