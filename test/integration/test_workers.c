@@ -67,6 +67,21 @@ static int workers_of(pid_t supervisor, pid_t *pids)
     return n;
 }
 
+/* A worker may begin to listen a little after the first one has answered. */
+static bool each_has_served(void *arg)
+{
+    bool *served = arg, all = true;
+    struct client c;
+    assert_true(client_open(&c, proxy.port));
+    const char *reply = client_ask(&c, "CLIENT", "ID", NULL);
+    assert_non_null(reply);
+    served[(atoll(reply + 1) - 1) % WORKERS] = true;
+    client_close(&c);
+    for (int i = 0; i < WORKERS; i++)
+        all = all && served[i];
+    return all;
+}
+
 static void test_clients_over_all_workers(void **state)
 {
     struct client c[CLIENTS];
@@ -75,18 +90,16 @@ static void test_clients_over_all_workers(void **state)
     bool served[WORKERS] = { false };
     (void)state;
     assert_int_equal(workers_of(proxy.process.pid, pids), WORKERS);
+    assert_true(wait_until(each_has_served, served, scaled_ms(5000)));
     for (int i = 0; i < CLIENTS; i++) {
         assert_true(client_open(&c[i], proxy.port));
         const char *reply = client_ask(&c[i], "CLIENT", "ID", NULL);
         assert_non_null(reply);
         id[i] = atoll(reply + 1);
-        served[(id[i] - 1) % WORKERS] = true;
         for (int j = 0; j < i; j++)
             assert_true(id[j] != id[i]);
         assert_string_equal(client_ask(&c[i], "SET", "shared", "1", NULL), "+OK\r\n");
     }
-    for (int i = 0; i < WORKERS; i++)
-        assert_true(served[i]);
     for (int i = 0; i < CLIENTS; i++)
         client_close(&c[i]);
 }

@@ -354,14 +354,16 @@ void fake_node_behave_in_everything(struct fake_node *f, enum fake_behaviour b, 
     behave(f, b, text, true);
 }
 
-void fake_node_say(struct fake_node *f, const char *bytes)
+unsigned fake_node_say(struct fake_node *f, const char *bytes)
 {
     pthread_mutex_lock(&f->lock);
+    unsigned told = (unsigned)f->conns;
     for (int i = 0; i < f->conns; i++) {
         say_text(&f->conn[i], bytes);
         f->conn[i].tainted = true;
     }
     pthread_mutex_unlock(&f->lock);
+    return told;
 }
 
 unsigned fake_node_count(struct fake_node *f, const char *name)

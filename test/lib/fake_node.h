@@ -48,8 +48,8 @@ void fake_node_map_raw(struct fake_node *f, const char *bytes);
 void fake_node_behave(struct fake_node *f, enum fake_behaviour b, const char *text);
 void fake_node_behave_in_everything(struct fake_node *f, enum fake_behaviour b, const char *text);
 
-/* Sends bytes on all its connections, asked or not. */
-void fake_node_say(struct fake_node *f, const char *bytes);
+/* Sends bytes on all its connections, asked or not; gives how many those are. */
+unsigned fake_node_say(struct fake_node *f, const char *bytes);
 
 /* How many requests of that name it has read ("GET"; case does not matter). */
 unsigned fake_node_count(struct fake_node *f, const char *name);
