@@ -135,12 +135,19 @@ static void listen_all(struct worker *w)
              w->router.map->covered);
 }
 
-/* A map that covers every slot, and the cluster's commands asked for once: only now may a load
-   balancer's probe succeed. */
+/* A map that covers every slot, the cluster's commands asked for once, and a master that says that
+   the cluster serves: only now may a load balancer's probe succeed. */
 static void on_learned(void *context)
 {
     struct worker *w = context;
     if (!w->listening && !w->draining && w->router.map->covered == SLOT_COUNT)
+        readiness_start(&w->readiness);
+}
+
+static void on_ready(void *context)
+{
+    struct worker *w = context;
+    if (!w->listening && !w->draining)
         listen_all(w);
 }
 
@@ -174,6 +181,7 @@ static void close_everything(struct worker *w)
     uv_close((uv_handle_t *)&w->shutdown_timer, NULL);
     uv_close((uv_handle_t *)&w->log_timer, NULL);
     w->learner.closing = true;
+    readiness_close(&w->readiness);
     poller_close(&w->poller);
     router_close(&w->router);
     net_close(&w->net);
@@ -319,6 +327,7 @@ static void open_all(struct worker *w)
     fit_clients_to_descriptors(w);
     start_handles(w);
     router_open(&w->router, &w->net, w->commands, &w->router_options);
+    readiness_open(&w->readiness, &w->router, on_ready, w);
     w->learner = (struct learner){
         .router = &w->router, .commands = w->commands, .on_done = on_learned, .context = w
     };

@@ -13,6 +13,7 @@
 
 #include "cluster/learner.h"
 #include "cluster/poller.h"
+#include "cluster/readiness.h"
 #include "cluster/slot_tag.h"
 #include "net/listener.h"
 #include "proxy/config.h"
@@ -32,6 +33,7 @@ struct worker {
     struct router router;
     struct poller poller;
     struct learner learner;
+    struct readiness readiness;
     struct scripts scripts;
     struct listener listeners[WORKER_LISTENERS_MAX];
     uint32_t listener_count;
