@@ -22,18 +22,29 @@ static bool answers(void *arg)
     return pong;
 }
 
-void oracle_start(struct oracle *o)
+void oracle_start_with(struct oracle *o, const char *const *extra)
 {
-    char port[8];
+    char port[8], file[32];
 
     signal(SIGPIPE, SIG_IGN);
     *o = (struct oracle){ .port = port_take() };
     snprintf(port, sizeof(port), "%d", o->port);
-    const char *const argv[] = { "redis-server", "--port",      port,     "--bind", "127.0.0.1",
-                                 "--dir",        testenv_dir(), "--save", "",       "--appendonly",
-                                 "no",           NULL };
+    snprintf(file, sizeof(file), "oracle-%d.rdb", o->port);
+    const char *argv[48] = { "redis-server", "--port",       port,     "--bind", "127.0.0.1",
+                             "--dir",        testenv_dir(),  "--save", "",       "--appendonly",
+                             "no",           "--dbfilename", file };
+    size_t n = 13;
+    for (; extra != NULL && *extra != NULL; extra++) {
+        REQUIRE(n + 2 < ARRAY_LEN(argv));
+        argv[n++] = *extra;
+    }
     assert_true(process_start(&o->process, "oracle", argv, NULL));
     assert_true(wait_until(answers, o, 10000));
+}
+
+void oracle_start(struct oracle *o)
+{
+    oracle_start_with(o, NULL);
 }
 
 void oracle_stop(struct oracle *o)

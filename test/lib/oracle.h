@@ -18,6 +18,9 @@ struct oracle {
 };
 
 void oracle_start(struct oracle *o);
+/* The same with more arguments for redis-server; the list ends with NULL. Its file is
+   testenv_dir()/oracle-PORT.rdb. */
+void oracle_start_with(struct oracle *o, const char *const *extra);
 void oracle_stop(struct oracle *o);
 
 /* Sends the bytes to both and asserts that one and the same reply comes back. */
