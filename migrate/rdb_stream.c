@@ -29,16 +29,18 @@ static bool next_number(struct node *n, int64_t *out)
     return rdb_packed_next(&n->p, &s) == 1 && text_to_i64(s.at, s.len, out);
 }
 
+/* One more than asked for, so that there is a place even for none. */
 static bool make_room(struct rdb_decode *d, uint64_t fields)
 {
-    if (fields <= d->fields_room)
+    if (fields < d->fields_room)
         return true;
     if (fields > FIELDS_MAX)
         return false;
-    struct span *more = realloc(d->fields, fields * 2 * sizeof(*more));
+    uint64_t room = (fields + 1) * 2;
+    struct span *more = realloc(d->fields, room * sizeof(*more));
     REQUIRE(more != NULL);
     d->fields = more;
-    d->fields_room = (uint32_t)fields * 2;
+    d->fields_room = (uint32_t)room;
     return true;
 }
 

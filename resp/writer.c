@@ -36,7 +36,7 @@ static void grow(struct writer *w, size_t more)
 {
     REQUIRE(more <= SIZE_MAX / 2 - w->len);
     size_t capacity = w->capacity > 0 ? w->capacity : FIRST_CAPACITY;
-    while (capacity < w->len + more)
+    while (capacity <= w->len + more)
         capacity *= 2;
     char *at = realloc(w->at, capacity);
     REQUIRE(at != NULL);
@@ -44,10 +44,11 @@ static void grow(struct writer *w, size_t more)
     w->capacity = capacity;
 }
 
-/* Room for `more` bytes behind what is written; whoever fills it moves w->len. */
+/* Room for `more` bytes, and one over, behind what is written, so that even for none there is a
+   place; whoever fills it moves w->len. */
 static inline char *room(struct writer *w, size_t more)
 {
-    if (UNLIKELY(w->capacity - w->len < more))
+    if (UNLIKELY(w->capacity - w->len <= more))
         grow(w, more);
     return w->at + w->len;
 }

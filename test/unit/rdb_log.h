@@ -155,7 +155,8 @@ static inline void log_rdb_piece(struct rdb_log *l, struct rdb_reader *r, struct
         memcpy(copy, bytes.at, bytes.len);
         *fact = rdb_read(r, copy, bytes.len, &used);
         REQUIRE(used <= bytes.len);
-        if (*fact == RDB_VALUE || *fact == RDB_VALUE_END)
+        /* What came before damage comes alone if it came in another piece. */
+        if (*fact == RDB_VALUE || *fact == RDB_VALUE_END || (*fact == RDB_BAD && l->decoding))
             log_value(l, (struct span){ copy, used });
         if (*fact == RDB_VALUE_END)
             log_value_end(l, r);

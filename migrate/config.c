@@ -1,0 +1,259 @@
+#include "migrate/config.h"
+
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/error.h"
+#include "base/log.h"
+#include "base/option_doc.h"
+#include "base/text.h"
+
+enum { SECOND = 1000, MINUTE = 60 * SECOND, DAY = 24 * 60 * MINUTE, BUILDS = 64, WINDOW = 4096 };
+
+static const struct option_choice log_levels[] = {
+    { "debug", LOG_LEVEL_DEBUG },
+    { "info", LOG_LEVEL_INFO },
+    { "warn", LOG_LEVEL_WARN },
+    { "error", LOG_LEVEL_ERROR },
+    { NULL, 0 },
+};
+
+static const char *url_fault(const char *text)
+{
+    struct url *u = malloc(sizeof(*u));
+    REQUIRE(u != NULL);
+    const char *wrong = url_parse(u, text);
+    explicit_bzero(u, sizeof(*u));
+    free(u);
+    return wrong;
+}
+
+#define FIELD(name) OPTION_FIELD(struct config, name)
+#define TARGET "The target"
+#define SOURCE "The source"
+#define KEYS "Keys"
+#define PROCESS "The process"
+
+/* clang-format off */
+static const struct option rows[] = {
+    { .name = "target-cluster", .type = OPTION_STRING, .group = TARGET, .argument = "host:port,...",
+      .wrong = url_fault, FIELD(target_cluster),
+      .help = "Write straight into this cluster, of which some nodes are named, instead of to a "
+              "TARGET." },
+    { .name = "target-user", .type = OPTION_STRING, .group = TARGET, .argument = "user",
+      FIELD(target_user), .help = "User for the target, if not the default user." },
+    { .name = "target-auth", .type = OPTION_SECRET, .group = TARGET, .argument = "password",
+      FIELD(target_auth),
+      .help = "Password for the target. Other users of the machine can read it on a command line; "
+              "prefer the environment." },
+    { .name = "window", .type = OPTION_SIZE, .group = TARGET, .argument = "size",
+      .fallback = "16mb", .min = 64 << 10, FIELD(window),
+      .help = "Bytes of commands that may be unanswered at the same time." },
+    { .name = "connect-timeout", .type = OPTION_DURATION, .group = TARGET, .argument = "duration",
+      .fallback = "10s", .min = 1, .max = DAY, FIELD(connect_timeout),
+      .help = "Time that connecting may take, and that a target may take to come up." },
+    { .name = "request-timeout", .type = OPTION_DURATION, .group = TARGET, .argument = "duration",
+      .fallback = "60s", .min = 1, .max = DAY, FIELD(request_timeout),
+      .help = "Time that one command may take with all its retries before it counts as failed." },
+
+    { .name = "source-user", .type = OPTION_STRING, .group = SOURCE, .argument = "user",
+      FIELD(source_user), .help = "User for the source, if not the default user." },
+    { .name = "source-auth", .type = OPTION_SECRET, .group = SOURCE, .argument = "password",
+      FIELD(source_auth), .help = "Password for the source; prefer the environment." },
+    { .name = "source-timeout", .type = OPTION_DURATION, .group = SOURCE, .argument = "duration",
+      .fallback = "60s", .min = 1, .max = DAY, FIELD(source_timeout),
+      .help = "Silence of the source after which the connection counts as lost." },
+    { .name = "psync-command", .type = OPTION_STRING, .group = SOURCE, .argument = "name",
+      .fallback = "PSYNC", FIELD(psync_command),
+      .help = "What PSYNC is called at a source that has renamed it." },
+    { .name = "announce-ip", .type = OPTION_STRING, .group = SOURCE, .argument = "address",
+      FIELD(announce_ip), .help = "Address that the source shows for this replica." },
+    { .name = "announce-port", .type = OPTION_INT, .group = SOURCE, .argument = "port",
+      .fallback = "0", .max = 65535, FIELD(announce_port),
+      .help = "Port that the source shows for this replica. With 0 no Sentinel can take it for a "
+              "replica to promote." },
+    { .name = "spool-dir", .type = OPTION_STRING, .group = SOURCE, .argument = "directory",
+      .fallback = ".", FIELD(spool_dir),
+      .help = "Where to keep what the source has sent and the target has not taken yet." },
+    { .name = "spool-max", .type = OPTION_SIZE, .group = SOURCE, .argument = "size",
+      .fallback = "10gb", .min = 1 << 20, FIELD(spool_max),
+      .help = "Bytes of that at most; when it is full, the source is read no further until the "
+              "target has caught up." },
+
+    { .name = "db", .type = OPTION_STRING, .group = KEYS, .argument = "N | only:N | prefix",
+      FIELD(db),
+      .help = "What becomes of several databases. N or only:N: the keys of database N are copied, "
+              "others skipped and counted. prefix: a key of database N is called dbN:key, those "
+              "of 0 keep their names. Without it keys of other databases than 0 are failures." },
+    { .name = "big-key", .type = OPTION_SIZE, .group = KEYS, .argument = "size",
+      .fallback = "8mb", .min = 1 << 10, .max = 256 << 20, FIELD(big_key),
+      .help = "Values above it are built piece by piece under a temporary name, which does not "
+              "block the target." },
+    { .name = "rewrite", .type = OPTION_BOOL, .group = KEYS, .fallback = "no", FIELD(rewrite),
+      .help = "Build every value by commands, none by RESTORE; for targets that lack it." },
+    { .name = "replace", .type = OPTION_BOOL, .group = KEYS, .fallback = "yes", FIELD(replace),
+      .help = "Overwrite keys that the target has already. With no each of them is a failure." },
+    { .name = "failed-file", .type = OPTION_STRING, .group = KEYS, .argument = "file",
+      FIELD(failed_file), .help = "File that gets a line for each key that failed: key, reason." },
+
+    { .name = "log-level", .type = OPTION_ENUM, .group = PROCESS, .argument = "level",
+      .fallback = "info", .choices = log_levels, FIELD(log_level),
+      .help = "The least important lines that are logged." },
+    { .name = "version", .letter = 'v', .type = OPTION_BOOL, .group = PROCESS,
+      .flags = OPTION_NO_ENV, FIELD(version), .help = "Print the version." },
+    { .name = "help", .letter = 'h', .type = OPTION_BOOL, .group = PROCESS,
+      .flags = OPTION_NO_ENV, FIELD(help), .help = "Print this text." },
+};
+
+static const struct config_command commands[] = {
+    { "restore", "FILE [TARGET]", "Write the keys of an RDB file into the target; - reads stdin.",
+      1, 2, false, true },
+};
+/* clang-format on */
+
+PRINTF_LIKE(3, 4)
+static int fail(char *err, size_t cap, const char *fmt, ...)
+{
+    va_list args;
+    va_start(args, fmt);
+    vsnprintf(err, cap, fmt, args);
+    va_end(args);
+    return ERR_OPTION;
+}
+
+/* --- the command --------------------------------------------------------------------------- */
+
+/* "restore FILE TARGET": the words stand before the options. Gives how many there are. */
+static int take_words(struct config *c, int argc, char *const *argv, char *err, size_t cap)
+{
+    const char *name = argc > 1 && argv[1][0] != '-' ? argv[1] : NULL;
+    if (name == NULL)
+        return 0;
+    for (size_t i = 0; i < ARRAY_LEN(commands); i++)
+        if (strcmp(name, commands[i].name) == 0)
+            c->command = &commands[i];
+    if (c->command == NULL)
+        return fail(err, cap, "unknown command %.40s; try slotgate-migrate --help", name);
+    for (int at = 2; at < argc && (argv[at][0] != '-' || argv[at][1] == '\0'); at++) {
+        if (c->word_count == c->command->words_max)
+            return fail(err, cap, "%s takes no more than %s", name, c->command->usage);
+        c->words[c->word_count++] = argv[at];
+    }
+    return 1 + (int)c->word_count;
+}
+
+/* --- what the options add up to ------------------------------------------------------------ */
+
+static int read_databases(struct config *c, char *err, size_t cap)
+{
+    struct copy_options *o = &c->copy_options;
+    const char *digits = c->db;
+    if (c->db == NULL)
+        return 0;
+    if (strcmp(c->db, "prefix") == 0) {
+        o->databases = COPY_DB_PREFIX;
+        return 0;
+    }
+    if (strncmp(digits, "only:", 5) == 0)
+        digits += 5;
+    o->databases = COPY_DB_ONLY;
+    if (!text_to_u64(digits, strlen(digits), &o->only))
+        return fail(err, cap, "--db: expected a number, only:NUMBER or prefix");
+    return 0;
+}
+
+static int read_url(struct url *u, const char *text, const char *what, char *err, size_t cap)
+{
+    const char *wrong = url_parse(u, text);
+    return wrong == NULL ? 0 : fail(err, cap, "%s: %s", what, wrong);
+}
+
+static const char *or_null(const char *text)
+{
+    return text == NULL || text[0] == '\0' ? NULL : text;
+}
+
+static int read_target(struct config *c, char *err, size_t cap)
+{
+    bool named = c->word_count == c->command->words_max;
+    const char *text = c->target_cluster;
+    if (named == (text != NULL))
+        return fail(err, cap,
+                    named ? "both a TARGET and --target-cluster are given"
+                          : "no TARGET is given, and no --target-cluster");
+    text = named ? c->words[c->word_count - 1] : text;
+    if (read_url(&c->target, text, "the target", err, cap) != 0)
+        return ERR_OPTION;
+    const char *user = or_null(c->target_user), *password = or_null(c->target_auth);
+    c->target_options = (struct target_options){
+        .cluster = !named,
+        .endpoints = c->target.endpoints,
+        .endpoint_count = c->target.count,
+        .user = user != NULL ? user : or_null(c->target.user),
+        .password = password != NULL ? password : or_null(c->target.password),
+        .connect_timeout = c->connect_timeout,
+        .request_timeout = c->request_timeout,
+        .window_bytes = c->window,
+        .window = WINDOW,
+    };
+    return 0;
+}
+
+static int read_all(struct config *c, char *err, size_t cap)
+{
+    const struct config_command *command = c->command;
+    if (command == NULL)
+        return fail(err, cap, "no command given; try slotgate-migrate --help");
+    if (c->word_count < command->words_min)
+        return fail(err, cap, "%s needs %s", command->name, command->usage);
+    c->copy_options = (struct copy_options){ .big_key = c->big_key,
+                                             .rewrite = c->rewrite,
+                                             .replace = c->replace,
+                                             .skip_expired = true,
+                                             .builds = BUILDS };
+    if (read_databases(c, err, cap) != 0)
+        return ERR_OPTION;
+    if (command->has_source && read_url(&c->source, c->words[0], "the source", err, cap) != 0)
+        return ERR_OPTION;
+    return command->has_target ? read_target(c, err, cap) : 0;
+}
+
+int config_load(struct config *c, int argc, char *const *argv, char *err, size_t cap)
+{
+    *c = (struct config){ 0 };
+    option_init(&c->options, rows, ARRAY_LEN(rows), "SLOTGATE_MIGRATE_", c);
+    int skip = take_words(c, argc, argv, err, cap);
+    if (skip < 0)
+        return skip;
+    /* The reader passes over the first word, which is the program's name. */
+    int code = option_read_args(&c->options, argc - skip, argv + skip, err, cap);
+    if (code != 0 || c->help || c->version)
+        return code;
+    code = option_read_env(&c->options, err, cap);
+    return code == 0 ? read_all(c, err, cap) : code;
+}
+
+void config_free(struct config *c)
+{
+    option_free(&c->options);
+    explicit_bzero(c->source.password, sizeof(c->source.password));
+    explicit_bzero(c->target.password, sizeof(c->target.password));
+}
+
+void config_write_help(FILE *out)
+{
+    fputs("Usage: slotgate-migrate COMMAND WORDS [options]\n\n"
+          "Moves data from one Redis into a Redis Cluster, or into whatever looks like a Redis.\n\n"
+          "Commands:\n",
+          out);
+    for (size_t i = 0; i < ARRAY_LEN(commands); i++)
+        fprintf(out, "  %s %s\n      %s\n", commands[i].name, commands[i].usage, commands[i].help);
+    fputs(
+        "\nSOURCE and TARGET are host:port or redis://[user:password@]host:port; a TARGET may be\n"
+        "several proxies of the same data, parted by commas. Every option may also stand in the\n"
+        "environment (SLOTGATE_MIGRATE_TARGET_AUTH=...). Exit code 0: all went well; 1: something\n"
+        "failed, or was not copied for want of a decision; 2: wrong usage.\n\n",
+        out);
+    option_write_help(rows, ARRAY_LEN(rows), out);
+}

@@ -1,0 +1,51 @@
+/*
+ * config.h: the options of slotgate-migrate, their rows and what they add up to.
+ *
+ * config_load reads the command and its words, then command line and environment. It opens nothing
+ * and prints nothing. The struct must not be moved once it is loaded. Whoever loads it calls
+ * config_free, after a failure too.
+ */
+#ifndef MIGRATE_CONFIG_H
+#define MIGRATE_CONFIG_H
+
+#include <stdio.h>
+
+#include "base/option.h"
+#include "migrate/copy.h"
+#include "migrate/url.h"
+
+enum { CONFIG_WORDS_MAX = 2 };
+
+struct config_command {
+    const char *name;
+    const char *usage; /* "FILE TARGET" */
+    const char *help;
+    uint8_t words_min, words_max; /* beside the name */
+    bool has_source, has_target;  /* the first word is a source, the last one a target */
+};
+
+struct config {
+    const struct config_command *command; /* NULL with help or version */
+    const char *words[CONFIG_WORDS_MAX];
+    uint32_t word_count;
+    struct url source, target; /* those that the command has; seeds of a cluster too */
+    struct target_options target_options;
+    struct copy_options copy_options; /* without the file `failed` */
+
+    char *target_cluster, *target_user, *target_auth, *source_user, *source_auth;
+    char *db;
+    size_t big_key, window, spool_max;
+    bool rewrite, replace, version, help;
+    uint64_t connect_timeout, request_timeout, source_timeout; /* ms */
+    char *failed_file, *psync_command, *announce_ip, *spool_dir;
+    int announce_port;
+    int log_level;
+
+    struct options options;
+};
+
+MUST_USE int config_load(struct config *c, int argc, char *const *argv, char *err, size_t cap);
+void config_free(struct config *c);
+void config_write_help(FILE *out);
+
+#endif

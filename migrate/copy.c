@@ -1,0 +1,353 @@
+#include "migrate/copy.h"
+
+#include <stdlib.h>
+#include <sys/random.h>
+#include <time.h>
+
+#include "base/log.h"
+#include "base/text.h"
+#include "migrate/build.h"
+#include "migrate/rdb_payload.h"
+
+/* What becomes of the value that is being read. */
+enum { NO_VALUE, COLLECT, SKIP, BUILD };
+
+enum {
+    PIECE_MAX = 64 * 1024,  /* bytes looked at before asking again whether there is room */
+    EMPTY_VALUE_MAX = 32,   /* bytes of a compact form without elements, at most */
+    VALUE_KEPT = 64 * 1024, /* room for a value that stays */
+};
+
+int64_t copy_now(const struct copy *c)
+{
+    struct timespec t;
+    (void)c;
+    clock_gettime(CLOCK_REALTIME, &t);
+    return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}
+
+void copy_open(struct copy *c, const struct copy_options *options, struct target *target)
+{
+    *c = (struct copy){ .options = options, .target = target };
+    crc64_fill(&c->tables);
+    rdb_reader_open(&c->reader, &c->tables);
+    writer_init(&c->key, 2);
+    writer_init(&c->value, 2);
+    writer_init(&c->command, 2);
+    list_init(&c->builds);
+    while (getrandom(&c->random, sizeof(c->random), 0) != sizeof(c->random))
+        continue;
+}
+
+void copy_close(struct copy *c)
+{
+    while (!list_is_empty(&c->builds))
+        build_free((struct build *)c->builds.next); /* the link stands first in it */
+    rdb_reader_close(&c->reader);
+    writer_close(&c->key);
+    writer_close(&c->value);
+    writer_close(&c->command);
+}
+
+void copy_failed(struct copy *c, struct span key, const char *why)
+{
+    c->counters.failed++;
+    log_error("key not copied", "key=%s reason=%s", log_bytes(key.at, key.len), log_text(why));
+    if (c->options->failed == NULL)
+        return;
+    size_t room = key.len * 4 + 8;
+    char *quoted = malloc(room);
+    REQUIRE(quoted != NULL);
+    text_quote(quoted, room, key.at, key.len);
+    fprintf(c->options->failed, "%s %s\n", quoted, why);
+    free(quoted);
+}
+
+/* --- one key ------------------------------------------------------------------------------- */
+
+/* What the key is called at the target. False: it does not go there. */
+static bool name_key(struct copy *c)
+{
+    const struct copy_options *o = c->options;
+    const struct rdb_reader *r = &c->reader;
+    char why[96];
+    writer_clear(&c->key, 2);
+    if (o->databases == COPY_DB_PREFIX && r->db != 0) {
+        int n = snprintf(why, sizeof(why), "db%llu:", (unsigned long long)r->db);
+        write_raw(&c->key, (struct span){ why, (size_t)n });
+    }
+    write_raw(&c->key, r->name);
+    if (o->databases == COPY_DB_PREFIX || r->db == o->only)
+        return true;
+    if (o->databases == COPY_DB_ONLY) {
+        c->counters.other_database++;
+        return false;
+    }
+    snprintf(why, sizeof(why), "it is in database %llu; say what to do with that by --db",
+             (unsigned long long)r->db);
+    copy_failed(c, r->name, why);
+    return false;
+}
+
+static void begin_key(struct copy *c)
+{
+    const struct rdb_reader *r = &c->reader;
+    c->counters.keys++;
+    c->state = SKIP;
+    if (!name_key(c))
+        return;
+    if (c->options->skip_expired && r->expire_at != RDB_NO_TIME && r->expire_at <= copy_now(c)) {
+        c->counters.expired++;
+        return;
+    }
+    writer_clear(&c->value, 2);
+    c->state = COLLECT;
+}
+
+static void begin_build(struct copy *c)
+{
+    c->current = build_new(c, c->reader.type, writer_span(&c->key), c->reader.expire_at);
+    build_take(c->current, writer_span(&c->value));
+    writer_clear(&c->value, 2);
+    c->state = BUILD;
+}
+
+static void on_restored(void *context, const struct target_call *call)
+{
+    struct copy *c = context;
+    size_t shown = call->key_len < TARGET_KEY_SHOWN ? call->key_len : TARGET_KEY_SHOWN;
+    c->pending--;
+    if (call->error[0] == '\0')
+        c->counters.restored++;
+    else
+        copy_failed(c, (struct span){ call->key, shown }, call->error);
+}
+
+static void on_deleted(void *context, const struct target_call *call)
+{
+    struct copy *c = context;
+    (void)call; /* if it failed, so will the RESTORE behind it */
+    c->pending--;
+}
+
+/* A server that knows no REPLACE. */
+static void delete_first(struct copy *c)
+{
+    struct writer *w = &c->command;
+    writer_clear(w, 2);
+    write_array(w, 2);
+    write_bulk(w, SPAN("DEL"));
+    write_bulk(w, writer_span(&c->key));
+    c->pending++;
+    target_send(c->target, SPAN("del"), writer_span(&c->key), writer_span(w), true, on_deleted, c);
+}
+
+static int64_t time_to_live(const struct copy *c)
+{
+    int64_t at = c->reader.expire_at;
+    if (at == RDB_NO_TIME)
+        return 0;
+    if (c->target->facts.absolute)
+        return at > 0 ? at : 1;
+    int64_t left = at - copy_now(c);
+    return left > 0 ? left : 1;
+}
+
+static void write_payload(struct copy *c, struct writer *w)
+{
+    char head[TEXT_NUMBER_MAX + 3] = "$";
+    size_t n = 1 + text_from_u64(head + 1, c->value.len + RDB_PAYLOAD_EXTRA);
+    memcpy(head + n, "\r\n", 2);
+    write_raw(w, (struct span){ head, n + 2 });
+    rdb_payload_write(w, &c->tables, c->reader.type_byte, writer_span(&c->value), c->reader.stamp);
+    write_raw(w, SPAN("\r\n"));
+}
+
+static void restore(struct copy *c)
+{
+    const struct target_facts *f = &c->target->facts;
+    const struct rdb_reader *r = &c->reader;
+    bool replace = c->options->replace && f->replace;
+    bool timed = f->absolute && r->expire_at != RDB_NO_TIME;
+    bool idle = f->absolute && !f->counts_frequency && r->idle != RDB_NO_TIME;
+    bool freq = f->absolute && f->counts_frequency && r->freq != RDB_NO_TIME;
+    if (c->options->replace && !replace)
+        delete_first(c);
+    struct writer *w = &c->command;
+    writer_clear(w, 2);
+    write_array(w, 4 + (size_t)replace + (size_t)timed + (idle ? 2u : 0u) + (freq ? 2u : 0u));
+    write_bulk(w, SPAN("RESTORE"));
+    write_bulk(w, writer_span(&c->key));
+    write_bulk_format(w, "%lld", (long long)time_to_live(c));
+    write_payload(c, w);
+    if (replace)
+        write_bulk(w, SPAN("REPLACE"));
+    if (timed)
+        write_bulk(w, SPAN("ABSTTL"));
+    if (idle)
+        write_bulk(w, SPAN("IDLETIME"));
+    if (freq)
+        write_bulk(w, SPAN("FREQ"));
+    if (idle || freq)
+        write_bulk_format(w, "%lld", (long long)(idle ? r->idle : r->freq));
+    c->pending++;
+    target_send(c->target, SPAN("restore"), writer_span(&c->key), writer_span(w),
+                c->options->replace, on_restored, c);
+}
+
+static bool see_element(void *context, const struct rdb_item *item)
+{
+    (void)item;
+    *(bool *)context = true;
+    return true;
+}
+
+/* A mistake of old servers: collections that have lost all of their elements. RESTORE refuses
+   them. */
+static bool is_empty(const struct copy *c)
+{
+    const struct rdb_type *type = c->reader.type;
+    bool seen = false;
+    if (c->reader.empty)
+        return true;
+    if (type->kind == RDB_STRING || type->kind >= RDB_STREAM || c->value.len > EMPTY_VALUE_MAX)
+        return false;
+    struct rdb_decode d;
+    rdb_decode_open(&d, type, see_element, &seen);
+    bool whole = rdb_decode_take(&d, writer_span(&c->value)) && d.done;
+    rdb_decode_close(&d);
+    return whole && !seen;
+}
+
+static void end_collected(struct copy *c)
+{
+    bool known = target_takes(&c->target->facts, c->reader.stamp);
+    if (is_empty(c)) {
+        c->counters.empty++;
+        return;
+    }
+    if (known && (!c->options->rewrite || c->reader.type->kind == RDB_MODULE)) {
+        restore(c);
+        return;
+    }
+    begin_build(c);
+    build_end(c->current);
+}
+
+static void end_value(struct copy *c)
+{
+    if (c->state == COLLECT)
+        end_collected(c);
+    else if (c->state == BUILD)
+        build_end(c->current);
+    c->current = NULL;
+    c->state = NO_VALUE;
+    if (c->value.capacity > VALUE_KEPT) {
+        writer_close(&c->value);
+        writer_close(&c->command);
+    }
+}
+
+static void take_value(struct copy *c, struct span bytes)
+{
+    c->counters.bytes += bytes.len;
+    if (c->state == BUILD)
+        build_take(c->current, bytes);
+    if (c->state != COLLECT)
+        return;
+    write_raw(&c->value, bytes);
+    if (c->value.len > c->options->big_key)
+        begin_build(c);
+}
+
+/* --- functions ----------------------------------------------------------------------------- */
+
+static void on_function(void *context, const struct target_call *call)
+{
+    struct copy *c = context;
+    c->pending--;
+    if (call->error[0] == '\0')
+        return;
+    c->counters.functions_failed++;
+    log_error("library of functions not loaded", "reason=%s", log_text(call->error));
+}
+
+static void load_function(struct copy *c)
+{
+    if (!c->target->facts.functions) {
+        c->counters.functions_failed++;
+        log_error("library of functions not loaded", "reason=\"the target is too old\"");
+        return;
+    }
+    struct writer *w = &c->command;
+    writer_clear(w, 2);
+    write_array(w, 4);
+    write_bulk(w, SPAN("FUNCTION"));
+    write_bulk(w, SPAN("LOAD"));
+    write_bulk(w, SPAN("REPLACE"));
+    write_bulk(w, c->reader.text);
+    c->counters.functions++;
+    c->pending += target_send_all(c->target, SPAN("function"), writer_span(w), on_function, c);
+}
+
+/* --- the file ------------------------------------------------------------------------------ */
+
+static bool has_room(const struct copy *c)
+{
+    return target_has_room(c->target) && (c->state == BUILD || c->build_count < c->options->builds);
+}
+
+static enum copy_result take_fact(struct copy *c, enum rdb_fact fact, struct span bytes)
+{
+    switch (fact) {
+    case RDB_BAD:
+        return COPY_BAD;
+    case RDB_END:
+        return COPY_END;
+    case RDB_FUNCTION:
+        load_function(c);
+        break;
+    case RDB_KEY:
+        begin_key(c);
+        break;
+    case RDB_VALUE:
+        take_value(c, bytes);
+        break;
+    case RDB_VALUE_END:
+        take_value(c, bytes);
+        end_value(c);
+        break;
+    default: /* an AUX field is of no use here */
+        break;
+    }
+    return COPY_MORE;
+}
+
+enum copy_result copy_take(struct copy *c, struct span bytes, size_t *used)
+{
+    *used = 0;
+    while (*used < bytes.len) {
+        size_t n, len = bytes.len - *used;
+        const char *at = bytes.at + *used;
+        if (!has_room(c))
+            return COPY_FULL;
+        enum rdb_fact fact = rdb_read(&c->reader, at, len < PIECE_MAX ? len : PIECE_MAX, &n);
+        *used += n;
+        enum copy_result result = take_fact(c, fact, (struct span){ at, n });
+        if (result != COPY_MORE)
+            return result;
+    }
+    return COPY_MORE;
+}
+
+void copy_progress(struct copy *c)
+{
+    struct list_node *n, *safe;
+    LIST_EACH (&c->builds, n, safe)
+        build_progress((struct build *)n);
+}
+
+bool copy_is_done(const struct copy *c)
+{
+    return c->pending == 0 && c->build_count == 0;
+}

@@ -1,0 +1,86 @@
+/*
+ * copy.h: brings an RDB file into the target: reads it, decides what becomes of each key, and keeps
+ * count.
+ *
+ * A small value goes as RESTORE with its own bytes. One that is too large, or of a type that the
+ * target does not know, is built under a temporary key in the same slot by commands, and renamed at
+ * the end (build.h), so that nobody sees half of it. Never stops on a key that fails: it is told
+ * and counted. Knows no file and no source; the bytes come from outside.
+ */
+#ifndef MIGRATE_COPY_H
+#define MIGRATE_COPY_H
+
+#include <stdio.h>
+
+#include "migrate/rdb_reader.h"
+#include "migrate/rewrite.h"
+#include "migrate/target.h"
+
+enum copy_databases {
+    COPY_DB_REFUSE, /* keys of another database than `only` are failures: nobody has said what to do
+                       with them */
+    COPY_DB_ONLY,   /* they are skipped */
+    COPY_DB_PREFIX, /* a key of database N is called dbN:key, that of 0 stays as it is */
+};
+
+struct copy_options {
+    enum copy_databases databases;
+    uint64_t only;     /* database */
+    uint64_t big_key;  /* bytes; values above it are built by commands */
+    bool rewrite;      /* so are all others */
+    bool replace;      /* keys that are there already; else each is a failure */
+    bool skip_expired; /* keys whose time is over */
+    uint32_t builds;   /* keys that may be under construction at the same time */
+    FILE *failed;      /* gets a line for each failure; NULL: only the log */
+};
+
+struct copy_counters {
+    uint64_t keys, bytes; /* read */
+    uint64_t restored, rewritten;
+    uint64_t expired, other_database, empty; /* skipped */
+    uint64_t failed, functions, functions_failed, field_times_lost;
+};
+
+enum copy_result {
+    COPY_BAD = -1, /* the reader's error says why */
+    COPY_MORE = 0, /* all bytes used */
+    COPY_FULL,     /* too much is under way: go on after progress */
+    COPY_END,      /* the file is whole; answers may still be awaited, see copy_is_done */
+};
+
+struct build;
+
+struct copy {
+    const struct copy_options *options;
+    struct target *target;
+    struct copy_counters counters;
+    struct rdb_reader reader;
+    struct crc64_tables tables;
+    /* Private from here on. */
+    uint8_t state;
+    struct writer key;     /* what it is called at the target */
+    struct writer value;   /* so far */
+    struct writer command; /* scratch */
+    struct build *current; /* that the value's bytes go to */
+    struct list_node builds;
+    uint32_t build_count, build_number;
+    uint64_t pending; /* commands of copy.c's own that are not answered */
+    uint64_t random;
+};
+
+/* Borrows options and a target that is ready. */
+void copy_open(struct copy *c, const struct copy_options *options, struct target *target);
+/* The target is closed before. */
+void copy_close(struct copy *c);
+enum copy_result copy_take(struct copy *c, struct span bytes, size_t *used);
+/* From the target's on_progress: keys under construction take their next step. */
+void copy_progress(struct copy *c);
+/* Whether nothing is under way any more. */
+bool copy_is_done(const struct copy *c);
+
+/* Milliseconds since 1970. */
+int64_t copy_now(const struct copy *c);
+/* For build.c. */
+void copy_failed(struct copy *c, struct span key, const char *why);
+
+#endif

@@ -1,0 +1,48 @@
+/* slotgate-migrate: moves the data of one Redis into a cluster. Reads the options, runs a command.
+ */
+#include <malloc.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "migrate/restore.h"
+
+enum { EXIT_USAGE = 2 };
+
+static const struct {
+    const char *name;
+    int (*run)(const struct config *config);
+} runs[] = {
+    { "restore", restore_run },
+};
+
+static int run_command(const struct config *config)
+{
+    for (size_t i = 0; i < ARRAY_LEN(runs); i++)
+        if (strcmp(runs[i].name, config->command->name) == 0)
+            return runs[i].run(config);
+    return EXIT_USAGE;
+}
+
+int main(int argc, char **argv)
+{
+    static struct config config; /* must not move once it is loaded */
+    char error[1024];
+    int code = 0;
+    if (config_load(&config, argc, argv, error, sizeof(error)) != 0) {
+        fprintf(stderr, "slotgate-migrate: %s\n", error);
+        code = EXIT_USAGE;
+    } else if (config.help) {
+        config_write_help(stdout);
+    } else if (config.version) {
+        printf("slotgate-migrate %s\n", SLOTGATE_VERSION);
+    } else {
+        log_open((enum log_level)config.log_level);
+        /* Large values go back to the system at once, not into a heap that stays large. */
+        mallopt(M_MMAP_THRESHOLD, CHUNK_READ);
+        code = run_command(&config);
+        log_flush();
+    }
+    config_free(&config);
+    return code;
+}

@@ -1,0 +1,95 @@
+/*
+ * target.h: where a migration writes to: a cluster, one Redis, or proxies that look like one.
+ *
+ * All of them are driven by cluster/router.h, which connects, logs in, follows redirects, retries
+ * and keeps the commands on one slot in order. A plain Redis, or a list of proxies, is a slot map
+ * of our own that never changes; the slots are shared out among the proxies.
+ *
+ * Life: target_open -> on_ready once it is known what the server understands, or on_failed ->
+ * target_close (may come at any time) -> the loop runs empty -> target_free.
+ */
+#ifndef MIGRATE_TARGET_H
+#define MIGRATE_TARGET_H
+
+#include "cluster/poller.h"
+#include "cluster/slot_tag.h"
+#include "migrate/target_facts.h"
+
+enum { TARGET_KEY_SHOWN = 96, TARGET_ERROR_SHOWN = 160 };
+
+struct target_options {
+    bool cluster;               /* endpoints are seeds */
+    struct endpoint *endpoints; /* borrowed */
+    uint32_t endpoint_count;
+    const char *user, *password;               /* NULL: none */
+    uint64_t connect_timeout, request_timeout; /* ms; the second one with all retries */
+    uint64_t window_bytes; /* of commands in flight; past it target_has_room is false */
+    uint32_t window;       /* the same in commands */
+};
+
+struct target;
+struct target_call;
+
+/* call->error: empty when the command succeeded, else the reply without '-' and line end. Nothing
+   may be sent from inside; that is what on_progress is for. */
+typedef void target_done(void *context, const struct target_call *call);
+
+struct target_call {
+    target_done *done;
+    void *context;
+    uint32_t bytes;
+    uint32_t key_len; /* of which the first TARGET_KEY_SHOWN are in key */
+    char key[TARGET_KEY_SHOWN];
+    bool zero;                      /* the reply was the number 0 */
+    char error[TARGET_ERROR_SHOWN]; /* cut if it is longer */
+};
+
+struct target_user {
+    void (*on_ready)(void *context);
+    void (*on_failed)(void *context, const char *why); /* it cannot be used */
+    /* At the end of a turn in which something was answered: now one may send. */
+    void (*on_progress)(void *context);
+};
+
+struct target {
+    const struct target_options *options;
+    const struct target_user *user;
+    void *context;
+    struct net *net;
+    struct command_table *commands;
+    struct router_options router_options;
+    struct router router;
+    struct poller poller; /* of a cluster */
+    struct flow flow;
+    struct slab calls;
+    struct slot_tags *tags;
+    struct target_facts facts; /* valid from on_ready on */
+    uint64_t pending_bytes;
+    uint32_t pending;
+    uint32_t probed; /* shards that have told their facts */
+    uint64_t probing_since;
+    uv_timer_t timer;
+    bool ready, closing;
+    bool progress; /* something was answered in this turn */
+    bool kept;     /* answers of a walk wait for its end */
+};
+
+/* Borrows options and net; net's turns must call target_turn_end. */
+void target_open(struct target *t, struct net *net, const struct target_options *options,
+                 const struct target_user *user, void *context);
+void target_turn_end(struct target *t);
+void target_close(struct target *t);
+void target_free(struct target *t);
+
+bool target_has_room(const struct target *t);
+/* Sends one command about that key. again: may be executed twice without harm. done comes later,
+   once, unless the target is closed before. */
+void target_send(struct target *t, struct span name, struct span key, struct span command,
+                 bool again, target_done *done, void *context);
+/* The same to every master. Gives how many answers come. */
+uint32_t target_send_all(struct target *t, struct span name, struct span command, target_done *done,
+                         void *context);
+/* The key's slot as a tag, for another key beside it. */
+const char *target_tag(const struct target *t, struct span key);
+
+#endif

@@ -1,0 +1,37 @@
+/*
+ * target_facts.h: what a server of some version understands, from its reply to INFO. Pure.
+ */
+#ifndef MIGRATE_TARGET_FACTS_H
+#define MIGRATE_TARGET_FACTS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/check.h"
+#include "resp/span.h"
+
+struct target_facts {
+    char version[24];      /* for people: "7.0.15" */
+    uint16_t rdb;          /* the highest version stamp that RESTORE takes; 0: unknown */
+    uint16_t rdb_valkey;   /* the same of Valkey's own; 0: none */
+    bool replace;          /* RESTORE ... REPLACE */
+    bool absolute;         /* RESTORE ... ABSTTL, IDLETIME, FREQ */
+    bool hset_many;        /* HSET with several fields */
+    bool streams;          /* XADD */
+    bool create_consumer;  /* XGROUP CREATECONSUMER */
+    bool entries_added;    /* XSETID ... ENTRIESADDED, XGROUP CREATE ... ENTRIESREAD */
+    bool functions;        /* FUNCTION LOAD */
+    bool field_times;      /* HPEXPIREAT */
+    bool counts_frequency; /* keeps FREQ of keys, not IDLETIME */
+    bool evicts;           /* may drop keys when memory is full */
+    bool cluster_node;
+};
+
+/* reply: a complete reply to INFO. False: it is none. */
+MUST_USE bool target_facts_read(struct target_facts *f, struct span reply);
+/* What both understand. */
+void target_facts_meet(struct target_facts *f, const struct target_facts *other);
+/* Whether RESTORE takes a payload with that stamp. */
+bool target_takes(const struct target_facts *f, uint16_t stamp);
+
+#endif

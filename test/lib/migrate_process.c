@@ -1,0 +1,84 @@
+#include "test/lib/migrate_process.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "test/lib/testenv.h"
+
+enum { WORDS_MAX = 40, PATIENCE_MS = 60000 };
+
+static const char *binary(void)
+{
+    const char *path = getenv("SLOTGATE_MIGRATE_BIN");
+    if (path == NULL || path[0] == '\0') {
+        fprintf(stderr, "SLOTGATE_MIGRATE_BIN does not name the program\n");
+        exit(1);
+    }
+    return path;
+}
+
+void migrate_start(struct migrate *m, const char *const *words)
+{
+    const char *argv[WORDS_MAX + 1] = { binary() };
+    static unsigned number;
+    char name[32];
+    size_t n = 1;
+    for (; *words != NULL; words++) {
+        REQUIRE(n < WORDS_MAX);
+        argv[n++] = *words;
+    }
+    *m = (struct migrate){ .code = -1 };
+    snprintf(name, sizeof(name), "migrate-%u", number++);
+    assert_true(process_start(&m->process, name, argv,
+                              (const char *const[]){ "ASAN_OPTIONS=detect_leaks=1", NULL }));
+}
+
+void migrate_wait(struct migrate *m, int timeout_ms)
+{
+    if (!process_wait(&m->process, scaled_ms(timeout_ms))) {
+        process_kill(&m->process);
+        char *err = file_text(m->process.err);
+        fail_msg("slotgate-migrate does not end: %.3000s", err != NULL ? err : "");
+    }
+    m->code = m->process.exit_code;
+    m->out = file_text(m->process.out);
+    m->err = file_text(m->process.err);
+    assert_non_null(m->out);
+    assert_non_null(m->err);
+    if (strstr(m->err, "Sanitizer") != NULL || strstr(m->err, "runtime error") != NULL ||
+        strstr(m->err, "fatal") != NULL || m->code < 0)
+        fail_msg("exit code %d: %.6000s", m->code, m->err);
+    unlink(m->process.out);
+    unlink(m->process.err);
+}
+
+void migrate_run(struct migrate *m, const char *word, ...)
+{
+    const char *words[WORDS_MAX + 1] = { word };
+    va_list args;
+    size_t n = 1;
+    va_start(args, word);
+    while (n < WORDS_MAX && (words[n] = va_arg(args, const char *)) != NULL)
+        n++;
+    va_end(args);
+    migrate_start(m, words);
+    migrate_wait(m, PATIENCE_MS);
+}
+
+void migrate_free(struct migrate *m)
+{
+    free(m->out);
+    free(m->err);
+}
+
+long long migrate_count(const struct migrate *m, const char *name)
+{
+    const char *at = strstr(m->out, name);
+    return at == NULL ? -1 : strtoll(at + strlen(name), NULL, 10);
+}
