@@ -109,6 +109,8 @@ static const struct option rows[] = {
 static const struct config_command commands[] = {
     { "restore", "FILE [TARGET]", "Write the keys of an RDB file into the target; - reads stdin.",
       1, 2, false, true },
+    { "dump", "SOURCE FILE",
+      "Take a full copy of the source, as a replica does, into an RDB file.", 2, 2, true, false },
 };
 /* clang-format on */
 
@@ -200,6 +202,26 @@ static int read_target(struct config *c, char *err, size_t cap)
     return 0;
 }
 
+static int read_source(struct config *c, char *err, size_t cap)
+{
+    if (read_url(&c->source, c->words[0], "the source", err, cap) != 0)
+        return ERR_OPTION;
+    if (c->source.count != 1)
+        return fail(err, cap, "the source: one address only; run one process for each source");
+    const char *user = or_null(c->source_user), *password = or_null(c->source_auth);
+    c->source_options = (struct source_options){
+        .endpoint = c->source.endpoints[0],
+        .user = user != NULL ? user : or_null(c->source.user),
+        .password = password != NULL ? password : or_null(c->source.password),
+        .psync = c->psync_command,
+        .announce_ip = or_null(c->announce_ip),
+        .announce_port = c->announce_port,
+        .connect_timeout = c->connect_timeout,
+        .silence = c->source_timeout,
+    };
+    return 0;
+}
+
 static int read_all(struct config *c, char *err, size_t cap)
 {
     const struct config_command *command = c->command;
@@ -214,7 +236,7 @@ static int read_all(struct config *c, char *err, size_t cap)
                                              .builds = BUILDS };
     if (read_databases(c, err, cap) != 0)
         return ERR_OPTION;
-    if (command->has_source && read_url(&c->source, c->words[0], "the source", err, cap) != 0)
+    if (command->has_source && read_source(c, err, cap) != 0)
         return ERR_OPTION;
     return command->has_target ? read_target(c, err, cap) : 0;
 }

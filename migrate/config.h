@@ -12,6 +12,7 @@
 
 #include "base/option.h"
 #include "migrate/copy.h"
+#include "migrate/source.h"
 #include "migrate/url.h"
 
 enum { CONFIG_WORDS_MAX = 2 };
@@ -29,6 +30,7 @@ struct config {
     const char *words[CONFIG_WORDS_MAX];
     uint32_t word_count;
     struct url source, target; /* those that the command has; seeds of a cluster too */
+    struct source_options source_options;
     struct target_options target_options;
     struct copy_options copy_options; /* without the file `failed` */
 

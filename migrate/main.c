@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "migrate/dump.h"
 #include "migrate/restore.h"
 
 enum { EXIT_USAGE = 2 };
@@ -14,6 +15,7 @@ static const struct {
     int (*run)(const struct config *config);
 } runs[] = {
     { "restore", restore_run },
+    { "dump", dump_run },
 };
 
 static int run_command(const struct config *config)

@@ -1,12 +1,12 @@
 #include "migrate/restore.h"
 
 #include <errno.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/log.h"
 #include "migrate/input.h"
+#include "migrate/run.h"
 #include "migrate/summary.h"
 
 /*
@@ -15,13 +15,11 @@
  */
 struct restore {
     const struct config *config;
-    uv_loop_t loop;
-    struct net net;
+    struct run run;
     struct target target;
     struct copy copy;
     struct copy_options copy_options;
     struct input input;
-    uv_signal_t signals[2];
     uint64_t begun; /* ms of loop time */
     bool copying, whole, failed, closing;
 };
@@ -33,9 +31,7 @@ static void close_all(struct restore *r)
     r->closing = true;
     input_close(&r->input);
     target_close(&r->target);
-    net_close(&r->net);
-    for (size_t i = 0; i < ARRAY_LEN(r->signals); i++)
-        uv_close((uv_handle_t *)&r->signals[i], NULL);
+    run_close(&r->run);
 }
 
 static void give_up(struct restore *r, const char *why)
@@ -98,7 +94,7 @@ static void on_ready(void *context)
         log_warn("the target may evict keys when its memory is full", "");
     copy_open(&r->copy, &r->copy_options, &r->target);
     r->copying = true;
-    r->begun = uv_now(&r->loop);
+    r->begun = uv_now(&r->run.loop);
     input_go_on(&r->input);
 }
 
@@ -129,49 +125,26 @@ static void on_turn_end(void *context)
     target_turn_end(&r->target);
 }
 
-static void on_signal(uv_signal_t *handle, int signum)
+static void on_stop(void *context)
 {
-    (void)signum;
-    give_up(handle->data, "interrupted");
-}
-
-static void open_all(struct restore *r)
-{
-    static const int numbers[] = { SIGINT, SIGTERM };
-    REQUIRE(uv_loop_init(&r->loop) == 0);
-    net_open(&r->net, &r->loop, on_turn_end, r);
-    for (size_t i = 0; i < ARRAY_LEN(r->signals); i++) {
-        uv_signal_init(&r->loop, &r->signals[i]);
-        r->signals[i].data = r;
-        uv_signal_start(&r->signals[i], on_signal, numbers[i]);
-    }
-    target_open(&r->target, &r->net, &r->config->target_options, &target_user, r);
-}
-
-static void free_all(struct restore *r)
-{
-    if (r->copying)
-        copy_close(&r->copy);
-    target_free(&r->target);
-    net_free(&r->net);
-    REQUIRE(uv_loop_close(&r->loop) == 0);
+    give_up(context, "interrupted");
 }
 
 static int run(struct restore *r)
 {
-    int error = input_open(&r->input, &r->loop, r->config->words[0], on_data, on_end, r);
-    if (error != 0) {
-        log_error("cannot open the file", "file=%s reason=%s", log_text(r->config->words[0]),
-                  log_text(strerror(error)));
-        return 1;
-    }
-    signal(SIGPIPE, SIG_IGN);
-    open_all(r);
-    uv_run(&r->loop, UV_RUN_DEFAULT);
+    run_open(&r->run, on_turn_end, on_stop, r);
+    int error = input_open(&r->input, &r->run.loop, r->config->words[0], on_data, on_end, r);
+    target_open(&r->target, &r->run.net, &r->config->target_options, &target_user, r);
+    if (error != 0)
+        give_up(r, strerror(error));
+    uv_run(&r->run.loop, UV_RUN_DEFAULT);
     if (r->copying)
-        summary_write(&r->copy, uv_now(&r->loop) - r->begun, stdout);
+        summary_write(&r->copy, uv_now(&r->run.loop) - r->begun, stdout);
     bool good = !r->failed && r->whole && summary_is_good(&r->copy);
-    free_all(r);
+    if (r->copying)
+        copy_close(&r->copy);
+    target_free(&r->target);
+    run_free(&r->run);
     return good ? 0 : 1;
 }
 

@@ -1,0 +1,200 @@
+#include "migrate/source_login.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/log.h"
+#include "base/text.h"
+
+/* The steps of the login, each a request with one line for an answer. */
+enum { STEP_PING, STEP_AUTH, STEP_PORT, STEP_ADDRESS, STEP_CAPABILITIES, STEP_PSYNC };
+
+static bool begins(const char *line, const char *start)
+{
+    return strncmp(line, start, strlen(start)) == 0;
+}
+
+static void send_auth(struct source *s)
+{
+    const struct source_options *o = s->options;
+    if (o->user != NULL)
+        source_send(s, (const char *[]){ "AUTH", o->user, o->password }, 3);
+    else
+        source_send(s, (const char *[]){ "AUTH", o->password }, 2);
+}
+
+static void send_psync(struct source *s)
+{
+    char offset[TEXT_NUMBER_MAX + 1] = "-1";
+    if (s->resuming)
+        offset[text_from_u64(offset, s->offset + 1)] = '\0';
+    s->state = SOURCE_ASKED;
+    source_send(s, (const char *[]){ s->options->psync, s->resuming ? s->id : "?", offset }, 3);
+}
+
+/* Sends the step, or passes over it. True: an answer is to come. */
+static bool send_step(struct source *s)
+{
+    const struct source_options *o = s->options;
+    char port[TEXT_NUMBER_MAX + 1];
+    switch (s->step) {
+    case STEP_PING:
+        source_send(s, (const char *[]){ "PING" }, 1);
+        return true;
+    case STEP_AUTH:
+        if (o->password != NULL)
+            send_auth(s);
+        return o->password != NULL;
+    case STEP_PORT:
+        port[text_from_i64(port, o->announce_port)] = '\0';
+        source_send(s, (const char *[]){ "REPLCONF", "listening-port", port }, 3);
+        return true;
+    case STEP_ADDRESS:
+        if (o->announce_ip != NULL)
+            source_send(s, (const char *[]){ "REPLCONF", "ip-address", o->announce_ip }, 3);
+        return o->announce_ip != NULL;
+    case STEP_CAPABILITIES:
+        source_send(s, (const char *[]){ "REPLCONF", "capa", "eof", "capa", "psync2" }, 5);
+        return true;
+    default:
+        send_psync(s);
+        return true;
+    }
+}
+
+static void go_on(struct source *s)
+{
+    while (!send_step(s))
+        s->step++;
+}
+
+void source_login(struct source *s)
+{
+    s->state = SOURCE_LOGIN;
+    s->step = STEP_PING;
+    s->acknowledges = true;
+    go_on(s);
+}
+
+static void fail_with(struct source *s, const char *what, const char *line)
+{
+    char text[256];
+    snprintf(text, sizeof(text), "%s: %.160s", what, line);
+    source_fail(s, text);
+}
+
+static void on_step(struct source *s, const char *line)
+{
+    bool error = line[0] == '-';
+    if (s->step == STEP_PING && error && begins(line, "-LOADING")) {
+        source_rest(s);
+        return;
+    }
+    if (s->step == STEP_PING && error && !begins(line, "-NOAUTH") && !begins(line, "-NOPERM") &&
+        !begins(line, "-ERR operation not permitted")) {
+        fail_with(s, "the source refuses us", line);
+        return;
+    }
+    if (s->step == STEP_AUTH && error) {
+        fail_with(s, "the source does not accept the password or user", line);
+        return;
+    }
+    if (s->step == STEP_PORT && error)
+        s->acknowledges = false; /* older than 2.8 */
+    s->step++;
+    go_on(s);
+}
+
+/* "FULLRESYNC ID OFFSET", and with some vendors more words. */
+static void on_full(struct source *s, const char *line)
+{
+    char id[SOURCE_ID_LEN + 1];
+    unsigned long long offset;
+    if (s->resuming) {
+        source_fail(s, "the source's backlog does not reach back to where the stream broke off; "
+                       "start again with a new full copy (a larger repl-backlog-size helps)");
+        return;
+    }
+    if (sscanf(line, "+FULLRESYNC %40s %llu", id, &offset) != 2 || strlen(id) != SOURCE_ID_LEN) {
+        fail_with(s, "the source's answer to PSYNC cannot be understood", line);
+        return;
+    }
+    memcpy(s->id, id, sizeof(id));
+    s->offset = s->acknowledged = offset;
+    s->state = SOURCE_PAYLOAD_HEAD;
+    log_info("full copy begins", "id=%s offset=%llu", s->id, offset);
+}
+
+static void on_continue(struct source *s, const char *line)
+{
+    const char *id = line + strlen("+CONTINUE");
+    while (*id == ' ')
+        id++;
+    if (!s->resuming) {
+        fail_with(s, "the source's answer to PSYNC cannot be understood", line);
+        return;
+    }
+    if (strlen(id) == SOURCE_ID_LEN)
+        memcpy(s->id, id, SOURCE_ID_LEN + 1);
+    s->state = SOURCE_STREAM;
+    log_info("the stream goes on", "id=%s offset=%llu", s->id, (unsigned long long)s->offset);
+}
+
+static void on_payload_head(struct source *s, const char *line);
+
+/* Without offsets: what is lost then cannot go on. */
+static void sync_old_way(struct source *s)
+{
+    s->old_sync = true;
+    s->state = SOURCE_PAYLOAD_HEAD;
+}
+
+static void on_psync_answer(struct source *s, const char *line)
+{
+    if (begins(line, "+FULLRESYNC")) {
+        on_full(s, line);
+    } else if (begins(line, "+CONTINUE")) {
+        on_continue(s, line);
+    } else if (begins(line, "-NOMASTERLINK") || begins(line, "-LOADING")) {
+        source_rest(s);
+    } else if (begins(line, "-NOPERM") || begins(line, "-NOAUTH") || s->resuming) {
+        fail_with(s, "the source does not let us replicate", line);
+    } else if (line[0] == '-' && !s->old_sync) {
+        log_warn("the source knows no PSYNC; trying SYNC", "answer=%s", log_text(line));
+        sync_old_way(s);
+        source_send(s, (const char *[]){ "SYNC" }, 1);
+    } else if (line[0] == '$') { /* a server takes a PSYNC under another name for SYNC */
+        sync_old_way(s);
+        on_payload_head(s, line);
+    } else {
+        fail_with(s, "the source's answer to PSYNC cannot be understood", line);
+    }
+}
+
+/* "$LENGTH" or "$EOF:MARK". */
+static void on_payload_head(struct source *s, const char *line)
+{
+    uint64_t len;
+    if (begins(line, "$EOF:") && strlen(line) == 5 + EOF_MARK_LEN) {
+        memcpy(s->eof.mark, line + 5, EOF_MARK_LEN);
+        s->eof.held_len = 0;
+        s->marked = true;
+    } else if (line[0] == '$' && text_to_u64(line + 1, strlen(line) - 1, &len) && len > 0) {
+        s->payload_left = len;
+        s->marked = false;
+    } else {
+        fail_with(s, "the source does not send its data", line);
+        return;
+    }
+    s->state = SOURCE_PAYLOAD;
+}
+
+void source_on_line(struct source *s, const char *line)
+{
+    if (s->state == SOURCE_LOGIN)
+        on_step(s, line);
+    else if (s->state == SOURCE_ASKED)
+        on_psync_answer(s, line);
+    else
+        on_payload_head(s, line);
+}

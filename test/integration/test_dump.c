@@ -1,0 +1,152 @@
+/*
+ * slotgate-migrate dump: full copies taken as a replica does, over disk and socket, with PSYNC and
+ * SYNC; the file is restored into another server and compared by content.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "test/lib/every_type.h"
+#include "test/lib/migrate_process.h"
+#include "test/lib/oracle.h"
+#include "test/lib/testenv.h"
+
+static struct oracle source, target, other;
+static redisContext *from, *to;
+static char source_at[64], target_at[32], file[300];
+
+static int start(void **state)
+{
+    static const char *const debug[] = { "--enable-debug-command", "yes", NULL };
+    static const char *const prompt[] = { "--enable-debug-command", "yes",
+                                          "--repl-diskless-sync-delay", "0", NULL };
+    static const char *const renamed[] = { "--rename-command",           "PSYNC", "xxPSYNC",
+                                           "--repl-diskless-sync-delay", "0",     NULL };
+    (void)state;
+    oracle_start_with(&source, prompt);
+    oracle_start_with(&other, renamed);
+    oracle_start_with(&target, debug);
+    from = redis_open(source.port);
+    to = redis_open(target.port);
+    snprintf(source_at, sizeof(source_at), "127.0.0.1:%d", source.port);
+    snprintf(target_at, sizeof(target_at), "127.0.0.1:%d", target.port);
+    snprintf(file, sizeof(file), "%s/dumped.rdb", testenv_dir());
+    every_type_fill(from, false);
+    every_type_fill_large(from, 1000 * 1000);
+    return 0;
+}
+
+static int stop(void **state)
+{
+    (void)state;
+    redisFree(from);
+    redisFree(to);
+    oracle_stop(&source);
+    oracle_stop(&target);
+    oracle_stop(&other);
+    return 0;
+}
+
+static redisContext *plain_target(void *context, const char *key, size_t len)
+{
+    (void)context, (void)key, (void)len;
+    return to;
+}
+
+static void expect_restorable(void)
+{
+    redis_do(to, "FLUSHALL");
+    migrate_expect_good("restore", file, target_at);
+    unsigned keys = every_type_compare(from, plain_target, NULL);
+    redisReply *size = redis_ask(to, "DBSIZE");
+    assert_int_equal(size->integer, keys);
+    freeReplyObject(size);
+    unlink(file);
+}
+
+static void test_from_disk(void **state)
+{
+    (void)state;
+    redis_do(from, "CONFIG SET repl-diskless-sync no");
+    migrate_expect_good("dump", source_at, file);
+    expect_restorable();
+}
+
+static void test_diskless(void **state)
+{
+    (void)state;
+    redis_do(from, "CONFIG SET repl-diskless-sync yes");
+    migrate_expect_good("dump", source_at, file);
+    expect_restorable();
+}
+
+/* A source that does not know PSYNC is asked by SYNC; under its other name a server takes it for
+   SYNC, too. */
+static void test_old_sync(void **state)
+{
+    struct migrate m;
+    char at[32];
+    (void)state;
+    snprintf(at, sizeof(at), "127.0.0.1:%d", other.port);
+    migrate_run(&m, "dump", at, file, NULL);
+    assert_int_equal(m.code, 0);
+    assert_non_null(strstr(m.err, "the source knows no PSYNC; trying SYNC"));
+    migrate_free(&m);
+    migrate_run(&m, "dump", at, file, "--psync-command", "xxPSYNC", NULL);
+    assert_int_equal(m.code, 0);
+    assert_null(strstr(m.err, "trying SYNC"));
+    migrate_free(&m);
+    unlink(file);
+}
+
+static void test_login(void **state)
+{
+    struct migrate m;
+    char url[128];
+    (void)state;
+    redis_do(from, "ACL SETUSER copier on >s3cret +psync +replconf +ping");
+    redis_do(from, "CONFIG SET requirepass hunter2");
+    redis_do(from, "AUTH hunter2");
+    snprintf(url, sizeof(url), "redis://copier:s3cret@%s", source_at);
+    migrate_expect_good("dump", url, file);
+    migrate_expect_good("dump", source_at, file, "--source-auth", "hunter2");
+    expect_restorable();
+    snprintf(url, sizeof(url), "redis://copier:wrong@%s", source_at);
+    migrate_run(&m, "dump", url, file, NULL);
+    assert_int_equal(m.code, 1);
+    assert_non_null(strstr(m.err, "does not accept the password or user: -WRONGPASS"));
+    assert_null(strstr(m.err, ":wrong"));
+    migrate_free(&m);
+    redis_do(from, "CONFIG SET requirepass %s", "");
+    assert_int_equal(access(file, F_OK), -1);
+}
+
+static void test_nobody_there(void **state)
+{
+    struct migrate m;
+    char nobody[32];
+    uint16_t port = port_take();
+    (void)state;
+    snprintf(nobody, sizeof(nobody), "127.0.0.1:%d", port);
+    migrate_run(&m, "dump", nobody, file, NULL);
+    assert_int_equal(m.code, 1);
+    assert_non_null(strstr(m.err, "the source cannot be reached: the connection was refused"));
+    migrate_free(&m);
+    assert_int_equal(access(file, F_OK), -1);
+    port_give_back(port);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_from_disk),    cmocka_unit_test(test_diskless),
+        cmocka_unit_test(test_old_sync),     cmocka_unit_test(test_login),
+        cmocka_unit_test(test_nobody_there),
+    };
+    return testenv_finish(cmocka_run_group_tests(tests, start, stop));
+}
