@@ -81,6 +81,9 @@ static const struct option rows[] = {
       .help = "Bytes of that at most; when it is full, the source is read no further until the "
               "target has caught up." },
 
+    { .name = "follow", .type = OPTION_BOOL, .group = SOURCE, .fallback = "yes", FIELD(follow),
+      .help = "Behind the full copy, follow the stream. With no, sync ends with the full copy." },
+
     { .name = "db", .type = OPTION_STRING, .group = KEYS, .argument = "N | only:N | prefix",
       FIELD(db),
       .help = "What becomes of several databases. N or only:N: the keys of database N are copied, "
@@ -111,6 +114,10 @@ static const struct config_command commands[] = {
       1, 2, false, true },
     { "dump", "SOURCE FILE",
       "Take a full copy of the source, as a replica does, into an RDB file.", 2, 2, true, false },
+    { "sync", "SOURCE [TARGET]",
+      "Copy everything of the source into the target, then follow its replication stream until "
+      "stopped (SIGINT, SIGTERM).",
+      1, 2, true, true },
 };
 /* clang-format on */
 

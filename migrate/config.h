@@ -37,7 +37,7 @@ struct config {
     char *target_cluster, *target_user, *target_auth, *source_user, *source_auth;
     char *db;
     size_t big_key, window, spool_max;
-    bool rewrite, replace, version, help;
+    bool rewrite, replace, follow, version, help;
     uint64_t connect_timeout, request_timeout, source_timeout; /* ms */
     char *failed_file, *psync_command, *announce_ip, *spool_dir;
     int announce_port;

@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "migrate/dump.h"
 #include "migrate/restore.h"
+#include "migrate/sync.h"
 
 enum { EXIT_USAGE = 2 };
 
@@ -16,6 +17,7 @@ static const struct {
 } runs[] = {
     { "restore", restore_run },
     { "dump", dump_run },
+    { "sync", sync_run },
 };
 
 static int run_command(const struct config *config)

@@ -67,7 +67,7 @@ static void read_version(struct target_facts *f, struct span info)
     f->replace = v >= 30000;
     f->absolute = f->streams = v >= 50000;
     f->hset_many = v >= 40000;
-    f->create_consumer = v >= 60200;
+    f->create_consumer = f->set_until = v >= 60200;
     f->entries_added = f->functions = v >= 70000;
     f->field_times = v >= FIELD_TIMES || own >= VALKEY_WITH_OWN_RDB;
 }
@@ -102,6 +102,7 @@ void target_facts_meet(struct target_facts *f, const struct target_facts *o)
     f->hset_many &= o->hset_many;
     f->streams &= o->streams;
     f->create_consumer &= o->create_consumer;
+    f->set_until &= o->set_until;
     f->entries_added &= o->entries_added;
     f->functions &= o->functions;
     f->field_times &= o->field_times;

@@ -19,6 +19,7 @@ struct target_facts {
     bool hset_many;        /* HSET with several fields */
     bool streams;          /* XADD */
     bool create_consumer;  /* XGROUP CREATECONSUMER */
+    bool set_until;        /* SET ... PXAT */
     bool entries_added;    /* XSETID ... ENTRIESADDED, XGROUP CREATE ... ENTRIESREAD */
     bool functions;        /* FUNCTION LOAD */
     bool field_times;      /* HPEXPIREAT */

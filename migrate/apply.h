@@ -1,0 +1,69 @@
+/*
+ * apply.h: the commands of a replication stream, brought to the target.
+ *
+ * Splits the stream into commands, makes of each what a cluster can execute (apply_rules.c), and
+ * sends them with the order kept on each slot. A command is delivered at least once: one whose
+ * connection is lost before its answer is sent again. What cannot be applied is told, counted, and
+ * stops nothing; only commands that would empty a target that others may share end the copy.
+ *
+ * `applied` is the offset up to which everything has been answered: what may be acknowledged.
+ */
+#ifndef MIGRATE_APPLY_H
+#define MIGRATE_APPLY_H
+
+#include "cluster/keys.h"
+#include "migrate/copy.h"
+#include "resp/request.h"
+
+struct apply_counters {
+    uint64_t commands; /* read from the stream */
+    uint64_t sent;     /* to the target; a DEL of three keys is three */
+    uint64_t dropped;  /* no change of data: PING, PUBLISH, MULTI ... */
+    uint64_t other_database;
+    uint64_t failed; /* not applied */
+};
+
+struct apply_time; /* when which part of the stream was received */
+
+struct apply {
+    struct target *target;
+    const struct copy_options *options;
+    struct apply_counters counters;
+    uint64_t offset;   /* of the last byte of the last command read */
+    uint64_t applied;  /* see above */
+    const char *error; /* why it cannot go on; NULL so far */
+    bool wants_ack;    /* the source has asked for one (GETACK); the user clears it */
+    /* Private from here on. */
+    uint64_t db;
+    struct request_parser parser;
+    struct arg_room args;
+    struct writer input;    /* the beginning of a command that has not come in whole */
+    struct writer command;  /* scratch */
+    struct list_node marks; /* commands that are not answered, oldest first */
+    struct slab mark_slab;
+    struct apply_mark *mark; /* of the command that is being handled */
+    struct apply_time *times;
+    uint32_t time_first, time_count, time_room;
+    int64_t now;  /* ms since 1970: when the command was received */
+    bool barrier; /* nothing may be sent before all is answered */
+};
+
+enum apply_result { APPLY_BAD = -1, APPLY_MORE = 0, APPLY_FULL };
+
+/* Borrows options and a target that is ready. offset: that of the last byte before the stream. */
+void apply_open(struct apply *a, const struct copy_options *options, struct target *target,
+                uint64_t offset);
+/* The target is closed before. */
+void apply_close(struct apply *a);
+/* The stream up to that offset has been received at that time; for times to live that a source
+   older than 7.0 counts from then. */
+void apply_received(struct apply *a, uint64_t offset, int64_t ms);
+/* bytes may be none: to go on with what it has kept. */
+enum apply_result apply_take(struct apply *a, struct span bytes, size_t *used);
+bool apply_is_done(const struct apply *a);
+
+/* For apply_rules.c. The words: what the target shall execute; the key decides where it goes. */
+void apply_send(struct apply *a, const struct span *words, size_t count, struct span key);
+void apply_failed(struct apply *a, struct span name, struct span key, const char *why);
+
+#endif

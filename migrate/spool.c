@@ -1,0 +1,107 @@
+#include "migrate/spool.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+struct segment {
+    struct list_node link; /* in spool->segments */
+    int file;
+    uint64_t written, taken;
+};
+
+void spool_open(struct spool *s, const char *folder, uint64_t max)
+{
+    *s = (struct spool){ .folder = folder, .max = max };
+    list_init(&s->segments);
+}
+
+static void drop(struct segment *g)
+{
+    list_remove(&g->link);
+    close(g->file);
+    free(g);
+}
+
+void spool_close(struct spool *s)
+{
+    while (!list_is_empty(&s->segments))
+        drop(LIST_ENTRY(s->segments.next, struct segment, link));
+    s->used = 0;
+}
+
+/* A file without a name; where the file system has none such, one whose name is taken away. */
+static int nameless_file(const char *folder)
+{
+    char path[4096];
+    int file = open(folder, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+    if (file >= 0 || (errno != EOPNOTSUPP && errno != EISDIR && errno != ENOENT))
+        return file;
+    snprintf(path, sizeof(path), "%s/slotgate-migrate-XXXXXX", folder);
+    file = mkostemp(path, O_CLOEXEC);
+    if (file >= 0)
+        unlink(path);
+    return file;
+}
+
+static struct segment *writable(struct spool *s)
+{
+    if (!list_is_empty(&s->segments)) {
+        struct segment *last = LIST_ENTRY(s->segments.prev, struct segment, link);
+        if (last->written < SPOOL_SEGMENT)
+            return last;
+    }
+    int file = nameless_file(s->folder);
+    if (file < 0)
+        return NULL;
+    struct segment *g = calloc(1, sizeof(*g));
+    REQUIRE(g != NULL);
+    g->file = file;
+    list_append(&s->segments, &g->link);
+    return g;
+}
+
+int spool_write(struct spool *s, struct span bytes)
+{
+    while (bytes.len > 0) {
+        struct segment *g = writable(s);
+        if (g == NULL)
+            return errno;
+        ssize_t n = pwrite(g->file, bytes.at, bytes.len, (off_t)g->written);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n <= 0)
+            return n == 0 ? ENOSPC : errno;
+        g->written += (uint64_t)n;
+        s->used += (uint64_t)n;
+        bytes.at += n;
+        bytes.len -= (size_t)n;
+    }
+    s->peak = s->used > s->peak ? s->used : s->peak;
+    return 0;
+}
+
+long spool_read(struct spool *s, char *to, size_t room)
+{
+    while (!list_is_empty(&s->segments)) {
+        struct segment *g = LIST_ENTRY(s->segments.next, struct segment, link);
+        if (g->taken == g->written) {
+            if (g->written < SPOOL_SEGMENT)
+                return 0;
+            drop(g);
+            continue;
+        }
+        uint64_t left = g->written - g->taken;
+        ssize_t n = pread(g->file, to, left < room ? (size_t)left : room, (off_t)g->taken);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n <= 0)
+            return n == 0 ? -EIO : -errno;
+        g->taken += (uint64_t)n;
+        s->used -= (uint64_t)n;
+        return n;
+    }
+    return 0;
+}

@@ -1,0 +1,464 @@
+/*
+ * slotgate-migrate sync: a source that is written to all the time is copied and followed, into a
+ * cluster, through a slotgate, and into one Redis; afterwards every key is the same.
+ */
+#include <pthread.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "cluster/keyslot.h"
+#include "test/lib/every_type.h"
+#include "test/lib/migrate_process.h"
+#include "test/lib/oracle.h"
+#include "test/lib/proxy_process.h"
+#include "test/lib/redis_cluster.h"
+#include "test/lib/testenv.h"
+
+static struct redis_cluster cluster;
+static struct proxy proxy;
+static struct oracle source, target;
+static redisContext *from, *to, *nodes[3];
+static char seeds[512], source_at[32], proxy_at[32], target_at[32];
+
+static int start(void **state)
+{
+    static const char *const debug[] = { "--enable-debug-command", "yes",
+                                         "--repl-diskless-sync-delay", "0", NULL };
+    (void)state;
+    oracle_start_with(&source, debug);
+    oracle_start_with(&target, debug);
+    cluster_start(&cluster, &(struct cluster_options){ .masters = 3, .extra = debug });
+    proxy_start(&proxy, cluster_seeds(&cluster, seeds), NULL);
+    from = redis_open(source.port);
+    to = redis_open(target.port);
+    for (int i = 0; i < 3; i++)
+        nodes[i] = redis_open(cluster.node[i].port);
+    snprintf(source_at, sizeof(source_at), "127.0.0.1:%d", source.port);
+    snprintf(proxy_at, sizeof(proxy_at), "127.0.0.1:%d", proxy.port);
+    snprintf(target_at, sizeof(target_at), "127.0.0.1:%d", target.port);
+    return 0;
+}
+
+static int stop(void **state)
+{
+    (void)state;
+    redisFree(from);
+    redisFree(to);
+    for (int i = 0; i < 3; i++)
+        redisFree(nodes[i]);
+    proxy_stop(&proxy);
+    cluster_stop(&cluster);
+    oracle_stop(&source);
+    oracle_stop(&target);
+    return 0;
+}
+
+static void empty_all(void)
+{
+    redis_do(from, "FLUSHALL");
+    redis_do(from, "FUNCTION FLUSH");
+    redis_do(to, "FLUSHALL");
+    for (int i = 0; i < 3; i++)
+        redis_do(nodes[i], "FLUSHALL");
+}
+
+/* --- comparing ----------------------------------------------------------------------------- */
+
+static redisContext *plain_target(void *context, const char *key, size_t len)
+{
+    (void)context, (void)key, (void)len;
+    return to;
+}
+
+static redisContext *node_of(void *context, const char *key, size_t len)
+{
+    (void)context;
+    return nodes[cluster_owner(&cluster, keyslot_of((struct span){ key, len }))];
+}
+
+static long long sum_of_keys(redisContext *const *servers, size_t count)
+{
+    long long sum = 0;
+    for (size_t i = 0; i < count; i++) {
+        redisReply *reply = redis_ask(servers[i], "DBSIZE");
+        sum += reply->integer;
+        freeReplyObject(reply);
+    }
+    return sum;
+}
+
+/* --- writing ------------------------------------------------------------------------------- */
+
+/* A ledger: one command lost, doubled or out of order shows. */
+struct load {
+    pthread_t thread;
+    atomic_bool stop;
+    atomic_uint rounds;
+};
+
+static void put(redisContext *r, const char *fmt, unsigned n, unsigned value)
+{
+    redisAppendCommand(r, fmt, n, value);
+}
+
+static void *write_all_the_time(void *arg)
+{
+    struct load *l = arg;
+    redisContext *r = redisConnect("127.0.0.1", source.port);
+    static const char *const commands[] = {
+        "INCRBY ledger:counter:%u %u",
+        "RPUSH ledger:list:%u %u",
+        "APPEND ledger:text:%u %u,",
+        "ZINCRBY ledger:scores:%u 1 m%u",
+        "HINCRBY ledger:hash:%u f %u",
+        "SADD ledger:set:%u %u",
+        "SPOP ledger:set:%u",
+        "LPOP ledger:list:%u",
+        "SETEX ledger:expiring:%u 100000 %u",
+        "XADD ledger:stream:%u * f %u",
+    };
+    while (!atomic_load(&l->stop)) {
+        unsigned round = atomic_fetch_add(&l->rounds, 1);
+        for (size_t i = 0; i < ARRAY_LEN(commands); i++)
+            put(r, commands[i], round % 50, round);
+        for (size_t i = 0; i < ARRAY_LEN(commands); i++) {
+            void *reply = NULL;
+            if (redisGetReply(r, &reply) != REDIS_OK)
+                return NULL;
+            freeReplyObject(reply);
+        }
+    }
+    redisFree(r);
+    return NULL;
+}
+
+static void load_begin(struct load *l)
+{
+    atomic_init(&l->stop, false);
+    atomic_init(&l->rounds, 0);
+    assert_int_equal(pthread_create(&l->thread, NULL, write_all_the_time, l), 0);
+}
+
+static void load_end(struct load *l)
+{
+    atomic_store(&l->stop, true);
+    pthread_join(l->thread, NULL);
+}
+
+/* --- one sync ------------------------------------------------------------------------------ */
+
+static bool has_said(const struct migrate *m, const char *text)
+{
+    char *log = file_text(m->process.err);
+    bool there = log != NULL && strstr(log, text) != NULL;
+    free(log);
+    return there;
+}
+
+static bool copied(void *arg)
+{
+    return has_said(arg, "full copy done");
+}
+
+static bool went_on(void *arg)
+{
+    return has_said(arg, "the stream goes on");
+}
+
+/* The source itself says that all of its stream has been applied. */
+static bool caught_up(void *arg)
+{
+    (void)arg;
+    redisReply *reply = redis_ask(from, "WAIT 1 2000");
+    bool yes = reply->integer == 1;
+    freeReplyObject(reply);
+    return yes;
+}
+
+static void begin(struct migrate *m, const char *const *words)
+{
+    migrate_start(m, words);
+    if (!wait_until(copied, m, scaled_ms(30000)))
+        fail_msg("no full copy");
+}
+
+/* All has to be there, and the program ends well when it is told to. */
+static void finish(struct migrate *m)
+{
+    redis_do(from, "SET the-last-one yes"); /* WAIT counts what this client has written */
+    assert_true(wait_until(caught_up, NULL, scaled_ms(30000)));
+    process_signal(&m->process, SIGTERM);
+    migrate_wait(m, 30000);
+    if (m->code != 0)
+        fail_msg("exit code %d: %.4000s%s", m->code, m->err, m->out);
+}
+
+static void expect_cluster(void)
+{
+    assert_int_equal(every_type_compare(from, node_of, NULL), sum_of_keys(nodes, 3));
+}
+
+static void expect_plain(void)
+{
+    assert_int_equal(every_type_compare(from, plain_target, NULL), sum_of_keys(&to, 1));
+}
+
+/* --- tests --------------------------------------------------------------------------------- */
+
+static void sync_under_load(const char *const *words)
+{
+    struct migrate m;
+    struct load load;
+    empty_all();
+    every_type_fill(from, false);
+    every_type_fill_large(from, 3 * 1000 * 1000);
+    load_begin(&load);
+    begin(&m, words);
+    unsigned before = atomic_load(&load.rounds);
+    rest_us(300000); /* a load for some time behind the copy, too */
+    load_end(&load);
+    assert_true(atomic_load(&load.rounds) > before);
+    finish(&m);
+    assert_true(migrate_count(&m, "commands sent") > 0);
+    migrate_free(&m);
+}
+
+static void test_into_a_cluster(void **state)
+{
+    (void)state;
+    redis_do(from, "CONFIG SET repl-diskless-sync yes");
+    sync_under_load((const char *const[]){ "sync", source_at, "--target-cluster", seeds,
+                                           "--big-key", "1mb", "--spool-dir", testenv_dir(),
+                                           NULL });
+    expect_cluster();
+}
+
+static void test_through_a_proxy(void **state)
+{
+    (void)state;
+    redis_do(from, "CONFIG SET repl-diskless-sync no");
+    sync_under_load(
+        (const char *const[]){ "sync", source_at, proxy_at, "--spool-dir", testenv_dir(), NULL });
+    expect_cluster();
+}
+
+/* The spool is so small that the source has to wait again and again. */
+static void test_small_spool(void **state)
+{
+    (void)state;
+    sync_under_load((const char *const[]){ "sync", source_at, target_at, "--spool-dir",
+                                           testenv_dir(), "--spool-max", "1mb", "--window", "64kb",
+                                           NULL });
+    expect_plain();
+}
+
+static void test_full_copy_only(void **state)
+{
+    (void)state;
+    empty_all();
+    every_type_fill(from, true);
+    migrate_expect_good("sync", source_at, "--target-cluster", seeds, "--follow", "no", "--db",
+                        "only:0", "--spool-dir", testenv_dir());
+    expect_cluster();
+}
+
+/* Each way in which a command of the stream is handled. */
+static void test_every_rule(void **state)
+{
+    static const char *const commands[] = {
+        "MSET a 1 b 2 c 3 d 4",
+        "DEL a b nothing",
+        "UNLINK c",
+        "MSETNX x 1 y 2",
+        "SETNX z 3",
+        "SET until 1 EX 1000",
+        "SET until2 1 PX 1000000 NX",
+        "SET keep 1 PXAT 4102444800000",
+        "SET keep 2 KEEPTTL",
+        "SETEX s 1000 v",
+        "PSETEX ps 1000000 v",
+        "GETEX x EX 5000",
+        "EXPIRE y 5000 NX",
+        "PEXPIREAT z 4102444800001 GT",
+        "PEXPIREAT z 4102444800001 NX",
+        "PERSIST y",
+        "SADD s1 a b c d e",
+        "SADD s2 x",
+        "SMOVE s1 s2 a",
+        "SPOP s1 2",
+        "RPUSH l1 1 2 3 4",
+        "INCRBYFLOAT f 1.5",
+        "HINCRBYFLOAT h f 2.5",
+        "MULTI",
+        "INCR n1",
+        "INCR n2",
+        "EXEC",
+        "XGROUP CREATE st g $ MKSTREAM",
+        "XADD st 1-1 a b",
+        "XADD st 2-1 a b",
+        "XREADGROUP GROUP g me COUNT 1 STREAMS st >",
+        "XGROUP SETID st g 1-1 ENTRIESREAD 1", /* which a source keeps from its replicas */
+        "PUBLISH channel message",
+        "PFADD hll a b c",
+        "PFCOUNT hll",
+        "GEOADD g 13.3 38.1 p",
+        "ZADD zs 1 a 2 b",
+        "ZPOPMIN zs",
+        "COPY l1 {l1}copy",
+        "RENAME {l1}copy {l1}renamed",
+        "EVAL redis.call('set',KEYS[1],ARGV[1]);redis.call('incr',KEYS[1]) 1 scripted 41",
+        "SET empty-list x",
+        "FUNCTION LOAD "
+        "#!lua\tname=other\nredis.register_function('other',function()return\t1\tend)",
+    };
+    struct migrate m;
+    (void)state;
+    empty_all();
+    redis_do(from, "SET first 1");
+    begin(&m, (const char *const[]){ "sync", source_at, "--target-cluster", seeds, "--spool-dir",
+                                     testenv_dir(), NULL });
+    for (size_t i = 0; i < ARRAY_LEN(commands); i++)
+        freeReplyObject(redis_ask(from, commands[i]));
+    finish(&m);
+    assert_int_equal(migrate_count(&m, "commands failed"), 0);
+    migrate_free(&m);
+    expect_cluster();
+}
+
+/* Through slotgate also what moves something between slots; straight into a cluster it is told. */
+static void test_between_slots(void **state)
+{
+    static const char *const commands[] = {
+        "RPUSH a 1 2 3", "LMOVE a b LEFT RIGHT", "RPOPLPUSH a b",        "RENAME b c",
+        "SADD s1 a b",   "SADD s2 b c",          "SUNIONSTORE s3 s1 s2", "COPY s3 s4",
+        "SET big x",     "PFADD p1 a",           "PFADD p2 b",           "PFMERGE p3 p1 p2",
+    };
+    struct migrate m;
+    (void)state;
+    empty_all();
+    begin(&m,
+          (const char *const[]){ "sync", source_at, proxy_at, "--spool-dir", testenv_dir(), NULL });
+    for (size_t i = 0; i < ARRAY_LEN(commands); i++)
+        redis_do(from, commands[i]);
+    finish(&m);
+    migrate_free(&m);
+    expect_cluster();
+
+    begin(&m, (const char *const[]){ "sync", source_at, "--target-cluster", seeds, "--spool-dir",
+                                     testenv_dir(), NULL });
+    redis_do(from, "RENAME c moved");
+    redis_do(from, "SET the-last-one yes");
+    assert_true(wait_until(caught_up, NULL, scaled_ms(30000)));
+    process_signal(&m.process, SIGTERM);
+    migrate_wait(&m, 30000);
+    assert_int_equal(m.code, 1);
+    assert_non_null(strstr(m.err, "command=RENAME key=c reason=\"its keys lie in several slots"));
+    migrate_free(&m);
+}
+
+static void test_databases(void **state)
+{
+    struct migrate m;
+    (void)state;
+    empty_all();
+    redis_do(from, "SET zero 0");
+    redis_do(from, "SELECT 2");
+    redis_do(from, "SET two 2");
+    begin(&m, (const char *const[]){ "sync", source_at, "--target-cluster", seeds, "--spool-dir",
+                                     testenv_dir(), "--db", "prefix", NULL });
+    redis_do(from, "MSET a 1 b 2");
+    redis_do(from, "LPUSH {l}1 1 2 3");
+    redis_do(from, "COPY {l}1 {l}2");
+    redis_do(from, "SELECT 0");
+    redis_do(from, "INCR zero");
+    finish(&m);
+    migrate_free(&m);
+    static const char *const keys[][2] = {
+        { "zero", "1" }, { "db2:two", "2" }, { "db2:a", "1" }, { "db2:b", "2" }
+    };
+    for (size_t i = 0; i < ARRAY_LEN(keys); i++) {
+        redisReply *reply =
+            redis_ask(node_of(NULL, keys[i][0], strlen(keys[i][0])), "GET %s", keys[i][0]);
+        assert_string_equal(reply->str, keys[i][1]);
+        freeReplyObject(reply);
+    }
+    assert_int_equal(sum_of_keys(nodes, 3), 7);
+}
+
+/* The connection to the source is cut; what was written meanwhile comes from its backlog. */
+static void test_cut_connection(void **state)
+{
+    struct migrate m;
+    struct load load;
+    (void)state;
+    empty_all();
+    redis_do(from, "CONFIG SET repl-backlog-size 200mb");
+    begin(&m, (const char *const[]){ "sync", source_at, "--target-cluster", seeds, "--spool-dir",
+                                     testenv_dir(), NULL });
+    load_begin(&load);
+    redis_do(from, "CLIENT KILL TYPE REPLICA");
+    bool again = wait_until(went_on, &m, scaled_ms(10000));
+    load_end(&load);
+    assert_true(again);
+    finish(&m);
+    migrate_free(&m);
+    expect_cluster();
+}
+
+static void test_flush_is_not_repeated(void **state)
+{
+    struct migrate m;
+    (void)state;
+    empty_all();
+    redis_do(from, "SET a 1");
+    begin(&m, (const char *const[]){ "sync", source_at, target_at, "--spool-dir", testenv_dir(),
+                                     NULL });
+    redis_do(from, "FLUSHALL");
+    migrate_wait(&m, 10000);
+    assert_int_equal(m.code, 1);
+    assert_non_null(strstr(m.err, "the source has executed FLUSHALL"));
+    migrate_free(&m);
+    assert_int_equal(sum_of_keys(&to, 1), 1);
+}
+
+static void test_interrupted(void **state)
+{
+    struct migrate m;
+    char nobody[32];
+    uint16_t port = port_take();
+    (void)state;
+    snprintf(nobody, sizeof(nobody), "127.0.0.1:%d", port);
+    migrate_run(&m, "sync", nobody, target_at, "--spool-dir", testenv_dir(), NULL);
+    assert_int_equal(m.code, 1);
+    assert_non_null(strstr(m.err, "the source cannot be reached"));
+    migrate_free(&m);
+    migrate_run(&m, "sync", source_at, target_at, "--spool-dir", "/nowhere", NULL);
+    assert_int_equal(m.code, 1);
+    assert_non_null(strstr(m.err, "No such file or directory"));
+    migrate_free(&m);
+    port_give_back(port);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_into_a_cluster),
+        cmocka_unit_test(test_through_a_proxy),
+        cmocka_unit_test(test_small_spool),
+        cmocka_unit_test(test_full_copy_only),
+        cmocka_unit_test(test_every_rule),
+        cmocka_unit_test(test_between_slots),
+        cmocka_unit_test(test_databases),
+        cmocka_unit_test(test_cut_connection),
+        cmocka_unit_test(test_flush_is_not_repeated),
+        cmocka_unit_test(test_interrupted),
+    };
+    return testenv_finish(cmocka_run_group_tests(tests, start, stop));
+}
