@@ -1,0 +1,284 @@
+/*
+ * slotgate-migrate sync from sources that no server here is: the commands that old servers put into
+ * their stream, vendors' words, and connections that break off where it hurts.
+ */
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "test/lib/every_type.h"
+#include "test/lib/fake_source.h"
+#include "test/lib/migrate_process.h"
+#include "test/lib/oracle.h"
+#include "test/lib/rdb_writer.h"
+#include "test/lib/testenv.h"
+
+static struct oracle target;
+static redisContext *to;
+static char target_at[32];
+
+static int start(void **state)
+{
+    (void)state;
+    oracle_start(&target);
+    to = redis_open(target.port);
+    snprintf(target_at, sizeof(target_at), "127.0.0.1:%d", target.port);
+    return 0;
+}
+
+static int stop(void **state)
+{
+    (void)state;
+    redisFree(to);
+    oracle_stop(&target);
+    return 0;
+}
+
+/* One source, one run of the program against it. */
+struct run {
+    struct fake_source_script script;
+    struct fake_source *source;
+    struct migrate m;
+    struct writer payload, streams[2];
+    uint16_t port;
+    uint64_t wanted; /* offset */
+};
+
+/* Appends commands, each a line of words, as requests. */
+static void add_commands(struct writer *w, const char *const *lines, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        size_t len;
+        char *request = request_of_words(lines[i], &len);
+        write_raw(w, (struct span){ request, len });
+        free(request);
+    }
+}
+
+static void terminate(struct writer *w)
+{
+    write_raw(w, (struct span){ "", 1 });
+    w->len--;
+}
+
+static void run_open(struct run *r)
+{
+    *r = (struct run){ .port = port_take() };
+    redis_do(to, "FLUSHALL");
+    rdb_begin(&r->payload, 6, false);
+    rdb_byte(&r->payload, 254);
+    rdb_length(&r->payload, 0);
+    rdb_byte(&r->payload, 0);
+    rdb_text_of(&r->payload, "from-the-copy");
+    rdb_text_of(&r->payload, "yes");
+    rdb_end(&r->payload, 6, true);
+}
+
+static void run_start(struct run *r)
+{
+    char at[32];
+    terminate(&r->streams[0]);
+    terminate(&r->streams[1]);
+    r->script.payload = r->payload.at;
+    r->script.payload_len = r->payload.len;
+    r->script.streams[0] = r->streams[0].at;
+    r->script.streams[1] = r->streams[1].at;
+    r->wanted = FAKE_SOURCE_OFFSET + r->streams[0].len + r->streams[1].len;
+    r->source = fake_source_start(r->port, &r->script);
+    snprintf(at, sizeof(at), "127.0.0.1:%d", r->port);
+    migrate_start(
+        &r->m, (const char *const[]){ "sync", at, target_at, "--spool-dir", testenv_dir(), NULL });
+}
+
+static bool acknowledged_all(void *arg)
+{
+    struct run *r = arg;
+    return fake_source_acknowledged(r->source) == r->wanted;
+}
+
+static void run_close(struct run *r)
+{
+    migrate_free(&r->m);
+    fake_source_stop(r->source);
+    writer_close(&r->payload);
+    writer_close(&r->streams[0]);
+    writer_close(&r->streams[1]);
+    port_give_back(r->port);
+}
+
+/* Told to stop, it ends well. */
+static void run_end(struct run *r)
+{
+    process_signal(&r->m.process, SIGTERM);
+    migrate_wait(&r->m, 20000);
+    if (r->m.code != 0)
+        fail_msg("exit code %d: %s%s", r->m.code, r->m.err, r->m.out);
+    run_close(r);
+}
+
+static void expect_text(const char *question, const char *answer)
+{
+    redisReply *reply = redis_ask(to, question);
+    if (reply->str == NULL || strcmp(reply->str, answer) != 0)
+        fail_msg("%s: %s", question, reply->str != NULL ? reply->str : "nothing");
+    freeReplyObject(reply);
+}
+
+static void expect_number(const char *question, long long least, long long most)
+{
+    redisReply *reply = redis_ask(to, question);
+    if (reply->type != REDIS_REPLY_INTEGER || reply->integer < least || reply->integer > most)
+        fail_msg("%s: %lld", question, reply->integer);
+    freeReplyObject(reply);
+}
+
+/* Times that count from now on, conditions that held at the source, commands without effect. */
+static void test_commands_of_old_servers(void **state)
+{
+    static const char *const commands[] = {
+        "SELECT 0",
+        "SET setex-old x",
+        "SETEX setex 1000 v",
+        "PSETEX psetex 2000000 v",
+        "SET set-ex v EX 3000",
+        "SET set-px v NX PX 4000000",
+        "SET plain v",
+        "EXPIRE plain 5000 NX",
+        "SET plain2 v",
+        "PEXPIRE plain2 6000000",
+        "SETNX nx v",
+        "MSETNX mx1 a mx2 b",
+        "EXPIREAT nx 4102444800",
+        "PING",
+        "OPINFO whatever",
+        "REPLCONF GETACK *",
+        "PUBLISH __sentinel__:hello text",
+        "MULTI",
+        "INCR counter",
+        "INCR counter",
+        "EXEC",
+        "EVAL return(redis.call('incrby',KEYS[1],5)) 1 counter",
+        "SELECT 0",
+        "INCR counter",
+    };
+    struct run r;
+    (void)state;
+    run_open(&r);
+    add_commands(&r.streams[0], commands, ARRAY_LEN(commands));
+    r.script.loading = true;
+    run_start(&r);
+    assert_true(wait_until(acknowledged_all, &r, scaled_ms(20000)));
+    run_end(&r);
+    expect_text("GET from-the-copy", "yes");
+    expect_number("TTL setex", 900, 1000);
+    expect_number("TTL psetex", 1900, 2000);
+    expect_number("TTL set-ex", 2900, 3000);
+    expect_number("TTL set-px", 3900, 4000);
+    expect_number("TTL plain", 4900, 5000);
+    expect_number("TTL plain2", 5900, 6000);
+    expect_number("EXPIRETIME nx", 4102444800, 4102444800);
+    expect_text("GET mx2", "b");
+    expect_text("GET counter", "8");
+}
+
+/* A diskless source says nothing of its stream before it is acknowledged. */
+static void test_mark_and_ack(void **state)
+{
+    static const char *const commands[] = { "INCR counter" };
+    struct run r;
+    (void)state;
+    run_open(&r);
+    add_commands(&r.streams[0], commands, ARRAY_LEN(commands));
+    r.script.marked = true;
+    run_start(&r);
+    assert_true(wait_until(acknowledged_all, &r, scaled_ms(20000)));
+    run_end(&r);
+    expect_text("GET from-the-copy", "yes");
+    expect_text("GET counter", "1");
+}
+
+/* Broken off inside a command; the rest comes under a new id, as after the source's failover. */
+static void test_goes_on_inside_a_command(void **state)
+{
+    static const char *const commands[] = { "INCR counter", "RPUSH list one two three",
+                                            "INCR counter" };
+    struct writer all;
+    char asked[128], wanted[128];
+    (void)state;
+    writer_init(&all, 2);
+    add_commands(&all, commands, ARRAY_LEN(commands));
+    for (size_t at = 10; at < all.len; at += 23) {
+        struct run r;
+        run_open(&r);
+        write_raw(&r.streams[0], (struct span){ all.at, at });
+        write_raw(&r.streams[1], (struct span){ all.at + at, all.len - at });
+        r.script.cut = true;
+        r.script.continued = "+CONTINUE eeeeeeeeeeffffffffff00000000001111111111\r\n";
+        run_start(&r);
+        assert_true(wait_until(acknowledged_all, &r, scaled_ms(20000)));
+        fake_source_asked(r.source, asked);
+        snprintf(wanted, sizeof(wanted), "aaaaaaaaaabbbbbbbbbbccccccccccdddddddddd %zu",
+                 FAKE_SOURCE_OFFSET + at + 1);
+        assert_string_equal(asked, wanted);
+        run_end(&r);
+        expect_text("GET counter", "2");
+        expect_number("LLEN list", 3, 3);
+    }
+    writer_close(&all);
+}
+
+/* A backlog that does not reach back: said, not papered over; what has come is applied. */
+static void test_backlog_gone(void **state)
+{
+    static const char *const commands[] = { "INCR counter" };
+    struct run r;
+    (void)state;
+    run_open(&r);
+    add_commands(&r.streams[0], commands, ARRAY_LEN(commands));
+    r.script.cut = true;
+    r.script.continued = "+FULLRESYNC ffffffffffffffffffffffffffffffffffffffff 77\r\n$1\r\n";
+    run_start(&r);
+    migrate_wait(&r.m, 20000);
+    assert_int_equal(r.m.code, 1);
+    assert_non_null(strstr(r.m.err, "the source's backlog does not reach back"));
+    expect_text("GET counter", "1");
+    run_close(&r);
+}
+
+/* What cannot be applied is told by name and counted, and stops nothing. */
+static void test_failures_are_told(void **state)
+{
+    static const char *const commands[] = {
+        "NOSUCHCOMMAND key x", "SADD from-the-copy x", "INCR counter",
+        "EVAL return(1) 0",    "INCR counter",
+    };
+    struct run r;
+    (void)state;
+    run_open(&r);
+    add_commands(&r.streams[0], commands, ARRAY_LEN(commands));
+    run_start(&r);
+    assert_true(wait_until(acknowledged_all, &r, scaled_ms(20000)));
+    process_signal(&r.m.process, SIGTERM);
+    migrate_wait(&r.m, 20000);
+    assert_int_equal(r.m.code, 1);
+    assert_int_equal(migrate_count(&r.m, "commands failed"), 3);
+    assert_non_null(strstr(r.m.err, "command=NOSUCHCOMMAND key=key"));
+    assert_non_null(strstr(r.m.err, "command=sadd key=from-the-copy reason=\"WRONGTYPE"));
+    expect_text("GET counter", "2");
+    run_close(&r);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_commands_of_old_servers),  cmocka_unit_test(test_mark_and_ack),
+        cmocka_unit_test(test_goes_on_inside_a_command), cmocka_unit_test(test_backlog_gone),
+        cmocka_unit_test(test_failures_are_told),
+    };
+    return testenv_finish(cmocka_run_group_tests(tests, start, stop));
+}
