@@ -33,6 +33,7 @@ static const char *url_fault(const char *text)
 #define TARGET "The target"
 #define SOURCE "The source"
 #define KEYS "Keys"
+#define VERIFY "Comparing"
 #define PROCESS "The process"
 
 /* clang-format off */
@@ -100,6 +101,18 @@ static const struct option rows[] = {
     { .name = "failed-file", .type = OPTION_STRING, .group = KEYS, .argument = "file",
       FIELD(failed_file), .help = "File that gets a line for each key that failed: key, reason." },
 
+    { .name = "rounds", .type = OPTION_INT, .group = VERIFY, .argument = "number",
+      .fallback = "3", .min = 1, .max = 1000, FIELD(rounds),
+      .help = "Times that a key has to differ before it is told; while writes go on, keys differ "
+              "for a moment." },
+    { .name = "round-pause", .type = OPTION_DURATION, .group = VERIFY, .argument = "duration",
+      .fallback = "1s", .max = DAY, FIELD(round_pause), .help = "Time between two rounds." },
+    { .name = "ttl-tolerance", .type = OPTION_DURATION, .group = VERIFY, .argument = "duration",
+      .fallback = "2s", .max = DAY, FIELD(ttl_tolerance),
+      .help = "How far apart times to live may be and still count as the same." },
+    { .name = "diff-file", .type = OPTION_STRING, .group = VERIFY, .argument = "file",
+      FIELD(diff_file), .help = "File that gets a line for each key that differs: key, how." },
+
     { .name = "log-level", .type = OPTION_ENUM, .group = PROCESS, .argument = "level",
       .fallback = "info", .choices = log_levels, FIELD(log_level),
       .help = "The least important lines that are logged." },
@@ -117,6 +130,9 @@ static const struct config_command commands[] = {
     { "sync", "SOURCE [TARGET]",
       "Copy everything of the source into the target, then follow its replication stream until "
       "stopped (SIGINT, SIGTERM).",
+      1, 2, true, true },
+    { "verify", "SOURCE [TARGET]",
+      "Compare all keys of source and target, in some rounds; exit code 1 if any differs for good.",
       1, 2, true, true },
 };
 /* clang-format on */
@@ -225,6 +241,16 @@ static int read_source(struct config *c, char *err, size_t cap)
         .announce_port = c->announce_port,
         .connect_timeout = c->connect_timeout,
         .silence = c->source_timeout,
+    };
+    c->source_as_target = (struct target_options){
+        .endpoints = c->source.endpoints,
+        .endpoint_count = 1,
+        .user = c->source_options.user,
+        .password = c->source_options.password,
+        .connect_timeout = c->connect_timeout,
+        .request_timeout = c->request_timeout,
+        .window_bytes = c->window,
+        .window = WINDOW,
     };
     return 0;
 }

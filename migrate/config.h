@@ -32,7 +32,8 @@ struct config {
     struct url source, target; /* those that the command has; seeds of a cluster too */
     struct source_options source_options;
     struct target_options target_options;
-    struct copy_options copy_options; /* without the file `failed` */
+    struct target_options source_as_target; /* for verify, which asks it as any client does */
+    struct copy_options copy_options;       /* without the file `failed` */
 
     char *target_cluster, *target_user, *target_auth, *source_user, *source_auth;
     char *db;
@@ -40,7 +41,9 @@ struct config {
     bool rewrite, replace, follow, version, help;
     uint64_t connect_timeout, request_timeout, source_timeout; /* ms */
     char *failed_file, *psync_command, *announce_ip, *spool_dir;
-    int announce_port;
+    int announce_port, rounds;
+    uint64_t round_pause, ttl_tolerance; /* ms */
+    char *diff_file;
     int log_level;
 
     struct options options;

@@ -8,6 +8,7 @@
 #include "migrate/dump.h"
 #include "migrate/restore.h"
 #include "migrate/sync.h"
+#include "migrate/verify.h"
 
 enum { EXIT_USAGE = 2 };
 
@@ -18,6 +19,7 @@ static const struct {
     { "restore", restore_run },
     { "dump", dump_run },
     { "sync", sync_run },
+    { "verify", verify_run },
 };
 
 static int run_command(const struct config *config)

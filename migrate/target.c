@@ -138,6 +138,8 @@ static void on_reply(struct flow *f, struct request *r, struct span bytes, struc
     (void)chunk;
     if (!r->started && bytes.len > 0 && (bytes.at[0] == '-' || bytes.at[0] == '!'))
         keep_error(call, bytes);
+    if (call->reply != NULL)
+        write_raw(call->reply, bytes);
     call->zero = !r->started && done && span_equal(bytes, SPAN(":0\r\n"));
     r->started = true;
     if (done && f->walking)
@@ -283,8 +285,9 @@ bool target_has_room(const struct target *t)
     return t->pending_bytes < o->window_bytes && t->pending < o->window;
 }
 
-static void send_to(struct target *t, struct span name, struct span key, uint16_t slot,
-                    struct span command, bool again, target_done *done, void *context)
+static struct target_call *send_to(struct target *t, struct span name, struct span key,
+                                   uint16_t slot, struct span command, bool again,
+                                   target_done *done, void *context)
 {
     struct target_call *call = slab_take(&t->calls);
     call->done = done;
@@ -292,6 +295,7 @@ static void send_to(struct target *t, struct span name, struct span key, uint16_
     call->bytes = (uint32_t)command.len;
     call->key_len = (uint32_t)key.len;
     call->error[0] = '\0';
+    call->reply = NULL;
     memcpy(call->key, key.at, key.len < TARGET_KEY_SHOWN ? key.len : TARGET_KEY_SHOWN);
     const struct command *cmd = command_find(t->commands, name);
     if (cmd == NULL) /* newer than the table; the key stands where SET has it */
@@ -302,6 +306,7 @@ static void send_to(struct target *t, struct span name, struct span key, uint16_
     t->pending++;
     t->pending_bytes += command.len;
     router_submit(&t->router, r, command, NULL);
+    return call;
 }
 
 void target_send(struct target *t, struct span name, struct span key, struct span command,
@@ -310,16 +315,38 @@ void target_send(struct target *t, struct span name, struct span key, struct spa
     send_to(t, name, key, keyslot_of(key), command, again, done, context);
 }
 
+void target_ask(struct target *t, struct span name, struct span key, struct span command,
+                struct writer *reply, target_done *done, void *context)
+{
+    send_to(t, name, key, keyslot_of(key), command, true, done, context)->reply = reply;
+}
+
+uint32_t target_shards(const struct target *t)
+{
+    return t->router.map->shard_count;
+}
+
+static uint16_t slot_of_shard(const struct target *t, uint32_t shard)
+{
+    uint16_t slot = 0;
+    while (slot < SLOT_COUNT - 1 && t->router.map->shard_of[slot] != shard)
+        slot++;
+    return slot;
+}
+
+void target_ask_shard(struct target *t, uint32_t shard, struct span name, struct span command,
+                      struct writer *reply, target_done *done, void *context)
+{
+    send_to(t, name, SPAN(""), slot_of_shard(t, shard), command, true, done, context)->reply =
+        reply;
+}
+
 uint32_t target_send_all(struct target *t, struct span name, struct span command, target_done *done,
                          void *context)
 {
-    uint32_t shards = t->router.map->shard_count;
-    for (uint32_t shard = 0; shard < shards; shard++) {
-        uint16_t slot = 0;
-        while (slot < SLOT_COUNT - 1 && t->router.map->shard_of[slot] != shard)
-            slot++;
-        send_to(t, name, SPAN(""), slot, command, true, done, context);
-    }
+    uint32_t shards = target_shards(t);
+    for (uint32_t shard = 0; shard < shards; shard++)
+        send_to(t, name, SPAN(""), slot_of_shard(t, shard), command, true, done, context);
     return shards;
 }
 

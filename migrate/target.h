@@ -40,6 +40,7 @@ struct target_call {
     uint32_t bytes;
     uint32_t key_len; /* of which the first TARGET_KEY_SHOWN are in key */
     char key[TARGET_KEY_SHOWN];
+    struct writer *reply;           /* borrowed: the whole reply goes there; or NULL */
     bool zero;                      /* the reply was the number 0 */
     char error[TARGET_ERROR_SHOWN]; /* cut if it is longer */
 };
@@ -86,7 +87,14 @@ bool target_has_room(const struct target *t);
    once, unless the target is closed before. */
 void target_send(struct target *t, struct span name, struct span key, struct span command,
                  bool again, target_done *done, void *context);
-/* The same to every master. Gives how many answers come. */
+/* A command that changes nothing; its reply is appended to *reply, which must live until done. */
+void target_ask(struct target *t, struct span name, struct span key, struct span command,
+                struct writer *reply, target_done *done, void *context);
+/* The same about no key, to the master of a shard. */
+void target_ask_shard(struct target *t, uint32_t shard, struct span name, struct span command,
+                      struct writer *reply, target_done *done, void *context);
+uint32_t target_shards(const struct target *t);
+/* A command about no key, sent to every master. Gives how many answers come. */
 uint32_t target_send_all(struct target *t, struct span name, struct span command, target_done *done,
                          void *context);
 /* The key's slot as a tag, for another key beside it. */

@@ -214,7 +214,7 @@ static void test_bad(void **state)
     expect(SPAN("REDIS0009\x00\xc4\x01"), "bad damaged\n");
     expect(SPAN("REDIS0009\xf7\x01\x06"), "bad damaged\n");
     expect(SPAN("REDIS0009\x00\x01k\xc4"), "key db 0 string k expires -1 idle -1 freq -1\n"
-                                           "bad damaged\n");
+                                           "  damaged\nbad damaged\n");
     expect(SPAN("REDIS0009\x00\xc3\x02\x03\x20\x00\x01x"), "bad damaged\n");
     expect(SPAN("REDIS0009\x00\xc3\x00\x03\x01x"), "bad damaged\n");
     expect_line(SPAN("REDIS0009\xff\x01\x02\x03\x04\x05\x06\x07\x08"),

@@ -1,0 +1,166 @@
+/*
+ * slotgate-migrate verify: nothing differs where nothing does, whatever the encodings; each planted
+ * difference is found, and only those.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "cluster/keyslot.h"
+#include "test/lib/every_type.h"
+#include "test/lib/migrate_process.h"
+#include "test/lib/oracle.h"
+#include "test/lib/proxy_process.h"
+#include "test/lib/redis_cluster.h"
+#include "test/lib/testenv.h"
+
+static struct redis_cluster cluster;
+static struct proxy proxy;
+static struct oracle source;
+static redisContext *from, *nodes[3];
+static char seeds[512], source_at[32], proxy_at[32], file[300];
+
+static int start(void **state)
+{
+    static const char *const debug[] = { "--enable-debug-command", "yes", NULL };
+    static const char *const other[] = { "--enable-debug-command",
+                                         "yes",
+                                         "--hash-max-listpack-entries",
+                                         "0",
+                                         "--zset-max-listpack-entries",
+                                         "0",
+                                         "--set-max-intset-entries",
+                                         "0",
+                                         "--list-max-listpack-size",
+                                         "2",
+                                         NULL };
+    (void)state;
+    oracle_start_with(&source, debug);
+    cluster_start(&cluster, &(struct cluster_options){ .masters = 3, .extra = other });
+    proxy_start(&proxy, cluster_seeds(&cluster, seeds), NULL);
+    from = redis_open(source.port);
+    for (int i = 0; i < 3; i++)
+        nodes[i] = redis_open(cluster.node[i].port);
+    snprintf(source_at, sizeof(source_at), "127.0.0.1:%d", source.port);
+    snprintf(proxy_at, sizeof(proxy_at), "127.0.0.1:%d", proxy.port);
+    snprintf(file, sizeof(file), "%s/differing", testenv_dir());
+    every_type_fill(from, false);
+    /* Rewritten, so that the target chooses its own encodings. */
+    migrate_expect_good("sync", source_at, "--target-cluster", seeds, "--follow", "no", "--rewrite",
+                        "--spool-dir", testenv_dir());
+    return 0;
+}
+
+static int stop(void **state)
+{
+    (void)state;
+    redisFree(from);
+    for (int i = 0; i < 3; i++)
+        redisFree(nodes[i]);
+    proxy_stop(&proxy);
+    cluster_stop(&cluster);
+    oracle_stop(&source);
+    return 0;
+}
+
+static redisContext *node_of(const char *key)
+{
+    return nodes[cluster_owner(&cluster, keyslot_of((struct span){ key, strlen(key) }))];
+}
+
+static void test_nothing_differs(void **state)
+{
+    struct migrate m;
+    redisReply *size = redis_ask(from, "DBSIZE");
+    (void)state;
+    migrate_run(&m, "verify", source_at, "--target-cluster", seeds, NULL);
+    if (m.code != 0)
+        fail_msg("%s", m.out);
+    assert_int_equal(migrate_count(&m, "keys at the source"), size->integer);
+    assert_int_equal(migrate_count(&m, "keys at the target"), size->integer);
+    migrate_free(&m);
+    migrate_run(&m, "verify", source_at, proxy_at, NULL);
+    if (m.code != 0)
+        fail_msg("%s", m.out);
+    assert_int_equal(migrate_count(&m, "keys at the target"), size->integer);
+    migrate_free(&m);
+    freeReplyObject(size);
+}
+
+/* A change of one element in each type, its undoing, and what is to be said. */
+static void test_planted_differences(void **state)
+{
+    static const struct {
+        const char *key, *change, *undo, *said;
+    } rows[] = {
+        { "number:3", "SET number:3 8", "SET number:3 -128", "the content differs" },
+        { "list:small", "LSET list:small 1 2", "LSET list:small 1 1", "the content differs" },
+        { "list:large", "LSET list:large 5 x", "LSET list:large 5 14", "the content differs" },
+        { "set:int16", "SADD set:int16 9", "SREM set:int16 9", "the content differs" },
+        { "zset:small", "ZADD zset:small 2 a", "ZADD zset:small 1 a", "the content differs" },
+        { "hash:large", "HSET hash:large field:7 8", "HSET hash:large field:7 7",
+          "the content differs" },
+        { "stream:one", "XGROUP CREATE stream:one g 0", "XGROUP DESTROY stream:one g",
+          "the content differs" },
+        { "stream", "XACK stream workers 1205-1", NULL, "the content differs" },
+        { "hash:small", "PEXPIREAT hash:small 4102444900777", "PEXPIREAT hash:small 4102444800777",
+          "the time to live differs" },
+        { "number:1", "PEXPIREAT number:1 4102444800000", "PERSIST number:1",
+          "the time to live differs" },
+        { "number:2", "DEL number:2", "SET number:2 127", "the target lacks it" },
+        { "additional", "SET additional x", "DEL additional", "the source lacks it" },
+    };
+    struct migrate m;
+    char line[128];
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++)
+        freeReplyObject(redis_ask(node_of(rows[i].key), rows[i].change));
+    migrate_run(&m, "verify", source_at, "--target-cluster", seeds, "--rounds", "2",
+                "--round-pause", "10ms", "--diff-file", file, NULL);
+    assert_int_equal(m.code, 1);
+    assert_int_equal(migrate_count(&m, "keys that differ"), ARRAY_LEN(rows));
+    migrate_free(&m);
+    char *told = file_text(file);
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        snprintf(line, sizeof(line), "\"%s\" %s\n", rows[i].key, rows[i].said);
+        if (strstr(told, line) == NULL)
+            fail_msg("no line %s in %s", line, told);
+    }
+    free(told);
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++)
+        if (rows[i].undo != NULL)
+            freeReplyObject(redis_ask(node_of(rows[i].key), rows[i].undo));
+    migrate_run(&m, "verify", source_at, "--target-cluster", seeds, "--round-pause", "10ms", NULL);
+    assert_int_equal(migrate_count(&m, "keys that differ"), 1);
+    migrate_free(&m);
+    redis_do(from, "XACK stream workers 1205-1");
+    migrate_expect_good("verify", source_at, "--target-cluster", seeds);
+}
+
+static void test_nobody_there(void **state)
+{
+    struct migrate m;
+    char nobody[32];
+    uint16_t port = port_take();
+    (void)state;
+    snprintf(nobody, sizeof(nobody), "127.0.0.1:%d", port);
+    migrate_run(&m, "verify", nobody, "--target-cluster", seeds, "--connect-timeout", "300ms",
+                NULL);
+    assert_int_equal(m.code, 1);
+    migrate_free(&m);
+    port_give_back(port);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_nothing_differs),
+        cmocka_unit_test(test_planted_differences),
+        cmocka_unit_test(test_nobody_there),
+    };
+    return testenv_finish(cmocka_run_group_tests(tests, start, stop));
+}
