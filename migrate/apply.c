@@ -105,13 +105,23 @@ void apply_failed(struct apply *a, struct span name, struct span key, const char
               log_bytes(key.at, key.len), log_text(why));
 }
 
+/* Errors that only say that the first try of a repeated command was executed. */
+static bool was_executed(const struct target_call *call)
+{
+    static const char *const texts[] = { "equal or smaller", "BUSYGROUP" };
+    for (size_t i = 0; i < ARRAY_LEN(texts); i++)
+        if (call->repeated && strstr(call->error, texts[i]) != NULL)
+            return true;
+    return false;
+}
+
 static void on_answer(void *context, const struct target_call *call)
 {
     struct apply_mark *m = context;
     struct apply *a = m->apply;
     size_t shown = call->key_len < TARGET_KEY_SHOWN ? call->key_len : TARGET_KEY_SHOWN;
     m->pending--;
-    if (call->error[0] != '\0')
+    if (call->error[0] != '\0' && !was_executed(call))
         apply_failed(a, (struct span){ m->name, strlen(m->name) },
                      (struct span){ call->key, shown }, call->error);
     if (m->pending == 0)

@@ -113,6 +113,7 @@ static void probe(struct target *t)
 static void finish(struct target *t, struct request *r)
 {
     struct target_call *call = r->own_context;
+    call->repeated = r->hops > 0;
     router_release(&t->router, r);
     t->pending--;
     t->pending_bytes -= call->bytes;

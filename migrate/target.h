@@ -42,6 +42,7 @@ struct target_call {
     char key[TARGET_KEY_SHOWN];
     struct writer *reply;           /* borrowed: the whole reply goes there; or NULL */
     bool zero;                      /* the reply was the number 0 */
+    bool repeated;                  /* it was sent more than once, and may have been executed so */
     char error[TARGET_ERROR_SHOWN]; /* cut if it is longer */
 };
 

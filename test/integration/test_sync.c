@@ -412,6 +412,47 @@ static void test_cut_connection(void **state)
     expect_cluster();
 }
 
+/* Connections to the nodes are cut under load. Nothing is lost; what cannot be told from executed
+   is executed again, so only what may be repeated has to be the same. */
+static void test_at_least_once(void **state)
+{
+    struct migrate m;
+    struct load load;
+    (void)state;
+    empty_all();
+    begin(&m, (const char *const[]){ "sync", source_at, "--target-cluster", seeds, "--spool-dir",
+                                     testenv_dir(), NULL });
+    load_begin(&load);
+    for (int i = 0; i < 20; i++) {
+        redisReply *reply = redis_ask(nodes[i % 3], "CLIENT KILL TYPE NORMAL SKIPME YES");
+        freeReplyObject(reply);
+        rest_us(30000);
+    }
+    load_end(&load);
+    finish(&m);
+    migrate_free(&m);
+    redisReply *keys = redis_ask(from, "KEYS *");
+    assert_int_equal(sum_of_keys(nodes, 3), keys->elements);
+    for (size_t i = 0; i < keys->elements; i++) {
+        const char *key = keys->element[i]->str;
+        redisContext *node = node_of(NULL, key, keys->element[i]->len);
+        if (strstr(key, ":set:") != NULL || strstr(key, ":stream:") != NULL) {
+            char *want = content_of(from, key, strlen(key));
+            char *got = content_of(node, key, strlen(key));
+            assert_string_equal(got, want);
+            free(want);
+            free(got);
+        } else if (strstr(key, ":counter:") != NULL) {
+            redisReply *want = redis_ask(from, "GET %s", key),
+                       *got = redis_ask(node, "GET %s", key);
+            assert_true(atoll(got->str) >= atoll(want->str));
+            freeReplyObject(want);
+            freeReplyObject(got);
+        }
+    }
+    freeReplyObject(keys);
+}
+
 static void test_flush_is_not_repeated(void **state)
 {
     struct migrate m;
@@ -449,15 +490,11 @@ static void test_interrupted(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_into_a_cluster),
-        cmocka_unit_test(test_through_a_proxy),
-        cmocka_unit_test(test_small_spool),
-        cmocka_unit_test(test_full_copy_only),
-        cmocka_unit_test(test_every_rule),
-        cmocka_unit_test(test_between_slots),
-        cmocka_unit_test(test_databases),
-        cmocka_unit_test(test_cut_connection),
-        cmocka_unit_test(test_flush_is_not_repeated),
+        cmocka_unit_test(test_into_a_cluster), cmocka_unit_test(test_through_a_proxy),
+        cmocka_unit_test(test_small_spool),    cmocka_unit_test(test_full_copy_only),
+        cmocka_unit_test(test_every_rule),     cmocka_unit_test(test_between_slots),
+        cmocka_unit_test(test_databases),      cmocka_unit_test(test_cut_connection),
+        cmocka_unit_test(test_at_least_once),  cmocka_unit_test(test_flush_is_not_repeated),
         cmocka_unit_test(test_interrupted),
     };
     return testenv_finish(cmocka_run_group_tests(tests, start, stop));
