@@ -183,6 +183,7 @@ static void close_everything(struct worker *w)
     w->learner.closing = true;
     readiness_close(&w->readiness);
     poller_close(&w->poller);
+    blocked_room_close(&w->blocked);
     lease_pool_close(&w->leases);
     router_close(&w->router);
     net_close(&w->net);
@@ -213,6 +214,7 @@ static void start_leaving(struct worker *w)
     for (uint32_t i = 0; i < w->listener_count; i++)
         listener_close(&w->listeners[i]);
     uv_timer_start(&w->shutdown_timer, on_shutdown_timeout, w->config.shutdown_timeout, 0);
+    blocked_room_leave(w);
     struct list_node *n, *safe;
     LIST_EACH (&w->clients, n, safe)
         client_finish(LIST_ENTRY(n, struct client, in_worker), ERR_SHUTDOWN);
@@ -328,6 +330,7 @@ static void open_all(struct worker *w)
     list_init(&w->to_resume);
     list_init(&w->ops);
     list_init(&w->ops_ready);
+    blocked_room_open(&w->blocked, &w->loop);
     slab_init(&w->client_slab, sizeof(struct client));
     writer_init(&w->reply, 2);
     writer_init(&w->inline_request, 2);

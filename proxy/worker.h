@@ -17,6 +17,7 @@
 #include "cluster/readiness.h"
 #include "cluster/slot_tag.h"
 #include "net/listener.h"
+#include "proxy/blocked.h"
 #include "proxy/config.h"
 #include "proxy/dispatch.h"
 #include "proxy/info.h"
@@ -40,9 +41,10 @@ struct worker {
     struct listener listeners[WORKER_LISTENERS_MAX];
     uint32_t listener_count;
     struct list_node clients;
-    struct list_node to_resume;  /* clients to look at when the turn ends */
-    struct list_node ops;        /* see op.h */
-    struct list_node ops_ready;  /* ops whose next step may run */
+    struct list_node to_resume; /* clients to look at when the turn ends */
+    struct list_node ops;       /* see op.h */
+    struct list_node ops_ready; /* ops whose next step may run */
+    struct blocked_room blocked;
     struct slot_tags *slot_tags; /* made when first needed */
     uint32_t client_count;
     struct slab client_slab;
