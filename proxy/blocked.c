@@ -209,6 +209,8 @@ void blocked_end(struct blocked *b, enum blocked_wish wish)
     b->way->stop(b);
     if (wish == BLOCKED_ERROR)
         blocked_answer(b, SPAN("-UNBLOCKED client unblocked via CLIENT UNBLOCK\r\n"));
+    else if (b->way->timed_out != NULL)
+        blocked_answer(b, (struct span){ b->way->timed_out, strlen(b->way->timed_out) });
     else
         blocked_answer(b, three ? SPAN("_\r\n") : SPAN("*-1\r\n"));
 }

@@ -37,6 +37,8 @@ struct blocked_way {
     void (*look)(struct blocked *b, uint64_t now);
     /* Whether it waits where elements arrive, and not still on its way there. */
     bool (*is_waiting)(const struct blocked *b);
+    /* What CLIENT UNBLOCK without ERROR answers; NULL: a null array. */
+    const char *timed_out;
     /* Where the node knows this client: by that CLIENT ID, at the master of that slot. False: it is
        not at a node. NULL: never. For CLIENT UNBLOCK, which the node decides, so that no element is
        taken and then not handed over. */

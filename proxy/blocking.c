@@ -15,6 +15,11 @@ static bool is_xread(const struct command *cmd)
     return strncmp(cmd->name, "xread", 5) == 0;
 }
 
+static bool is_wait(const struct command *cmd)
+{
+    return strcmp(cmd->name, "wait") == 0;
+}
+
 /* The argument behind BLOCK; 0 without. */
 static uint32_t behind_block(const struct command *cmd, const struct argv *argv)
 {
@@ -40,6 +45,8 @@ struct blocking_timeout blocking_timeout_of(const struct command *cmd, const str
                                               "bzpopmin", "bzpopmax", "brpoplpush" };
     if (is_xread(cmd))
         return (struct blocking_timeout){ behind_block(cmd, argv), true };
+    if (is_wait(cmd))
+        return (struct blocking_timeout){ 2, true };
     if (strcmp(cmd->name, "blmpop") == 0 || strcmp(cmd->name, "bzmpop") == 0)
         return (struct blocking_timeout){ 1, false };
     for (size_t i = 0; i < ARRAY_LEN(at_the_end); i++)
@@ -78,9 +85,13 @@ struct span blocking_timeout_text(struct blocking_timeout t, uint64_t deadline, 
 
 bool blocking_start(struct client *c, const struct command *cmd, const struct argv *argv)
 {
-    int slot = keys_slot(cmd, argv);
     if (!blocked_may_begin(c))
         return false;
+    if (is_wait(cmd)) {
+        blocking_wait(c, cmd, argv);
+        return true;
+    }
+    int slot = keys_slot(cmd, argv);
     /* Without a key, or malformed: any node explains it, but it may not do so on a shared link. */
     blocking_single(c, cmd, argv, slot >= 0 ? (uint16_t)slot : SLOT_ANY);
     return true;

@@ -25,7 +25,12 @@ struct span blocking_timeout_text(struct blocking_timeout t, uint64_t deadline, 
                                   char *room, size_t size);
 enum { BLOCKING_TIMEOUT_MAX = 32 };
 
+/* No lease is to be had. */
+#define BLOCKING_LIMIT_ERROR                                                                       \
+    SPAN("-ERR slotgate: too many commands wait at the same time (max-leases)\r\n")
+
 /* The ways. Each begins. */
+void blocking_wait(struct client *c, const struct command *cmd, const struct argv *argv);
 void blocking_single(struct client *c, const struct command *cmd, const struct argv *argv,
                      uint16_t slot);
 

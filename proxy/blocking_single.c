@@ -168,8 +168,7 @@ static void try(struct single *s)
     }
     s->lease = lease_take(&w->leases, n, s->b.client->flow.protocol, &single_user, s);
     if (s->lease == NULL) {
-        answer_format(s, "ERR slotgate: too many commands wait at the same time%s%s",
-                      " (max-leases)", "");
+        blocked_answer(&s->b, BLOCKING_LIMIT_ERROR);
         return;
     }
     send_command(s, now);
