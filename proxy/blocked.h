@@ -37,6 +37,8 @@ struct blocked_way {
     void (*look)(struct blocked *b, uint64_t now);
     /* Whether it waits where elements arrive, and not still on its way there. */
     bool (*is_waiting)(const struct blocked *b);
+    /* An op that began for the waiting client has this answer. NULL: the way uses none. */
+    void (*op_done)(struct blocked *b, struct span answer);
     /* What CLIENT UNBLOCK without ERROR answers; NULL: a null array. */
     const char *timed_out;
     /* Where the node knows this client: by that CLIENT ID, at the master of that slot. False: it is
@@ -66,8 +68,10 @@ struct blocked_room {
     uv_timer_t timer;
     uint64_t looked_at;
     uint32_t count;
-    uint64_t total, moved,
-        undelivered; /* undelivered: replies with an element that came too late */
+    uint32_t polled_keys; /* streams that are asked again and again */
+    uint64_t total, moved;
+    uint64_t undelivered; /* replies that came for a client that had just left */
+    uint64_t returned;    /* pops over several slots that were put back for such a client */
     bool ticking, closed;
 };
 

@@ -92,6 +92,10 @@ bool blocking_start(struct client *c, const struct command *cmd, const struct ar
         return true;
     }
     int slot = keys_slot(cmd, argv);
+    if (slot == KEYS_CROSS) {
+        blocking_wide(c, cmd, argv);
+        return true;
+    }
     /* Without a key, or malformed: any node explains it, but it may not do so on a shared link. */
     blocking_single(c, cmd, argv, slot >= 0 ? (uint16_t)slot : SLOT_ANY);
     return true;

@@ -31,6 +31,7 @@ enum { BLOCKING_TIMEOUT_MAX = 32 };
 
 /* The ways. Each begins. */
 void blocking_wait(struct client *c, const struct command *cmd, const struct argv *argv);
+void blocking_wide(struct client *c, const struct command *cmd, const struct argv *argv);
 void blocking_single(struct client *c, const struct command *cmd, const struct argv *argv,
                      uint16_t slot);
 

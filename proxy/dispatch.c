@@ -183,7 +183,8 @@ static bool by_blocking(const struct call *call)
 {
     if (!blocking_waits(call->cmd, call->argv))
         return by_keys(call);
-    if (keys_slot(call->cmd, call->argv) == KEYS_CROSS)
+    bool wide = keys_slot(call->cmd, call->argv) == KEYS_CROSS;
+    if (wide && !call->client->worker->config.enable_cross_slot)
         return cross_slot(call);
     return blocking_start(call->client, call->cmd, call->argv);
 }

@@ -102,6 +102,8 @@ static void print_slotgate(const struct worker *w, struct writer *out)
         { "blocked_total", w->blocked.total },
         { "blocked_moved", w->blocked.moved },
         { "blocked_undelivered", w->blocked.undelivered },
+        { "blocked_returned", w->blocked.returned },
+        { "keys_watched", w->keywatch.count },
         { "leases", w->leases.count },
         { "leases_in_use", lease_pool_in_use(&w->leases) },
         { "leases_dialled", w->leases.counters.dialled },

@@ -150,6 +150,10 @@ static void deliver(struct op *op)
         return;
     op->client = NULL;
     c->op = NULL;
+    if (op->place == NULL) {
+        c->blocked->way->op_done(c->blocked, writer_span(&op->answer));
+        return;
+    }
     op->place->state = REQUEST_DONE;
     client_flow_user.on_reply(&c->flow, op->place, writer_span(&op->answer), NULL, true);
 }
@@ -290,7 +294,7 @@ struct span op_temp_name(struct op *op, uint16_t slot, uint32_t n, char out[OP_T
 
 bool op_may_start(const struct client *c)
 {
-    return c->flow.count == 0;
+    return c->flow.count == 0 || c->blocked != NULL;
 }
 
 void op_start(struct op *op, struct client *c, const struct command *cmd, const struct argv *argv,
@@ -310,8 +314,10 @@ void op_start(struct op *op, struct client *c, const struct command *cmd, const 
     writer_init(&op->in, 2);
     writer_init(&op->answer, 2);
     op->argv = argv_copy(argv, &op->copy);
-    op->place = router_request(&w->router, &c->flow, NULL, SLOT_ANY);
-    op->place->silent = c->reply_mode != REPLY_ON;
+    if (c->blocked == NULL) {
+        op->place = router_request(&w->router, &c->flow, NULL, SLOT_ANY);
+        op->place->silent = c->reply_mode != REPLY_ON;
+    }
     c->op = op;
     list_init(&op->in_ready);
     list_append(&w->ops, &op->in_worker);

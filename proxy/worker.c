@@ -10,6 +10,7 @@
 
 #include "base/error.h"
 #include "base/log.h"
+#include "proxy/blocking_wide.h"
 #include "proxy/client_reply.h"
 #include "proxy/op.h"
 
@@ -184,6 +185,7 @@ static void close_everything(struct worker *w)
     readiness_close(&w->readiness);
     poller_close(&w->poller);
     blocked_room_close(&w->blocked);
+    keywatch_close(&w->keywatch);
     lease_pool_close(&w->leases);
     router_close(&w->router);
     net_close(&w->net);
@@ -341,6 +343,7 @@ static void open_all(struct worker *w)
     start_handles(w);
     router_open(&w->router, &w->net, w->commands, &w->router_options);
     lease_pool_open(&w->leases, &w->net, &w->router_options.link, w->max_leases);
+    keywatch_open(&w->keywatch, &w->router, wide_on_found);
     readiness_open(&w->readiness, &w->router, on_ready, w);
     w->learner = (struct learner){
         .router = &w->router, .commands = w->commands, .on_done = on_learned, .context = w
@@ -356,6 +359,7 @@ static void open_all(struct worker *w)
 static void free_all(struct worker *w)
 {
     lease_pool_free(&w->leases);
+    keywatch_free(&w->keywatch);
     router_free(&w->router);
     scripts_close(&w->scripts);
     poller_free(&w->poller);

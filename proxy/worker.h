@@ -21,6 +21,7 @@
 #include "proxy/config.h"
 #include "proxy/dispatch.h"
 #include "proxy/info.h"
+#include "proxy/keywatch.h"
 #include "proxy/scripts.h"
 
 enum { WORKER_LISTENERS_MAX = 32 };
@@ -45,6 +46,7 @@ struct worker {
     struct list_node ops;       /* see op.h */
     struct list_node ops_ready; /* ops whose next step may run */
     struct blocked_room blocked;
+    struct keywatch keywatch;
     struct slot_tags *slot_tags; /* made when first needed */
     uint32_t client_count;
     struct slab client_slab;
