@@ -81,6 +81,11 @@ struct span blocking_timeout_text(struct blocking_timeout t, uint64_t deadline, 
     return (struct span){ room, (size_t)n };
 }
 
+bool blocking_may_be_wide(const struct command *cmd, const struct argv *argv)
+{
+    return blocking_timeout_of(cmd, argv).arg > 0;
+}
+
 /* --- which way -------------------------------------------------------------------------------- */
 
 bool blocking_start(struct client *c, const struct command *cmd, const struct argv *argv)

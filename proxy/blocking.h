@@ -8,6 +8,8 @@
 
 /* XREAD and XREADGROUP wait only with BLOCK, all others always. */
 bool blocking_waits(const struct command *cmd, const struct argv *argv);
+/* Whether it can be run with keys in several slots; learned commands cannot. */
+bool blocking_may_be_wide(const struct command *cmd, const struct argv *argv);
 /* Begins to wait. False: not now, the client is owed replies. What argv borrows is copied. */
 MUST_USE bool blocking_start(struct client *c, const struct command *cmd, const struct argv *argv);
 

@@ -35,6 +35,11 @@ static const char *const intro[] = {
     "",
     "**here**: the proxy answers itself, as one Redis would.",
     "",
+    "**waits**: on a connection of its own to the node that serves its keys; over several slots "
+    "the",
+    "proxy looks again and again. See \"Commands that wait\" in "
+    "[architecture.md](architecture.md).",
+    "",
     "**not yet**: answered with one clear error; the connection goes on.",
     "",
     "**refused**: makes no sense or would do harm through a proxy.",
@@ -46,7 +51,7 @@ static const char *const intro[] = {
 static const char *const kinds[] = {
     [HOW_KEYS] = "by its keys",  [HOW_SPLIT] = "split",           [HOW_GATHER] = "gathered",
     [HOW_ANY] = "by any master", [HOW_BROADCAST] = "every shard", [HOW_LOCAL] = "here",
-    [HOW_SESSION] = "not yet",   [HOW_BLOCK] = "not yet",         [HOW_REFUSE] = "refused",
+    [HOW_SESSION] = "not yet",   [HOW_BLOCK] = "waits",           [HOW_REFUSE] = "refused",
 };
 
 static const char *const merges[] = {
@@ -86,8 +91,8 @@ static const char *remark(const struct command *c, local_command *const *locals)
         return "changes what the connection is";
     if (c->how == HOW_BLOCK)
         return c->spec_count == 1 && strncmp(c->name, "xread", 5) == 0
-                   ? "may block; by its keys when it has no BLOCK"
-                   : "may block";
+                   ? "with BLOCK; otherwise by its keys"
+                   : "";
     if (c->how == HOW_SPLIT || c->how == HOW_BROADCAST)
         return merges[c->merge];
     if ((c->flags & CMD_AFTER_7_0) != 0)

@@ -183,8 +183,9 @@ static bool by_blocking(const struct call *call)
 {
     if (!blocking_waits(call->cmd, call->argv))
         return by_keys(call);
-    bool wide = keys_slot(call->cmd, call->argv) == KEYS_CROSS;
-    if (wide && !call->client->worker->config.enable_cross_slot)
+    bool may_be_wide = call->client->worker->config.enable_cross_slot &&
+                       blocking_may_be_wide(call->cmd, call->argv);
+    if (!may_be_wide && keys_slot(call->cmd, call->argv) == KEYS_CROSS)
         return cross_slot(call);
     return blocking_start(call->client, call->cmd, call->argv);
 }
