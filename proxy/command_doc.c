@@ -86,7 +86,7 @@ static const char *remark(const struct command *c, local_command *const *locals)
         return "changes what the connection is";
     if (c->how == HOW_BLOCK)
         return c->spec_count == 1 && strncmp(c->name, "xread", 5) == 0
-                   ? "may block; by its keys when it has no BLOCK"
+                   ? "may block; without BLOCK by its keys, over several slots part by part"
                    : "may block";
     if (c->how == HOW_SPLIT || c->how == HOW_BROADCAST)
         return merges[c->merge];

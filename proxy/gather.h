@@ -20,4 +20,7 @@ typedef void gather_way(struct client *c, const struct command *cmd, const struc
 gather_way move_rename, move_renamenx, move_copy;                      /* gather_move.c */
 gather_way element_smove, element_lmove, element_msetnx, element_mpop; /* gather_element.c */
 
+/* XREAD or XREADGROUP without BLOCK whose streams lie in several slots; a group, no op. */
+void gather_streams(struct client *c, const struct command *cmd, const struct argv *argv);
+
 #endif

@@ -242,6 +242,82 @@ static void test_first_that_has_something(void **state)
     compare_all(words, ARRAY_LEN(words));
 }
 
+static void test_streams(void **state)
+{
+    static const char *const words[] = {
+        "XADD s1 1-1 f a",
+        "XADD s1 1-2 f b",
+        "XADD s2 2-1 f c",
+        "XADD s3 3-1 f d",
+        "XREAD STREAMS s3 s1 s2 0 0 0",
+        "XREAD STREAMS s3 nokey s2 s1 0 0 2-1 1-1",
+        "XREAD COUNT 1 STREAMS s1 s2 s3 0 0 3-1",
+        "XREAD STREAMS s1 s2 s1 0 0 1-1",
+        "XREAD STREAMS s1 s2 9-9 9-9",
+        "XREAD STREAMS nokey1 nokey2 0 0",
+        "XREAD STREAMS s1 s2 $ $",
+        "XREAD STREAMS s1 s2 0",
+        "XREAD STREAMS s1 s2 s3 0 0",
+        "XREAD COUNT x STREAMS s1 s2 0 0",
+        "XREAD STREAMS s1 s2 0 nonsense",
+        "XREAD STREAMS s1 s2 > 0",
+        "SET text v",
+        "XREAD STREAMS s1 text s2 0 0 0",
+        "XREAD STREAMS s1 text s2 nonsense 0 0",
+        "XREADGROUP GROUP g me STREAMS s1 s2 > >",
+        "XGROUP CREATE s1 g 0",
+        "XREADGROUP GROUP g me STREAMS s2 s3 > >",
+        "XGROUP CREATE s2 g 0",
+        "XGROUP CREATE s3 g $",
+        "XREADGROUP GROUP g me COUNT 1 STREAMS s3 s2 s1 > > >",
+        "XREADGROUP GROUP g me NOACK STREAMS s1 s2 > >",
+        "XREADGROUP GROUP g me STREAMS s1 s2 > >",
+        "XREADGROUP GROUP g me STREAMS s1 s2 0 0",
+        "XREADGROUP GROUP g you STREAMS s1 s2 s3 0 0 >",
+        "XREADGROUP GROUP g me STREAMS s1 s2 $ >",
+        "XREADGROUP GROUP g me STREAMS text nokey > >",
+        "XREADGROUP GROUP g me STREAMS s1 s2 s3 > >",
+        "XREADGROUP NOACK NOACK NOACK STREAMS s1 s2 > >",
+        "XPENDING s1 g",
+        "XPENDING s2 g",
+        "XACK s1 g 1-1",
+        "XREADGROUP GROUP g me STREAMS s1 s2 0 0",
+    };
+    (void)state;
+    compare_all(words, ARRAY_LEN(words));
+}
+
+/* Long replies, and a place among other commands. */
+static void test_streams_in_a_pipeline(void **state)
+{
+    struct client c, o;
+    (void)state;
+    assert_true(client_open(&c, proxy.port));
+    assert_true(client_open(&o, oracle.port));
+    for (int i = 1; i <= 400; i++) {
+        char text[64];
+        snprintf(text, sizeof(text), "XADD long:%d 1-%d field %032d", i % 3, i, i);
+        oracle_compare_words(&c, &o, text);
+    }
+    for (int i = 0; i < 50; i++) {
+        static const char text[] = "XREAD STREAMS long:0 long:1 long:2 0 0 0\r\n"
+                                   "XDEL long:1 1-1\r\n"
+                                   "XREAD COUNT 3 STREAMS long:2 long:1 0 0\r\n";
+        assert_true(client_send_text(&c, text) && client_send_text(&o, text));
+    }
+    for (int i = 0; i < 150; i++) {
+        size_t len;
+        const char *want = client_read(&o, &len);
+        assert_non_null(want);
+        client_expect_bytes(&c, want, len);
+    }
+    assert_true(client_send_text(&c, "CLIENT REPLY SKIP\r\nXREAD STREAMS long:0 long:1 0 0\r\n"
+                                     "XREAD STREAMS nokey:1 nokey:2 0 0\r\n"));
+    client_expect(&c, "*-1\r\n");
+    client_close(&c);
+    client_close(&o);
+}
+
 static void test_scripts(void **state)
 {
     static const char *const words[] = {
@@ -431,7 +507,7 @@ static void test_switched_off(void **state)
 {
     static const char *const words[] = {
         "SUNION a b",          "SINTERSTORE a b c", "RENAME a b",    "EVAL return 2 a b",
-        "LMOVE a b LEFT LEFT", "MSETNX a 1 b 2",    "PFCOUNT a b c",
+        "LMOVE a b LEFT LEFT", "MSETNX a 1 b 2",    "PFCOUNT a b c", "XREAD STREAMS a b 0 0",
     };
     struct proxy strict;
     struct client c;
@@ -491,6 +567,8 @@ int main(void)
         cmocka_unit_test(test_sorted_sets),
         cmocka_unit_test(test_strings_and_lists),
         cmocka_unit_test(test_first_that_has_something),
+        cmocka_unit_test(test_streams),
+        cmocka_unit_test(test_streams_in_a_pipeline),
         cmocka_unit_test(test_scripts),
         cmocka_unit_test(test_script_leaves_what_it_reads),
         cmocka_unit_test(test_large_sets_and_binary_members),
