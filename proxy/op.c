@@ -155,9 +155,10 @@ static void deliver(struct op *op)
 
 static void run_steps(struct op *op)
 {
+    op->waiting = false;
     collect(op);
     look_for_errors(op);
-    while (!op->ended && op->open == 0) {
+    while (!op->ended && !op->waiting && op->open == 0) {
         op_step *step = op->next;
         op->next = NULL;
         op->tolerant = op->measures = op->over_limit = false;
@@ -175,11 +176,8 @@ static void run_steps(struct op *op)
 
 void op_run_ready(struct worker *w)
 {
-    struct list_node now;
-    list_init(&now);
-    list_splice(&now, &w->ops_ready);
-    while (!list_is_empty(&now)) {
-        struct op *op = LIST_ENTRY(now.next, struct op, in_ready);
+    while (!list_is_empty(&w->ops_ready)) { /* one that ends may wake others */
+        struct op *op = LIST_ENTRY(w->ops_ready.next, struct op, in_ready);
         list_remove(&op->in_ready);
         run_steps(op);
     }
@@ -209,6 +207,13 @@ void op_send_words(struct op *op, uint16_t slot, const struct span *words, size_
 void op_then(struct op *op, op_step *next)
 {
     op->next = next;
+}
+
+void op_wait(struct op *op, struct list_node *list, op_step *next)
+{
+    op->waiting = true;
+    op->next = next;
+    list_append(list, &op->in_ready);
 }
 
 void op_measure(struct op *op)

@@ -53,6 +53,7 @@ struct op {
     bool tolerant;        /* this step looks at errors itself */
     bool measures;        /* the limit is cross-slot-max-bytes */
     bool over_limit, ended, failed;
+    bool waiting;   /* in a list of op_wait, by in_ready */
     char token[33]; /* of its temporary keys */
 };
 
@@ -75,6 +76,8 @@ void op_send_words(struct op *op, uint16_t slot, const struct span *words, size_
                   sizeof((const struct span[]){ __VA_ARGS__ }) / sizeof(struct span))
 
 void op_then(struct op *op, op_step *next);
+/* Sends nothing: next runs when the op has been moved from that list to worker->ops_ready. */
+void op_wait(struct op *op, struct list_node *list, op_step *next);
 /* The replies to come are copies of values: together at most cross-slot-max-bytes. */
 void op_measure(struct op *op);
 /* Errors among the replies to come are for the next step to look at. */
