@@ -104,11 +104,18 @@ static void free_reading(struct op *op)
     free(reading_of(op));
 }
 
-static void gather_values(struct client *c, const struct command *cmd, const struct argv *argv)
+static void start(struct client *c, const struct command *cmd, const struct argv *argv,
+                  op_step *first)
 {
     struct reading *r = calloc(1, sizeof(*r));
     REQUIRE(r != NULL);
-    gather_open(&r->g, c, cmd, argv, fetch, free_reading, false);
+    gather_open(&r->g, c, cmd, argv, first, free_reading, false);
+    r->g.otherwise = fetch;
+}
+
+static void gather_sets(struct client *c, const struct command *cmd, const struct argv *argv)
+{
+    start(c, cmd, argv, gather_set_look);
 }
 
 static const struct {
@@ -118,7 +125,9 @@ static const struct {
     { "copy", move_copy },          { "eval", gather_script },  { "evalsha", gather_script },
     { "fcall", gather_script },     { "lmove", element_lmove }, { "lmpop", element_mpop },
     { "msetnx", element_msetnx },   { "rename", move_rename },  { "renamenx", move_renamenx },
-    { "rpoplpush", element_lmove }, { "smove", element_smove }, { "zmpop", element_mpop },
+    { "rpoplpush", element_lmove }, { "sdiff", gather_sets },   { "sinter", gather_sets },
+    { "sintercard", gather_sets },  { "smove", element_smove }, { "sunion", gather_sets },
+    { "zmpop", element_mpop },
 };
 
 bool gather(struct client *c, const struct command *cmd, const struct argv *argv)
@@ -131,6 +140,6 @@ bool gather(struct client *c, const struct command *cmd, const struct argv *argv
             return true;
         }
     }
-    gather_values(c, cmd, argv);
+    start(c, cmd, argv, fetch);
     return true;
 }

@@ -22,6 +22,7 @@ struct gather {
     uint32_t count;
     struct copied_key *keys;
     uint32_t *key_of_arg; /* per argument: which of the keys it names, or none */
+    op_step *otherwise;   /* goes on when the short way of gather_set.c does not do */
 };
 
 static inline struct gather *gather_of(struct op *op)
@@ -45,5 +46,8 @@ void gather_send(struct gather *g);
 void gather_unlink(struct gather *g, uint32_t count);
 /* The n-th reply of the step is the client's, with the true names of the keys. */
 void gather_answer(struct gather *g, uint32_t n);
+
+/* gather_set.c: the first step of SINTER, SUNION, SDIFF and SINTERCARD. */
+op_step gather_set_look;
 
 #endif

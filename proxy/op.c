@@ -112,11 +112,12 @@ static void fail_over_limit(struct op *op)
 /* The first error speaks for the step. */
 static void look_for_errors(struct op *op)
 {
-    if (op->over_limit) {
+    op->overflowed = op->bounded && op->over_limit;
+    if (op->over_limit && !op->bounded) {
         fail_over_limit(op);
         return;
     }
-    for (uint32_t i = 0; i < op->count && !op->tolerant; i++) {
+    for (uint32_t i = 0; i < op->count && !op->tolerant && !op->overflowed; i++) {
         if (op_reply_failed(op, i)) {
             op_fail(op, op_reply(op, i));
             return;
@@ -161,7 +162,7 @@ static void run_steps(struct op *op)
     while (!op->ended && !op->waiting && op->open == 0) {
         op_step *step = op->next;
         op->next = NULL;
-        op->tolerant = op->measures = op->over_limit = false;
+        op->tolerant = op->measures = op->bounded = op->over_limit = false;
         op->limit = op->worker->config.client_output_limit;
         REQUIRE(step != NULL);
         step(op);
@@ -220,6 +221,12 @@ void op_measure(struct op *op)
 {
     op->measures = true;
     op->limit = op->worker->config.cross_slot_max_bytes;
+}
+
+void op_bound(struct op *op, uint64_t bytes)
+{
+    op->bounded = true;
+    op->limit = bytes;
 }
 
 void op_tolerate(struct op *op)
