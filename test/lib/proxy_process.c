@@ -32,23 +32,14 @@ static bool named_in(const char *const *extra, const char *option)
     return false;
 }
 
-static bool has_sanitizer_options(const char *const *env)
-{
-    for (; env != NULL && *env != NULL; env++)
-        if (strncmp(*env, "ASAN_OPTIONS=", 13) == 0)
-            return true;
-    return false;
-}
-
 void proxy_launch(struct proxy *p, const char *seeds, const char *const *extra,
                   const char *const *env)
 {
     /* The sanitizer keeps freed memory for a while; were it much, it would look like a leak. */
-    static const char sanitizer[] = "ASAN_OPTIONS=quarantine_size_mb=4:detect_leaks=1";
-    const char *all_env[16];
+    const char *all_env[16] = { "ASAN_OPTIONS=quarantine_size_mb=4:detect_leaks=1" };
     const char *argv[48] = { proxy_binary() };
     char port[8], name[32];
-    size_t n = 1, e = 0;
+    size_t n = 1, e = 1;
 
     signal(SIGPIPE, SIG_IGN);
     *p = (struct proxy){ .port = port_take() };
@@ -70,8 +61,6 @@ void proxy_launch(struct proxy *p, const char *seeds, const char *const *extra,
     }
     argv[n++] = seeds;
     argv[n] = NULL;
-    if (!has_sanitizer_options(env))
-        all_env[e++] = sanitizer;
     for (; env != NULL && *env != NULL; env++) {
         REQUIRE(e + 1 < ARRAY_LEN(all_env));
         all_env[e++] = *env;
