@@ -87,5 +87,6 @@ void gather_streams(struct client *c, const struct command *cmd, const struct ar
         g = group_one(rt, &c->flow, cmd, g, keyslot_of(argv_get(argv, i)), writer_span(&rt->part),
                       c->reply_mode != REPLY_ON);
     }
+    REQUIRE(g != NULL);
     g->rule = &rule;
 }
