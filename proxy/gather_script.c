@@ -6,7 +6,8 @@
  *   fetch    DUMP and time to live of every key
  *   bring    RESTORE at home under temporary names; DUMP of the copies, to know them again
  *   run      PERSIST of copies whose keys live for ever, the script, DUMP of the copies (one write)
- *   check    whether every key is still what was fetched; otherwise all again from fetch
+ *   check    whether every key is still what was fetched, otherwise all again from fetch; and how
+ *            many elements there were and are
  *   write    what has grown, then what has kept its size, then what has shrunk or is gone
  *
  * Until `write` nothing has been changed, so a crash costs nothing but copies that expire. What a
@@ -19,6 +20,7 @@
 #include "proxy/gather.h"
 #include "proxy/gather_keys.h"
 #include "proxy/script_slots.h"
+#include "proxy/value_count.h"
 #include "proxy/worker.h"
 
 enum { SUM_LEN = 8, CHANGED_TRIES = 50 };
@@ -27,9 +29,11 @@ enum { SUM_LEN = 8, CHANGED_TRIES = 50 };
 struct sum {
     char bytes[SUM_LEN];
     size_t len, size; /* of these; of the whole */
+    char type;        /* what the DUMP begins with */
 };
 
-/* In the order in which they are written. */
+/* In the order in which they are written. The size is the number of elements, or for types that we
+   do not know, and when the type is another one now, the length of the DUMP. */
 enum change { CHANGE_NONE, CHANGE_GROWN, CHANGE_SAME_SIZE, CHANGE_SHRUNK };
 
 struct script_key {
@@ -38,8 +42,9 @@ struct script_key {
     struct sum was, copy;
     enum change change;
     bool gone;
-    size_t at, len;  /* the new value in script->values */
-    int64_t becomes; /* its new PEXPIRETIME */
+    size_t at, len;     /* the new value in script->values */
+    struct span counts; /* the command for the number of elements; len 0: none */
+    int64_t becomes;    /* its new PEXPIRETIME */
 };
 
 struct script {
@@ -79,6 +84,7 @@ static struct sum sum_of(struct value dump)
     if (dump.kind != VALUE_STRING || dump.text.len < SUM_LEN)
         return sum;
     sum.size = dump.text.len;
+    sum.type = dump.text.at[0];
     sum.len = SUM_LEN;
     memcpy(sum.bytes, dump.text.at + dump.text.len - SUM_LEN, SUM_LEN);
     return sum;
@@ -265,6 +271,10 @@ static void note_change(struct script *s, uint32_t i, struct value dump, int64_t
     k->change = change_of(s, i, &now);
     if (k->change == CHANGE_NONE || k->gone)
         return;
+    struct span count_was = value_count_command(k->was.type);
+    k->counts = value_count_command(now.type);
+    if (!s->g.keys[i].there || !span_equal(k->counts, count_was))
+        k->counts.len = 0;
     k->at = s->values.len;
     k->len = dump.text.len;
     write_raw(&s->values, dump.text);
@@ -337,15 +347,35 @@ static void again(struct op *op)
 
 static void write_next(struct op *op);
 
+/* The counts stand behind the checks: of the key, of its copy. */
+static void order_by_counts(struct script *s)
+{
+    uint32_t n = s->g.count;
+    for (uint32_t i = 0; i < s->g.count; i++) {
+        struct script_key *k = &s->keys[i];
+        if (k->change == CHANGE_NONE || k->counts.len == 0)
+            continue;
+        int64_t was = op_integer(&s->g.op, n), is = op_integer(&s->g.op, n + 1);
+        n += 2;
+        if (was >= 0 && is >= 0)
+            k->change = is > was ? CHANGE_GROWN : is < was ? CHANGE_SHRUNK : CHANGE_SAME_SIZE;
+    }
+}
+
 static void checked(struct op *op)
 {
     struct script *s = script_of(op);
     for (uint32_t i = 0; i < s->g.count; i++) {
+        if (op_reply_failed(op, i)) {
+            op_fail(op, op_reply(op, i));
+            return;
+        }
         if (op_integer(op, i) != 1) {
             again(op);
             return;
         }
     }
+    order_by_counts(s);
     write_next(op);
 }
 
@@ -357,12 +387,20 @@ static struct span expiry(const struct script_key *k, char out[TEXT_NUMBER_MAX])
 static void check(struct op *op)
 {
     struct script *s = script_of(op);
-    char number[TEXT_NUMBER_MAX];
+    char number[TEXT_NUMBER_MAX], name[OP_TEMP_NAME_MAX];
     for (uint32_t i = 0; i < s->g.count; i++) {
         const struct script_key *k = &s->keys[i];
         OP_SEND(op, s->g.keys[i].slot, SPAN("eval"), SPAN(guard_script), SPAN("1"),
                 s->g.keys[i].name, (struct span){ k->was.bytes, k->was.len }, expiry(k, number));
     }
+    for (uint32_t i = 0; i < s->g.count; i++) {
+        const struct script_key *k = &s->keys[i];
+        if (k->change == CHANGE_NONE || k->counts.len == 0)
+            continue;
+        OP_SEND(op, s->g.keys[i].slot, k->counts, s->g.keys[i].name);
+        OP_SEND(op, s->g.home, k->counts, gather_name(&s->g, i, name));
+    }
+    op_tolerate(op);
     op_then(op, checked);
 }
 

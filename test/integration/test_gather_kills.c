@@ -197,6 +197,12 @@ static const struct kill_case cases[] = {
       "$1",
       { "RPUSH @B x", "SET @C v" },
       { { { "LPOS @A x COUNT 0", "LPOS @B x COUNT 0" }, 1 }, { { "STRLEN @C" }, 1 } } },
+    /* Fewer elements, but longer ones. */
+    { "EVAL local\tx=redis.call('LPOP',KEYS[1])redis.call('LSET',KEYS[1],0,redis.sha1hex('y'))"
+      "redis.call('RPUSH',KEYS[2],x)return(x) 2 @A @B",
+      "$1",
+      { "RPUSH @A x y" },
+      { { { "LPOS @A x COUNT 0", "LPOS @B x COUNT 0" }, 1 }, { { "LLEN @A" }, 1 } } },
     { "EVAL redis.call('INCR',KEYS[1])redis.call('RENAME',KEYS[2],KEYS[3])return(5) 3 @A @B @C",
       ":5",
       { "SET @A 5", "SADD @B 1 2" },
