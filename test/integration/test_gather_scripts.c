@@ -229,6 +229,39 @@ static void test_waiting_clients_leave(void **state)
     gather_nothing_left(&cluster);
 }
 
+/* A node hangs under the first script; those that wait for its keys get an error in time, too. */
+static void test_waiting_has_an_end(void **state)
+{
+    enum { WAITERS = 6 };
+    struct proxy impatient;
+    struct client c[WAITERS];
+    char seeds[512], key[2][64], text[256];
+    (void)state;
+    proxy_start(&impatient, cluster_seeds(&cluster, seeds),
+                (const char *const[]){ "--request-timeout", "500ms", NULL });
+    cluster_key(&cluster, 0, 0, "end", key[0]);
+    cluster_key(&cluster, 1, 0, "end", key[1]);
+    snprintf(text, sizeof(text), "EVAL return(redis.call('INCR',KEYS[1])) 2 %s %s", key[0], key[1]);
+    for (int i = 0; i < WAITERS; i++)
+        assert_true(client_open(&c[i], impatient.port));
+    assert_int_equal(gather_number(&c[0], text), 1);
+    cluster_stop_node(&cluster, 1);
+    uint64_t since = now_ms();
+    for (int i = 0; i < WAITERS; i++)
+        send_words(&c[i], text);
+    for (int i = 0; i < WAITERS; i++) {
+        const char *reply = client_read(&c[i], &(size_t){ 0 });
+        assert_true(reply != NULL && reply[0] == '-');
+        print_message("  after %d ms: %s", (int)(now_ms() - since), reply);
+    }
+    assert_true(now_ms() - since < (uint64_t)scaled_ms(2500));
+    cluster_continue_node(&cluster, 1);
+    for (int i = 0; i < WAITERS; i++)
+        client_close(&c[i]);
+    assert_true(proxy_stop(&impatient));
+    cluster_await_settled(&cluster, 20000);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -237,6 +270,7 @@ int main(void)
         cmocka_unit_test(test_many_at_once),
         cmocka_unit_test(test_writers_keep_their_writes),
         cmocka_unit_test(test_waiting_clients_leave),
+        cmocka_unit_test(test_waiting_has_an_end),
     };
 
     return testenv_finish(cmocka_run_group_tests(tests, start, stop));
