@@ -159,11 +159,19 @@ static void send_keys(struct client *c, const struct group *g, struct replies *a
     free(names);
 }
 
+static const struct merge_rule keys_rule = { .send = send_keys };
+
 bool local_keys(struct client *c, const struct argv *argv, struct writer *w)
 {
-    static const struct merge_rule rule = { .send = send_keys };
     (void)w;
-    return local_broadcast(c, local_request(argv), &rule) != NULL;
+    return local_broadcast(c, local_request(argv), &keys_rule) != NULL;
+}
+
+void local_route_names(struct client *c, const struct argv *argv, uint16_t slot)
+{
+    struct group *g = group_one(&c->worker->router, &c->flow, c->last_command, NULL, slot,
+                                local_request(argv), c->reply_mode != REPLY_ON);
+    g->rule = &keys_rule;
 }
 
 /* --- one database: texts as of redis-server --databases 1 --------------------------------------
