@@ -179,10 +179,20 @@ static bool by_proxy(const struct call *call)
     return true;
 }
 
+/* XREAD, XREADGROUP. */
+static bool by_streams(const struct call *call)
+{
+    int slot = keys_slot(call->cmd, call->argv);
+    if (slot != KEYS_CROSS || !call->client->worker->config.enable_cross_slot)
+        return by_keys(call);
+    gather_streams(call->client, call->cmd, call->argv);
+    return true;
+}
+
 static bool by_blocking(const struct call *call)
 {
     if (!blocking_waits(call->cmd, call->argv))
-        return by_keys(call);
+        return by_streams(call);
     bool may_be_wide = call->client->worker->config.enable_cross_slot &&
                        blocking_may_be_wide(call->cmd, call->argv);
     if (!may_be_wide && keys_slot(call->cmd, call->argv) == KEYS_CROSS)
