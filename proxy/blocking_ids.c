@@ -73,10 +73,12 @@ static void read_id(struct stream_id *id, struct span reply)
         return;
     struct span text = SPAN("0-0");
     if (v.count > 0) {
-        bool found = value_next(&c, &v) && value_next(&c, &v) && v.kind == VALUE_STRING;
-        if (!found || v.text.len >= STREAM_ID_MAX)
+        struct value entry, first;
+        if (!value_next(&c, &entry) || !value_next(&c, &first))
             return;
-        text = v.text;
+        if (first.kind != VALUE_STRING || first.text.len >= STREAM_ID_MAX)
+            return;
+        text = first.text;
     }
     memcpy(id->text, text.at, text.len);
     id->len = (uint8_t)text.len;

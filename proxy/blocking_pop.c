@@ -40,20 +40,14 @@ static struct span key_at(struct pop *p)
 /* --- what was taken for a client that has left meanwhile ----------------------------------------
  */
 
-static void write_element(struct writer *w, struct value member, struct value score, bool zset)
-{
-    if (zset)
-        write_bulk(w, score.text);
-    write_bulk(w, member.text);
-}
-
 /* The elements of a reply: [key, [e, ...]], [key, [[m, s], ...]], [m, s] or e. */
 static size_t read_elements(struct pop *p, struct value_cursor *c, struct value *out, size_t room)
 {
     struct value v;
     size_t n = 0;
-    if (p->many && (!value_next(c, &v) || !value_next(c, &v)))
-        return 0;
+    for (int before = p->many ? 2 : 0; before > 0; before--)
+        if (!value_next(c, &v))
+            return 0;
     while (n < room && value_next(c, &v))
         if (v.kind == VALUE_STRING)
             out[n++] = v;
@@ -77,8 +71,10 @@ static void put_back(struct op *op)
     write_bulk(&op->out, key_at(p));
     for (size_t i = n; i > 0 && !p->zset; i--)
         write_bulk(&op->out, v[i - 1].text);
-    for (size_t i = 0; i + 1 < n && p->zset; i += 2)
-        write_element(&op->out, v[i], v[i + 1], true);
+    for (size_t i = 0; i + 1 < n && p->zset; i += 2) {
+        write_bulk(&op->out, v[i + 1].text);
+        write_bulk(&op->out, v[i].text);
+    }
     free(v);
     if (n == 0) {
         op_end(op);

@@ -99,11 +99,16 @@ static bool is_null(struct span s)
     return s.len >= 3 && (s.at[0] == '_' || (s.at[0] != ':' && memcmp(s.at + 1, "-1", 2) == 0));
 }
 
-/* While it waits, a node that cannot be had now holds nothing that could be taken. */
+/* While it waits, a node that cannot be had now holds nothing that could be taken, and what others
+   took first is not there. */
 static bool is_passing(struct span error)
 {
-    static const char *const starts[] = { "-ERR slotgate: no answer", "-CLUSTERDOWN", "-LOADING",
-                                          "-TRYAGAIN", "-MASTERDOWN" };
+    static const char *const starts[] = { "-ERR slotgate: no answer",
+                                          "-ERR slotgate: the list changes too fast",
+                                          "-CLUSTERDOWN",
+                                          "-LOADING",
+                                          "-TRYAGAIN",
+                                          "-MASTERDOWN" };
     for (size_t i = 0; i < ARRAY_LEN(starts); i++)
         if (error.len > strlen(starts[i]) && memcmp(error.at, starts[i], strlen(starts[i])) == 0)
             return true;

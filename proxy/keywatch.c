@@ -203,10 +203,11 @@ void keywatch_close(struct keywatch *k)
     uv_close((uv_handle_t *)&k->timer, NULL);
     k->ticking = true; /* for good: it is never started again */
     flow_abandon(k->router, &k->flow);
-    while (!list_is_empty(&k->keys)) {
-        struct watched_key *key = LIST_ENTRY(k->keys.next, struct watched_key, in_keys);
-        key->asking = false;
+    struct list_node *n, *safe;
+    LIST_EACH (&k->keys, n, safe) {
+        struct watched_key *key = LIST_ENTRY(n, struct watched_key, in_keys);
         REQUIRE(list_is_empty(&key->wants));
+        key->asking = false;
         free_key_if_unused(k, key);
     }
 }

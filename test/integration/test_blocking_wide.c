@@ -242,6 +242,69 @@ static void test_each_element_once(void **state)
     race(true);
 }
 
+/* --- moves --------------------------------------------------------------------------------------
+ */
+
+enum { MOVERS = 4, MOVED = 300 };
+
+static atomic_int moving;
+
+static void *move_all(void *arg)
+{
+    char to[32];
+    struct client c;
+
+    snprintf(to, sizeof(to), "moved:%d", *(int *)arg);
+    if (!client_open(&c, proxy.port))
+        testenv_problem("no connection");
+    while (atomic_load(&moving) > 0) {
+        const char *r = client_ask(&c, "BLMOVE", "to:move", to, "LEFT", "RIGHT", "0.1", NULL);
+        if (r == NULL || r[0] == '-') {
+            testenv_problem("a move says %s", r == NULL ? "nothing" : r);
+            break;
+        }
+        if (r[0] == '$')
+            atomic_fetch_sub(&moving, 1);
+    }
+    client_close(&c);
+    return NULL;
+}
+
+/* Several movers of one list: each element ends in one of their lists, once. */
+static void test_each_element_moves_once(void **state)
+{
+    pthread_t mover[MOVERS];
+    int number[MOVERS], seen[MOVED] = { 0 };
+    struct client c;
+
+    (void)state;
+    atomic_store(&moving, MOVED);
+    assert_true(client_open(&c, proxy.port));
+    for (int i = 0; i < MOVERS; i++) {
+        number[i] = i;
+        assert_int_equal(pthread_create(&mover[i], NULL, move_all, &number[i]), 0);
+    }
+    for (int i = 0; i < MOVED; i++) {
+        char element[16];
+        snprintf(element, sizeof(element), "e%d", i);
+        assert_non_null(client_ask(&c, "RPUSH", "to:move", element, NULL));
+    }
+    for (int i = 0; i < MOVERS; i++)
+        pthread_join(mover[i], NULL);
+    client_ask_expect(&c, ":0\r\n", "EXISTS", "to:move");
+    for (int i = 0; i < MOVERS; i++) {
+        char from[32];
+        snprintf(from, sizeof(from), "moved:%d", i);
+        const char *r = client_ask(&c, "LRANGE", from, "0", "-1", NULL);
+        for (const char *e = r; e != NULL && (e = strstr(e, "\r\ne")) != NULL; e += 3)
+            seen[strtol(e + 3, NULL, 10)]++;
+    }
+    for (int i = 0; i < MOVED; i++)
+        if (seen[i] != 1)
+            fail_msg("element %d lies in %d lists", i, seen[i]);
+    client_close(&c);
+}
+
 /* The first of the caller's keys that has something, however many have. */
 static void test_priority(void **state)
 {
@@ -465,6 +528,7 @@ int main(void)
         cmocka_unit_test(test_latency),
         cmocka_unit_test(test_load_is_bounded),
         cmocka_unit_test(test_each_element_once),
+        cmocka_unit_test(test_each_element_moves_once),
         cmocka_unit_test(test_clients_leave),
         cmocka_unit_test(test_put_back),
         cmocka_unit_test(test_master_killed),
