@@ -44,7 +44,7 @@ void blocked_begin(struct blocked *b, struct client *c, const struct command *cm
     room->count++;
     room->total++;
     if (!room->ticking)
-        uv_timer_start(&room->timer, on_timer, TICK_MS, TICK_MS);
+        uv_timer_start(&room->timer, on_timer, BLOCKED_LOOK_MS, 0);
     room->ticking = true;
 }
 
@@ -99,9 +99,13 @@ void blocked_answer(struct blocked *b, struct span reply)
 
 void blocked_pause(struct blocked *b, uint64_t until)
 {
+    struct blocked_room *room = room_of(b);
     b->not_before = until;
-    if (!list_is_linked(&b->in_paused))
-        list_append(&room_of(b)->paused, &b->in_paused);
+    if (list_is_linked(&b->in_paused))
+        return;
+    if (list_is_empty(&room->paused))
+        uv_timer_start(&room->timer, on_timer, TICK_MS, 0);
+    list_append(&room->paused, &b->in_paused);
 }
 
 void blocked_watch(struct client *c)
@@ -132,25 +136,30 @@ static void wake_paused(struct blocked_room *room, uint64_t now)
     }
 }
 
+static void look_at_all(struct blocked_room *room, uint64_t now)
+{
+    struct list_node *n, *safe;
+    room->looked_at = now;
+    LIST_EACH (&room->all, n, safe) {
+        struct blocked *b = LIST_ENTRY(n, struct blocked, in_all);
+        b->way->look(b, now);
+    }
+}
+
 static void on_timer(uv_timer_t *timer)
 {
     struct blocked_room *room = timer->data;
     uint64_t now = uv_now(timer->loop);
     if (!list_is_empty(&room->paused))
         wake_paused(room, now);
-    if (list_is_empty(&room->all)) {
+    if (now - room->looked_at >= BLOCKED_LOOK_MS)
+        look_at_all(room, now);
+    room->ticking = !list_is_empty(&room->all);
+    if (room->ticking)
+        uv_timer_start(timer, on_timer, list_is_empty(&room->paused) ? BLOCKED_LOOK_MS : TICK_MS,
+                       0);
+    else
         uv_timer_stop(timer);
-        room->ticking = false;
-        return;
-    }
-    if (now - room->looked_at < BLOCKED_LOOK_MS)
-        return;
-    room->looked_at = now;
-    struct list_node *n, *safe;
-    LIST_EACH (&room->all, n, safe) {
-        struct blocked *b = LIST_ENTRY(n, struct blocked, in_all);
-        b->way->look(b, now);
-    }
 }
 
 void blocked_room_open(struct blocked_room *room, uv_loop_t *loop)

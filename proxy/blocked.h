@@ -3,8 +3,8 @@
  *
  * Holds what all of them share: the client, its place in the flow where the answer will go, a copy
  * of the request, pauses between tries, CLIENT UNBLOCK, the end. How it waits is a struct
- * blocked_way: on a lease (blocking.c), by looking again and again (blocking_wide.c), on a lease of
- * each master (wait.c).
+ * blocked_way: on a lease (blocking_single.c), by looking again and again (blocking_wide.c), on a
+ * lease of each master (blocking_wait.c).
  *
  *   blocked_begin: alone in its client's flow, which is read no further; the client's leaving is
  *   noticed all the same (net/hangup.h)
@@ -72,7 +72,7 @@ struct blocked_room {
     uint64_t total, moved;
     uint64_t undelivered; /* replies that came for a client that had just left */
     uint64_t returned;    /* pops over several slots that were put back for such a client */
-    bool ticking, closed;
+    bool ticking;
 };
 
 void blocked_room_open(struct blocked_room *room, uv_loop_t *loop);

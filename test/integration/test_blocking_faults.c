@@ -158,6 +158,39 @@ static void test_master_killed(void **state)
     client_close(&timed);
 }
 
+static void let_replicas_take_over(bool may)
+{
+    for (int n = 0; n < cluster.count; n++)
+        cluster_do(&cluster, n, "CONFIG SET cluster-replica-no-failover %s", may ? "no" : "yes");
+}
+
+/* Nobody takes over. Who waits already, goes on when the master is back; who comes now gets an
+   error in time. */
+static void test_master_away_and_back(void **state)
+{
+    struct client waiter, late;
+    char key[64];
+
+    (void)state;
+    cluster_key(&cluster, 1, 0, "away", key);
+    begin_wait(&waiter, "BLPOP", key, "0");
+    blocking_await(proxy.port, 1);
+    let_replicas_take_over(false);
+    int master = owner_of(key);
+    cluster_kill_node(&cluster, master);
+    uint64_t began = now_ms();
+    begin_wait(&late, "BLPOP", key, "0");
+    client_expect_start(&late, "-ERR slotgate: no answer from node 127.0.0.1:");
+    assert_in_range(now_ms() - began, 1900, scaled_ms(4000));
+    cluster_restart_node(&cluster, master);
+    let_replicas_take_over(true);
+    push(key, "one");
+    expect_element(&waiter, key, "one");
+    client_close(&waiter);
+    client_close(&late);
+    cluster_await_settled(&cluster, 20000);
+}
+
 /* A master that hangs says nothing; its replica takes over, and those that wait go there. */
 static void test_master_hangs(void **state)
 {
@@ -525,6 +558,7 @@ int main(void)
         cmocka_unit_test(test_slot_half_way),
         cmocka_unit_test(test_master_hands_over),
         cmocka_unit_test(test_master_killed),
+        cmocka_unit_test(test_master_away_and_back),
         cmocka_unit_test(test_master_hangs),
         cmocka_unit_test(test_entries_while_the_proxy_looks_away),
     };
