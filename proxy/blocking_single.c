@@ -69,6 +69,16 @@ static struct node *owner_of(const struct single *s)
     return shards == 0 ? NULL : rt->masters[s->b.client->flow.home % shards];
 }
 
+/* A node with a hint is not forgotten. */
+static void set_hint(struct single *s, struct node *n)
+{
+    if (s->hint != NULL)
+        s->hint->hinted--;
+    s->hint = n;
+    if (n != NULL)
+        n->hinted++;
+}
+
 /* --- giving up -------------------------------------------------------------------------------- */
 
 static void answer_format(struct single *s, const char *fmt, const char *a, const char *b)
@@ -160,7 +170,7 @@ static void try(struct single *s)
     }
     s->epoch = router_of(s)->epoch;
     s->asking = s->hint != NULL;
-    s->hint = NULL;
+    set_hint(s, NULL);
     s->strayed_at = 0;
     if (n == NULL || now < n->lease_rest_until) {
         blocked_pause(&s->b, n == NULL ? now + WAIT_MS : n->lease_rest_until);
@@ -226,7 +236,7 @@ static bool judge(struct single *s, struct span error)
     s->accepted = s->accepted || stepped_down || now_of(s) - s->b.started_at > BLOCKED_LOOK_MS;
     leave_lease(s);
     if (to.verdict == VERDICT_ASK)
-        s->hint = n;
+        set_hint(s, n);
     bool soon = to.verdict == VERDICT_MOVED || to.verdict == VERDICT_ASK;
     try_after(s, soon ? 0 : to.verdict == VERDICT_TRY_AGAIN ? AGAIN_MS : WAIT_MS);
     return false;
@@ -285,6 +295,7 @@ static void stop(struct blocked *b)
 static void free_single(struct blocked *b)
 {
     struct single *s = single_of(b);
+    set_hint(s, NULL);
     writer_close(&s->error);
     stream_ids_close(&s->ids);
     free(s);
