@@ -10,11 +10,11 @@
 
 /* local_connection.c */
 local_command local_ping, local_echo, local_quit, local_select, local_reset, local_hello,
-    local_auth, local_time, local_readonly, local_whoami;
+    local_auth, local_time, local_whoami;
 
 /* local_client.c */
 local_command local_client_id, local_client_getname, local_client_setname, local_client_setinfo,
-    local_client_reply, local_client_no_evict, local_client_no_touch, local_client_help,
+    local_client_reply, local_client_no_evict, local_client_no_touch,
     local_client_getredir, local_client_trackinginfo, local_client_tracking, local_client_caching,
     local_client_unblock, local_client_pause;
 
@@ -29,7 +29,7 @@ local_command local_role, local_acl_list, local_acl_users, local_acl_getuser, lo
 local_command local_config_get, local_config_set, local_config_rewrite;
 
 /* facade.c: CLUSTER, and what else only a node of a cluster has. */
-local_command local_cluster, local_asking;
+local_command local_cluster, local_node_only;
 
 /* info.c */
 local_command local_info;

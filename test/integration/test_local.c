@@ -363,9 +363,9 @@ static void test_readonly_and_time(void **state)
 
     (void)state;
     assert_true(client_open(&c, proxy.port));
-    ask_and_expect(&c, "READONLY", "+OK\r\n");
+    ask_and_expect(&c, "READONLY", "-ERR This instance has cluster support disabled\r\n");
     ask_and_expect(&c, "SET ro 1", "+OK\r\n");
-    ask_and_expect(&c, "READWRITE", "+OK\r\n");
+    ask_and_expect(&c, "READWRITE", "-ERR This instance has cluster support disabled\r\n");
     ask_and_expect(&c, "READONLY x", "-ERR wrong number of arguments for 'readonly' command\r\n");
     const char *reply = ask_and_find(&c, "TIME", "*2\r\n$10\r\n");
     assert_int_equal(sscanf(reply, "*2\r\n$10\r\n%lld\r\n$%*d\r\n%lld", &seconds, &microseconds),
