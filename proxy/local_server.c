@@ -68,8 +68,10 @@ bool local_acl_log(struct client *c, const struct argv *argv, struct writer *w)
     struct span log = argv_get(argv, 1);
     int64_t count;
     if (argv->count > 3)
-        write_error(w, "ERR unknown subcommand or wrong number of arguments for '%.*s'. Try ACL "
-                       "HELP.", (int)log.len, log.at);
+        write_error(w,
+                    "ERR unknown subcommand or wrong number of arguments for '%.*s'. Try ACL "
+                    "HELP.",
+                    (int)log.len, log.at);
     else if (span_is(how_many, "reset"))
         write_simple(w, "OK");
     else if (!text_to_i64(how_many.at, how_many.len, &count))

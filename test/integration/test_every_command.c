@@ -29,7 +29,10 @@ struct row {
     const char *one_slot_only; /* why keys in several slots are not compared; or NULL */
 };
 
-#define BY(name, text) { .calls = (text), .rule = DIFFER_##name }
+#define BY(name, text)                                                                             \
+    {                                                                                              \
+        .calls = (text), .rule = DIFFER_##name                                                     \
+    }
 #define SAME(text) BY(SAME, text)
 #define SET(text) BY(SET, text)
 #define PAIRS(text) BY(PAIRS, text)
@@ -37,7 +40,10 @@ struct row {
 #define NEAR(text) BY(NEAR, text)
 #define SHAPE(text) BY(SHAPE, text)
 #define KIND(text) BY(KIND, text)
-#define ONE_SLOT(text) { .calls = (text), .one_slot_only = SEVERAL_ELSEWHERE }
+#define ONE_SLOT(text)                                                                             \
+    {                                                                                              \
+        .calls = (text), .one_slot_only = SEVERAL_ELSEWHERE                                        \
+    }
 
 static const struct row rows[] = {
 #include "test/integration/every_command.inc"
@@ -45,13 +51,26 @@ static const struct row rows[] = {
 
 /* Commands that Redis executes and the proxy refuses on purpose. */
 static const char *const refused[] = {
-    "ACL DELUSER x",      "ACL LOAD",     "ACL SAVE",
-    "ACL SETUSER x",      "DEBUG SLEEP 0",
-    "FAILOVER",           "MODULE LOAD x", "MODULE LOADEX x",
-    "MODULE UNLOAD x",    "PFDEBUG ENCODING p1", "PFSELFTEST",
-    "PSYNC ? -1",         "REPLCONF x y", "REPLICAOF NO ONE",
-    "RESTORE-ASKING k 0 x", "SCRIPT DEBUG YES", "SHUTDOWN",
-    "SLAVEOF NO ONE",     "SYNC",         "MIGRATE h 1 k 0 1",
+    "ACL DELUSER x",
+    "ACL LOAD",
+    "ACL SAVE",
+    "ACL SETUSER x",
+    "DEBUG SLEEP 0",
+    "FAILOVER",
+    "MODULE LOAD x",
+    "MODULE LOADEX x",
+    "MODULE UNLOAD x",
+    "PFDEBUG ENCODING p1",
+    "PFSELFTEST",
+    "PSYNC ? -1",
+    "REPLCONF x y",
+    "REPLICAOF NO ONE",
+    "RESTORE-ASKING k 0 x",
+    "SCRIPT DEBUG YES",
+    "SHUTDOWN",
+    "SLAVEOF NO ONE",
+    "SYNC",
+    "MIGRATE h 1 k 0 1",
 };
 
 /* What the tests of other files judge, and which. */
@@ -162,7 +181,8 @@ static void show(const char *who, const char *reply, size_t len)
 {
     print_message("  %s: ", who);
     for (size_t i = 0; i < len && i < 600; i++)
-        print_message(reply[i] >= ' ' && reply[i] <= '~' ? "%c" : "\\x%02x", (unsigned char)reply[i]);
+        print_message(reply[i] >= ' ' && reply[i] <= '~' ? "%c" : "\\x%02x",
+                      (unsigned char)reply[i]);
     print_message("\n");
 }
 
@@ -314,8 +334,8 @@ static bool calls_have(const char *calls, const char *name)
     for (const char *call = calls; call != NULL; call = strstr(call, " ; ")) {
         call += strncmp(call, " ; ", 3) == 0 ? 3 : 0;
         size_t i = 0;
-        while (i < len && (strncasecmp(call + i, name + i, 1) == 0 ||
-                           (call[i] == ' ' && name[i] == '|')))
+        while (i < len &&
+               (strncasecmp(call + i, name + i, 1) == 0 || (call[i] == ' ' && name[i] == '|')))
             i++;
         if (i == len && (call[i] == ' ' || call[i] == '\0'))
             return true;
@@ -398,9 +418,12 @@ static void test_bare_names(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_none_is_missing),     cmocka_unit_test(test_bare_names),
-        cmocka_unit_test(test_refused),             cmocka_unit_test(test_one_slot),
-        cmocka_unit_test(test_one_slot_resp3),      cmocka_unit_test(test_several_slots),
+        cmocka_unit_test(test_none_is_missing),
+        cmocka_unit_test(test_bare_names),
+        cmocka_unit_test(test_refused),
+        cmocka_unit_test(test_one_slot),
+        cmocka_unit_test(test_one_slot_resp3),
+        cmocka_unit_test(test_several_slots),
         cmocka_unit_test(test_several_slots_resp3),
     };
 

@@ -158,7 +158,8 @@ static size_t put_word(char *out, size_t room, const char *word, size_t len, con
 {
     bool is_key = len > 1 && word[0] == '@';
     size_t skip = is_key ? 1 : 0, tag_len = is_key ? strlen(tag) : 0;
-    size_t at = (size_t)snprintf(out, room, "$%zu\r\n%.*s", tag_len + len - skip, (int)tag_len, tag);
+    size_t at =
+        (size_t)snprintf(out, room, "$%zu\r\n%.*s", tag_len + len - skip, (int)tag_len, tag);
     for (size_t i = skip; i < len; i++)
         out[at++] = word[i] == '^' ? ' ' : word[i];
     out[at++] = '\r';
