@@ -46,12 +46,23 @@ void local_route(struct client *c, const struct argv *argv, uint16_t slot);
 /* Writes the error of a HOW_REFUSE row. */
 void local_refuse(const struct command *cmd, struct writer *w);
 
+/* slowlog.c */
+local_command local_slowlog_get, local_slowlog_len, local_slowlog_reset;
+
+/* latency.c */
+local_command local_latency_none, local_latency_reset, local_latency_graph, local_latency_doctor,
+    local_latency_histogram;
+
+/* local_proxy.c */
+local_command local_proxy_command, local_proxy_help;
+
 /* keyspace.c */
 local_command local_scan, local_randomkey, local_move, local_swapdb;
 
 /* broadcast.c */
-local_command local_function_stats, local_memory_doctor, local_memory_stats, local_pubsub_names,
-    local_pubsub_counts, local_pubsub_numpat, local_script_exists;
+local_command local_function_stats, local_memory_doctor, local_memory_stats,
+    local_memory_malloc_stats, local_pubsub_names, local_pubsub_counts, local_pubsub_numpat,
+    local_script_exists;
 
 /* "ERR Client names cannot contain ..." unless it is a name that Redis accepts. */
 bool local_label_ok(struct span label);
