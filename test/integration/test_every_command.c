@@ -236,6 +236,7 @@ static char *scan_all(struct client *c, const char *call, size_t call_len, const
     memmove(found + n, found, used);
     memcpy(found, header, (size_t)n);
     *len = used + (size_t)n;
+    found[*len] = '\0';
     return found;
 }
 

@@ -17,7 +17,7 @@
 #include "test/lib/redis_cluster.h"
 #include "test/lib/testenv.h"
 
-enum { SEEDS = 12, CALLS = 12000, DEPTH = 16, SHOWN = 24 };
+enum { SEEDS = 12, CALLS = 20000, DEPTH = 16, SHOWN = 24 };
 
 static struct redis_cluster cluster;
 static struct proxy proxy;
@@ -247,7 +247,7 @@ static uint64_t from_environment(const char *name, uint64_t otherwise)
 static void test_random_calls(void **state)
 {
     uint32_t calls =
-        (uint32_t)from_environment("SLOTGATE_CALLS", testenv_sanitized() ? CALLS / 4 : CALLS);
+        (uint32_t)from_environment("SLOTGATE_CALLS", testenv_sanitized() ? CALLS / 2 : CALLS);
     uint64_t only = from_environment("SLOTGATE_SEED", 0);
     (void)state;
     for (uint64_t seed = 1; seed <= SEEDS && only == 0; seed++)

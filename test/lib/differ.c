@@ -37,6 +37,15 @@ static size_t header_length(struct span s)
     return (size_t)(end - s.at) + 1;
 }
 
+/* As the header says; 0 for a null. */
+static size_t element_count(struct span s)
+{
+    size_t n = 0;
+    for (const char *p = s.at + 1; *p >= '0' && *p <= '9'; p++)
+        n = 10 * n + (size_t)(*p - '0');
+    return n;
+}
+
 /* Takes the next whole element, or `unit` of them as one, off the front. */
 static struct span take(struct span *rest, int unit)
 {
@@ -68,11 +77,11 @@ static void put_sorted(struct text *t, enum differ_rule rule, struct span s)
 {
     size_t header = header_length(s), count = 0, at = 0;
     struct span rest = { s.at + header, s.len - header };
-    long elements = strtol(s.at + 1, NULL, 10);
+    size_t elements = element_count(s);
     bool flat_map = rule == DIFFER_PAIRS && s.at[0] == '*' && elements % 2 == 0;
     int unit = s.at[0] == '%' || flat_map ? 2 : 1;
-    struct span *each = calloc(s.len, sizeof(each[0]));
-    size_t *from = calloc(s.len, sizeof(from[0]));
+    struct span *each = calloc(elements + 1, sizeof(each[0]));
+    size_t *from = calloc(elements + 1, sizeof(from[0]));
     struct text parts = { 0 };
 
     REQUIRE(each != NULL && from != NULL);
