@@ -92,6 +92,8 @@ static const struct form forms[] = {
     SAME("PEXPIRE $k 99999999 {NX|XX}"), SAME("EXPIRE $k -1"), SAME("EXPIREAT $k 9999999999 [ {GT|LT} ]"), NEAR("TTL $k"), NEAR("PTTL $k"),
     SAME("PERSIST $k"), SAME("RENAME $k $k"), SAME("RENAMENX $k $k"), SAME("COPY $k $k [ REPLACE ]"), SET("KEYS {*|k*|*1|nosuch}"), SAME("DBSIZE"),
     SAME("SORT $l ALPHA [ DESC ] [ LIMIT 1 $c ]"), SAME("SORT {$l|$e|$z} ALPHA STORE $l"), SAME("SORT $k ALPHA"), SAME("SORT $l STORE $k"),
+    SAME("SORT {$l|$e|$z} BY k*1 GET ks* GET # [ DESC ] [ LIMIT 1 $c ] [ STORE $l ]"), SAME("SORT {$l|$e|$k} ALPHA GET # GET kh*->1 [ {STORE|LIMIT|DESC} ]"),
+    SAME("MSET ks-5 2 ks1 7 ks2 abc ks3 5 ks4 5"), SAME("HSET kh3 1 $v 2 $i"), SAME("SORT_RO {$l|$e} BY kh*->2 GET ks*"),
     /* scripts */
     SAME("EVAL return^redis.call('GET',KEYS[1]) 1 $s"),
     SAME("EVAL local^v=redis.call('GET',KEYS[1])^if^v^then^redis.call('SET',KEYS[2],v)^end^return^v 2 $s $s"),
@@ -327,7 +329,7 @@ static const char *expand(struct random_calls *r, struct random_call *c, const c
    words makes a call block, or a key expire soon. */
 static void spoil(struct random_calls *r, struct random_call *c)
 {
-    static const char *const words[] = { "", "x", "-1", "0", "LIMIT", "STORE", "COUNT" };
+    static const char *const words[] = { "", "x", "-1", "0", "LIMIT", "STORE", "COUNT", "GET" };
     uint32_t at = 1 + pick(r, c->argc - 1), kind = pick(r, 3);
     const char *word = words[pick(r, ARRAY_LEN(words))];
     struct span *arg = &c->argv[at];
@@ -350,7 +352,8 @@ void random_calls_next(struct random_calls *r, struct random_call *out)
     out->argc = 0;
     out->used = 0;
     (void)expand(r, out, form->words);
-    bool takes_all = strstr(form->words, "100000") != NULL; /* and would else take a random one */
-    if (out->argc > 1 && !takes_all && pick(r, 8) == 0)
+    /* What takes all would take a random one, and a set without BY has no order. */
+    bool random = strstr(form->words, "100000") != NULL || strstr(form->words, " BY ") != NULL;
+    if (out->argc > 1 && !random && pick(r, 8) == 0)
         spoil(r, out);
 }

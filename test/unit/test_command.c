@@ -232,6 +232,12 @@ static bool has_many(const struct command *c)
     return has_keys(c) && c->only_key == 0;
 }
 
+/* Reads keys that only patterns name (SORT_RO). */
+static bool has_patterns(const struct command *c)
+{
+    return c->spec_count > 0 && c->specs[c->spec_count - 1].begin == KEY_BEGIN_UNKNOWN;
+}
+
 static bool merge_fits(const struct command *c)
 {
     switch ((enum command_how)c->how) {
@@ -239,7 +245,7 @@ static bool merge_fits(const struct command *c)
         return has_many(c) &&
                (c->merge == MERGE_BY_KEY || c->merge == MERGE_ALL_OK || c->merge == MERGE_SUM);
     case HOW_GATHER:
-        return has_many(c) && c->merge == MERGE_NONE;
+        return (has_many(c) || has_patterns(c)) && c->merge == MERGE_NONE;
     case HOW_KEYS:
         return has_keys(c) && c->merge == MERGE_NONE;
     case HOW_BROADCAST:
