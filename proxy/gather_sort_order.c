@@ -17,13 +17,19 @@ static int compare_bytes(struct span a, struct span b)
     return order != 0 ? order : (a.len > b.len) - (a.len < b.len);
 }
 
+static size_t until_nul(struct span s)
+{
+    const char *nul = s.len > 0 ? memchr(s.at, '\0', s.len) : NULL;
+    return nul != NULL ? (size_t)(nul - s.at) : s.len;
+}
+
 /* Without STORE Redis compares as strcoll does, which ends at a NUL; as in the C locale. */
 static int compare_texts(const struct sort *s, struct place x, struct place y)
 {
     struct span a = sort_text(s, x), b = sort_text(s, y);
     if (s->store.at == NULL) {
-        a.len = strnlen(a.at, a.len);
-        b.len = strnlen(b.at, b.len);
+        a.len = until_nul(a);
+        b.len = until_nul(b);
     }
     return compare_bytes(a, b);
 }
@@ -55,8 +61,10 @@ static int compare(const void *x, const void *y, void *context)
 /* The whole text as a number, as strtod reads it. */
 static bool read_score(struct span text, double *out)
 {
-    char *copy = strndup(text.at, text.len), *end;
+    char *copy = malloc(text.len + 1), *end;
     REQUIRE(copy != NULL);
+    memcpy(copy, text.at, text.len);
+    copy[text.len] = '\0';
     errno = 0;
     *out = strtod(copy, &end);
     bool ok = *end == '\0' && errno != ERANGE && !isnan(*out);
