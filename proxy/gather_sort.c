@@ -106,10 +106,11 @@ static struct place result(const struct sort *s, uint64_t row, uint32_t column)
 
 static void stored(struct op *op)
 {
+    struct sort *s = sort_of(op);
+    uint64_t length = rows(s) * (s->gets > 0 ? s->gets : 1);
     struct writer w;
     writer_init(&w, op->flow.protocol);
-    write_integer(&w,
-                  (long long)(rows(sort_of(op)) * (sort_of(op)->gets > 0 ? sort_of(op)->gets : 1)));
+    write_integer(&w, (long long)length);
     answer(op, writer_span(&w));
     writer_close(&w);
 }

@@ -45,6 +45,7 @@ static const struct {
     { "function|stats", local_function_stats },
     { "hello", local_hello },
     { "info", local_info },
+    { "keys", local_keys },
     { "latency|doctor", local_latency_doctor },
     { "latency|graph", local_latency_graph },
     { "latency|histogram", local_latency_histogram },

@@ -33,8 +33,12 @@ static void drop(struct slowlog *s, struct entry *e)
 
 static void trim(struct slowlog *s, uint32_t max)
 {
-    while (s->count > max)
-        drop(s, LIST_ENTRY(s->entries.prev, struct entry, link));
+    struct list_node *oldest = s->entries.prev;
+    while (s->count > max) {
+        struct list_node *younger = oldest->prev;
+        drop(s, LIST_ENTRY(oldest, struct entry, link));
+        oldest = younger;
+    }
 }
 
 static void write_arg(struct writer *w, struct span arg)

@@ -19,14 +19,11 @@
 #include "test/lib/redis_cluster.h"
 #include "test/lib/testenv.h"
 
-#define SEVERAL_ELSEWHERE "test_gather.c looks at streams in several slots"
-
 /* Calls are sent one after the other and stand between " ; "; differ_request says how they are
    written. Each row begins with the keys of `preparation` and nothing else. */
 struct row {
     const char *calls;
     enum differ_rule rule;
-    const char *one_slot_only; /* why keys in several slots are not compared; or NULL */
 };
 
 #define BY(name, text)                                                                             \
@@ -40,10 +37,6 @@ struct row {
 #define NEAR(text) BY(NEAR, text)
 #define SHAPE(text) BY(SHAPE, text)
 #define KIND(text) BY(KIND, text)
-#define ONE_SLOT(text)                                                                             \
-    {                                                                                              \
-        .calls = (text), .one_slot_only = SEVERAL_ELSEWHERE                                        \
-    }
 
 static const struct row rows[] = {
 #include "test/integration/every_command.inc"
@@ -280,8 +273,7 @@ static void run_all(int protocol, const char *tag)
 {
     int wrong = 0;
     for (size_t i = 0; i < ARRAY_LEN(rows); i++)
-        if (*tag != '\0' || rows[i].one_slot_only == NULL)
-            wrong += run_row(&rows[i], protocol, tag);
+        wrong += run_row(&rows[i], protocol, tag);
     assert_int_equal(wrong, 0);
 }
 

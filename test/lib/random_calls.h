@@ -3,7 +3,8 @@
  *
  * The same seed gives the same calls. Keys come from a small pool in many slots, so that calls
  * meet; most calls use a key of the type they are for, some any other. What is random in Redis
- * itself, or tells the time, is not among the calls.
+ * itself, or tells the time, is not among the calls; nor is XREADGROUP of several streams, of which
+ * a part may be done when another fails (docs/architecture.md).
  */
 #ifndef TEST_LIB_RANDOM_CALLS_H
 #define TEST_LIB_RANDOM_CALLS_H
