@@ -83,7 +83,7 @@ static const struct form forms[] = {
     /* streams */
     SAME("XADD $x $+ ( $m $v )"), SAME("XADD $x MAXLEN 10 $+ $m $v"), SAME("XADD $x $- $m $v"), SAME("XLEN $x"), SAME("XRANGE $x - + [ COUNT $c ]"),
     SAME("XREVRANGE $x + $-"), SAME("XDEL $x ( $- )"), SAME("XTRIM $x {MAXLEN|MINID} $c"), SAME("XREAD [ COUNT $c ] STREAMS $x $-"), SAME("XREAD [ COUNT $c ] STREAMS $x $x $k $- $- $-"),
-   
+
     SAME("XGROUP CREATE $x grp {0|$} MKSTREAM"), SAME("XGROUP {CREATECONSUMER|DELCONSUMER} $x grp {c1|c2}"),
     SAME("XREADGROUP GROUP grp {c1|c2} COUNT $c STREAMS $x >"), SAME("XREADGROUP GROUP grp c1 STREAMS $x 0"), SAME("XACK $x grp ( $- )"),
     SAME("XPENDING $x grp"), SHAPE("XPENDING $x grp - + 100"), SAME("XCLAIM $x grp c2 0 ( $- ) [ JUSTID ]"), SAME("XINFO GROUPS $x"),
