@@ -82,6 +82,26 @@ static void test_many(void **state)
     client_close(&o);
 }
 
+/* Texts are compared up to a NUL, but not for STORE: as Redis does. */
+static void test_nul_bytes(void **state)
+{
+    static const char *const push[] = { "RPUSH", "odd", "b", "\0z", "", "\0a", "a" };
+    static const size_t len[] = { 5, 3, 1, 2, 0, 2, 1 };
+    static const char *const words[] = { "SORT odd ALPHA GET #", "SORT odd ALPHA DESC GET #",
+                                         "SORT odd ALPHA GET # STORE sorted",
+                                         "LRANGE sorted 0 -1" };
+    struct client c, o;
+    (void)state;
+    assert_true(client_open(&c, proxy.port) && client_open(&o, oracle.port));
+    assert_true(client_send_argv(&c, 7, push, len) && client_send_argv(&o, 7, push, len));
+    client_expect(&c, ":5\r\n");
+    client_expect(&o, ":5\r\n");
+    for (size_t i = 0; i < ARRAY_LEN(words); i++)
+        oracle_compare_words(&c, &o, words[i]);
+    client_close(&c);
+    client_close(&o);
+}
+
 /* Past cross-slot-max-bytes it is an error, and what STORE names stays as it was. */
 static void test_size_limit(void **state)
 {
@@ -156,8 +176,11 @@ static void test_a_node_is_away(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_many),           cmocka_unit_test(test_size_limit),
-        cmocka_unit_test(test_switched_off),   cmocka_unit_test(test_pipelines_and_leaving),
+        cmocka_unit_test(test_many),
+        cmocka_unit_test(test_nul_bytes),
+        cmocka_unit_test(test_size_limit),
+        cmocka_unit_test(test_switched_off),
+        cmocka_unit_test(test_pipelines_and_leaving),
         cmocka_unit_test(test_a_node_is_away),
     };
 
