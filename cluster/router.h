@@ -107,6 +107,9 @@ void router_submit(struct router *rt, struct request *r, struct span bytes, stru
 /* Frees a DONE (or NEW) request; its reply is dropped if it still waits. */
 void router_release(struct router *rt, struct request *r);
 
+/* The master of a slot; NULL: nobody knows one. */
+struct node *router_owner(const struct router *rt, uint16_t slot);
+
 /* A request of the program's own (CLUSTER SLOTS) to one node, RESP2; done comes later, once. */
 void router_ask(struct router *rt, struct node *node, struct span bytes, uint64_t timeout,
                 request_own_done *done, void *context);

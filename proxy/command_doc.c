@@ -36,6 +36,11 @@ static const char *const intro[] = {
     "",
     "**here**: the proxy answers itself, as one Redis would.",
     "",
+    "**waits**: on a connection of its own to the node that serves its keys; over several slots "
+    "the",
+    "proxy looks again and again. See \"Commands that wait\" in "
+    "[architecture.md](architecture.md).",
+    "",
     "**not yet**: answered with one clear error; the connection goes on.",
     "",
     "**refused**: makes no sense or would do harm through a proxy.",
@@ -47,7 +52,7 @@ static const char *const intro[] = {
 static const char *const kinds[] = {
     [HOW_KEYS] = "by its keys",  [HOW_SPLIT] = "split",           [HOW_GATHER] = "gathered",
     [HOW_ANY] = "by any master", [HOW_BROADCAST] = "every shard", [HOW_LOCAL] = "here",
-    [HOW_SESSION] = "not yet",   [HOW_BLOCK] = "not yet",         [HOW_REFUSE] = "refused",
+    [HOW_SESSION] = "not yet",   [HOW_BLOCK] = "waits",           [HOW_REFUSE] = "refused",
 };
 
 static const char *const merges[] = {
@@ -118,8 +123,8 @@ static const char *remark(const struct command *c, local_command *const *locals)
         return "changes what the connection is";
     if (c->how == HOW_BLOCK)
         return c->spec_count == 1 && strncmp(c->name, "xread", 5) == 0
-                   ? "may block; without BLOCK by its keys, over several slots part by part"
-                   : "may block";
+                   ? "with BLOCK; otherwise by its keys, over several slots part by part"
+                   : "";
     if (c->how == HOW_GATHER)
         return note_of(c);
     if (c->how == HOW_SPLIT || c->how == HOW_BROADCAST)

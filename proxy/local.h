@@ -15,8 +15,10 @@ local_command local_ping, local_echo, local_quit, local_select, local_reset, loc
 /* local_client.c */
 local_command local_client_id, local_client_getname, local_client_setname, local_client_setinfo,
     local_client_reply, local_client_no_evict, local_client_no_touch, local_client_getredir,
-    local_client_trackinginfo, local_client_tracking, local_client_caching, local_client_unblock,
-    local_client_pause;
+    local_client_trackinginfo, local_client_tracking, local_client_caching, local_client_pause;
+
+/* local_unblock.c */
+local_command local_client_unblock;
 
 /* local_client_list.c */
 local_command local_client_info, local_client_list, local_client_kill;

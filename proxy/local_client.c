@@ -169,25 +169,8 @@ bool local_client_trackinginfo(struct client *c, const struct argv *argv, struct
     return true;
 }
 
-/* --- what needs blocking commands to mean anything -------------------------------------------- */
-
-/* Nobody can be blocked yet, so nobody is unblocked. */
-bool local_client_unblock(struct client *c, const struct argv *argv, struct writer *w)
-{
-    (void)c;
-    int64_t id;
-    struct span text = argv_get(argv, 2);
-    bool mode_ok = argv->count == 3 ||
-                   (argv->count == 4 &&
-                    (span_is(argv_get(argv, 3), "timeout") || span_is(argv_get(argv, 3), "error")));
-    if (!mode_ok)
-        write_error(w, "ERR CLIENT UNBLOCK reason should be TIMEOUT or ERROR");
-    else if (!text_to_i64(text.at, text.len, &id))
-        write_error(w, "ERR value is not an integer or out of range");
-    else
-        write_integer(w, 0);
-    return true;
-}
+/* --- pausing, which the proxy does not do yet --------------------------------------------------
+ */
 
 bool local_client_pause(struct client *c, const struct argv *argv, struct writer *w)
 {

@@ -5,6 +5,7 @@
 #include <sys/random.h>
 
 #include "base/log.h"
+#include "proxy/argv_copy.h"
 #include "proxy/client_reply.h"
 #include "proxy/slowlog.h"
 #include "proxy/temp_names.h"
@@ -152,6 +153,10 @@ static void deliver(struct op *op)
     slowlog_see_op(op);
     op->client = NULL;
     c->op = NULL;
+    if (op->place == NULL) {
+        c->blocked->way->op_done(c->blocked, writer_span(&op->answer));
+        return;
+    }
     op->place->state = REQUEST_DONE;
     client_flow_user.on_reply(&c->flow, op->place, writer_span(&op->answer), NULL, true);
 }
@@ -303,21 +308,7 @@ struct span op_temp_name(struct op *op, uint16_t slot, uint32_t n, char out[OP_T
 
 bool op_may_start(const struct client *c)
 {
-    return c->flow.count == 0;
-}
-
-static void copy_request(struct op *op, const struct argv *argv)
-{
-    const struct arg *last = &argv->v[argv->count - 1];
-    size_t positions = argv->count * sizeof(argv->v[0]);
-    size_t bytes = (size_t)last->off + last->len;
-    op->copy = malloc(positions + bytes);
-    REQUIRE(op->copy != NULL);
-    memcpy(op->copy, argv->v, positions);
-    memcpy(op->copy + positions, argv->base, bytes);
-    op->argv = (struct argv){ .base = op->copy + positions,
-                              .v = (const struct arg *)(const void *)op->copy,
-                              .count = argv->count };
+    return c->flow.count == 0 || c->blocked != NULL;
 }
 
 void op_start(struct op *op, struct client *c, const struct command *cmd, const struct argv *argv,
@@ -337,9 +328,11 @@ void op_start(struct op *op, struct client *c, const struct command *cmd, const 
     writer_init(&op->out, 2);
     writer_init(&op->in, 2);
     writer_init(&op->answer, 2);
-    copy_request(op, argv);
-    op->place = router_request(&w->router, &c->flow, NULL, SLOT_ANY);
-    op->place->silent = c->reply_mode != REPLY_ON;
+    op->argv = argv_copy(argv, &op->copy);
+    if (c->blocked == NULL) {
+        op->place = router_request(&w->router, &c->flow, NULL, SLOT_ANY);
+        op->place->silent = c->reply_mode != REPLY_ON;
+    }
     c->op = op;
     list_init(&op->in_ready);
     list_append(&w->ops, &op->in_worker);

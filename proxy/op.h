@@ -62,7 +62,8 @@ struct op {
 
 enum { OP_TEMP_NAME_MAX = 80 };
 
-/* Whether an op may begin now: every earlier reply is out. */
+/* Whether an op may begin now: every earlier reply is out. Also for a client that waits in a
+   blocking command, whose way gets the answer then (op_done in blocked.h). */
 bool op_may_start(const struct client *c);
 /* Begins; copies the request. op is zeroed memory that free gives back. */
 void op_start(struct op *op, struct client *c, const struct command *cmd, const struct argv *argv,
