@@ -70,13 +70,16 @@ struct router {
     void (*on_doubt)(void *context); /* the map may be wrong: the poller asks soon */
     void *doubt_context;
     /* A node gave r an error that is the client's own answer, unless this says true: then the node
-       has been told what it lacked (router_tell), and r is sent again. NULL: nobody wants to know.
-     */
+       has been told what it lacked (router_tell), and r is sent again. NULL: nobody asks. */
     bool (*rescue)(void *context, struct link *l, const struct request *r, struct span error);
     /* A link to a node that may lack what others have: it has just connected, or its node has
        become a master. What router_tell sends now goes out before any request. NULL: nobody. */
     void (*greet)(void *context, struct link *l);
     void *rescue_context; /* of both */
+    /* r is done, slow_after ms or more after its deadline (mostly a negative number; INT64_MAX:
+       nobody wants to know); its bytes are still there. */
+    void (*on_slow)(const struct request *r);
+    int64_t slow_after;
     struct router_counters counters;
 };
 
