@@ -1,6 +1,7 @@
 #include "cluster/order.h"
 
 #include "cluster/keys.h"
+#include "cluster/router_inner.h"
 #include "resp/request.h"
 
 /*

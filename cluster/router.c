@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "cluster/group.h"
+#include "cluster/router_inner.h"
 
 /* --- where a request goes ------------------------------------------------------------------ */
 

@@ -117,11 +117,4 @@ void router_ask(struct router *rt, struct node *node, struct span bytes, uint64_
    reply is dropped. For router->rescue. */
 void router_tell(struct router *rt, struct link *l, struct span bytes);
 
-/* For the router's other files. */
-void router_on_tick(struct router *rt);
-struct link *router_target(struct router *rt, struct request *r, uint64_t now);
-void router_dispatch(struct router *rt, struct request *r, struct link *l);
-void router_fail(struct router *rt, struct request *r);
-void router_park(struct router *rt, struct request *r, uint64_t not_before);
-
 #endif

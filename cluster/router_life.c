@@ -3,7 +3,7 @@
 
 #include "base/error.h"
 #include "cluster/order.h"
-#include "cluster/router.h"
+#include "cluster/router_inner.h"
 #include "cluster/settle.h"
 
 static void doubt_nothing(void *context)

@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "cluster/group.h"
 #include "cluster/order.h"
+#include "cluster/router_inner.h"
 
 /*
  * Every way in which a request ends:
