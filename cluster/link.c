@@ -95,6 +95,7 @@ static void write_out(struct link *l, struct request *r)
 static void put(struct link *l, struct request *r)
 {
     count_in(l, r);
+    r->call.lead = r->lead;
     if (l->state == LINK_READY) {
         write_out(l, r);
         return;
@@ -228,6 +229,14 @@ static void on_reply(struct pipe *p, struct pipe_call *call, struct span bytes, 
     l->user->on_reply(l, request_of_call(call), bytes, chunk, first, done);
 }
 
+static void on_lead(struct pipe *p, struct pipe_call *call, struct span bytes, char first,
+                    bool done)
+{
+    struct link *l = link_of(p);
+    if (done)
+        l->user->on_lead(l, request_of_call(call), bytes, first);
+}
+
 /* --- losing it ----------------------------------------------------------------------------- */
 
 static uint64_t jitter(struct link *l, uint64_t ms)
@@ -284,6 +293,7 @@ static void on_closed(struct pipe *p, int why)
 static const struct pipe_user link_pipe_user = {
     .on_open = on_open,
     .on_reply = on_reply,
+    .on_lead = on_lead,
     .on_closed = on_closed,
 };
 

@@ -52,6 +52,7 @@ struct request {
     uint64_t not_before; /* PARKED: earliest next try */
     struct node *hint;   /* where a redirect points */
     struct group *group; /* of which this is a part, see group.h; or NULL */
+    uint32_t lead;       /* a block's replies before the one of its EXEC, see block.h; else 0 */
     uint32_t served_by;  /* a part that is answered: the fingerprint of the node that did */
     struct rope reply;   /* what waits: of the reply, or the last error of a retried one */
     request_own_done *on_own;
@@ -60,6 +61,7 @@ struct request {
     uint8_t kind, state;
     uint8_t hops;    /* redirects followed and retries made */
     uint8_t rescues; /* times that router->rescue has made good what a node lacked */
+    uint8_t refused; /* enum block_refused */
     bool safe;       /* may be sent again after it was written: changes nothing */
     bool asking;     /* hint wants ASKING */
     bool irregular;  /* counted in flow->irregular */
@@ -69,6 +71,7 @@ struct request {
     bool redirected; /* its last answer was MOVED or ASK */
     bool started;    /* set by the flow's user: a piece of the reply has left for good */
     bool ends_batch; /* for the flow's user: the last one of those that came together */
+    bool scripted;   /* a block that calls scripts: router->prepare comes before it is sent */
     bool silent;     /* the flow's user drops the reply (CLIENT REPLY) */
 };
 

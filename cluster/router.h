@@ -76,7 +76,10 @@ struct router {
     /* A link to a node that may lack what others have: it has just connected, or its node has
        become a master. What router_tell sends now goes out before any request. NULL: nobody. */
     void (*greet)(void *context, struct link *l);
-    void *rescue_context; /* of both */
+    /* r, which is `scripted`, is about to be sent on l: what router_tell sends now goes out before
+       it. NULL: nobody. */
+    void (*prepare)(void *context, struct link *l, const struct request *r);
+    void *rescue_context; /* of these three */
     struct router_counters counters;
 };
 
@@ -101,6 +104,10 @@ struct request *router_request(struct router *rt, struct flow *f, const struct c
 /* Sends it: bytes are borrowed, and lie in chunk if chunk is not NULL. Nothing is called back from
    inside. */
 void router_submit(struct router *rt, struct request *r, struct span bytes, struct chunk *chunk);
+/* The same; but it goes out at the end of the turn, by way of router->prepare if it is `scripted`.
+ */
+void router_submit_later(struct router *rt, struct request *r, struct span bytes,
+                         struct chunk *chunk);
 /* Frees a DONE (or NEW) request; its reply is dropped if it still waits. */
 void router_release(struct router *rt, struct request *r);
 

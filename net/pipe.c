@@ -41,9 +41,14 @@ static void hand_on(struct pipe *p, struct span bytes, struct chunk *chunk, bool
     bool is_error = first == '-' || first == '!';
     if (UNLIKELY(is_error) && !collect_error(p, &bytes, &chunk, &first, done))
         return;
-    if (done)
-        list_remove(&call->link);
-    p->user->on_reply(p, call, bytes, chunk, first, done);
+    if (UNLIKELY(call->lead > 0)) {
+        p->user->on_lead(p, call, bytes, first, done);
+        call->lead -= done;
+    } else {
+        if (done)
+            list_remove(&call->link);
+        p->user->on_reply(p, call, bytes, chunk, first, done);
+    }
     if (UNLIKELY(is_error)) {
         writer_clear(&p->error, 2);
         p->long_error = p->long_error && !done;

@@ -85,7 +85,9 @@ static void on_closed(struct pipe *p, int why)
     }
 }
 
-static const struct pipe_user user = { on_open, on_reply, on_push, on_closed };
+static const struct pipe_user user = {
+    .on_open = on_open, .on_reply = on_reply, .on_push = on_push, .on_closed = on_closed
+};
 
 static void begin(struct side *side)
 {
