@@ -7,6 +7,7 @@
 #include "proxy/client_reply.h"
 #include "proxy/dispatch.h"
 #include "proxy/op.h"
+#include "proxy/transaction.h"
 #include "proxy/worker.h"
 #include "resp/inline.h"
 
@@ -177,7 +178,8 @@ static bool may_resume(const struct client *c)
 void client_resume(struct client *c)
 {
     list_remove(&c->in_resume);
-    if (!c->paused || c->stream.closing || c->finishing || !may_resume(c))
+    bool ends = c->stream.closing || (c->finishing && !transaction_is_running(c));
+    if (!c->paused || ends || !may_resume(c))
         return;
     c->paused = c->wants_drain = false;
     if (c->input != NULL)
@@ -220,6 +222,7 @@ static void on_closed(struct stream *s, int why)
               (unsigned long long)c->commands, (unsigned long long)s->received);
     if (c->op != NULL)
         op_forget_client(c->op);
+    transaction_drop(c);
     flow_abandon(&w->router, &c->flow);
     if (c->input != NULL)
         chunk_unref(c->input);

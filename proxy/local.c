@@ -43,13 +43,16 @@ static const struct {
     { "config|rewrite", local_config_rewrite },
     { "config|set", local_config_set },
     { "debug", local_debug },
+    { "discard", local_discard },
     { "echo", local_echo },
+    { "exec", local_exec },
     { "function|stats", local_function_stats },
     { "hello", local_hello },
     { "info", local_info },
     { "memory|doctor", local_memory_doctor },
     { "memory|stats", local_memory_stats },
     { "move", local_move },
+    { "multi", local_multi },
     { "ping", local_ping },
     { "pubsub|channels", local_pubsub_names },
     { "pubsub|numpat", local_pubsub_numpat },
@@ -67,6 +70,8 @@ static const struct {
     { "select", local_select },
     { "swapdb", local_swapdb },
     { "time", local_time },
+    { "unwatch", local_unwatch },
+    { "watch", local_watch },
 };
 
 static local_command *find(const char *name)

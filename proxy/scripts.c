@@ -279,14 +279,9 @@ void scripts_see(struct scripts *s, const struct command *cmd, const struct argv
 /* The argument at index 1 of a request that was parsed before. */
 static struct span first_argument(const struct request *r, struct arg_room *room)
 {
-    struct request_limits any = request_limits_default;
-    any.max_bulk = any.max_request = UINT32_MAX;
-    struct request_parser p = { 0 };
-    struct argv argv;
     size_t used;
-    const char *error;
-    enum request_result rc = request_parse(&p, &any, room, r->bytes, r->len, &argv, &used, &error);
-    REQUIRE(rc == REQUEST_ARGS && argv.count > 1);
+    struct argv argv = request_again((struct span){ r->bytes, r->len }, room, &used);
+    REQUIRE(argv.count > 1);
     return argv_get(&argv, 1);
 }
 
@@ -303,13 +298,10 @@ static void tell(struct scripts *s, struct link *l, const char *container, struc
     writer_close(&w);
 }
 
-static bool load_script(struct scripts *s, struct link *l, const struct request *r)
+static bool load_script(struct scripts *s, struct link *l, struct span text)
 {
-    struct arg_room room = { 0 };
     char sha[SCRIPTS_SHA_LEN];
-    bool known = read_sha(first_argument(r, &room), sha);
-    arg_room_close(&room);
-    struct script *one = known ? *find(s, sha) : NULL;
+    struct script *one = read_sha(text, sha) ? *find(s, sha) : NULL;
     if (one == NULL)
         return false;
     used_now(s, one);
@@ -366,14 +358,37 @@ static bool rescue(void *context, struct link *l, const struct request *r, struc
 {
     struct scripts *s = context;
     const char *name = r->cmd->name;
-    if (begins(error, "-NOSCRIPT ") && strncmp(name, "evalsha", 7) == 0)
-        return load_script(s, l, r);
+    if (begins(error, "-NOSCRIPT ") && strncmp(name, "evalsha", 7) == 0) {
+        struct arg_room room = { 0 };
+        bool loaded = load_script(s, l, first_argument(r, &room));
+        arg_room_close(&room);
+        return loaded;
+    }
     if (begins(error, "-ERR Function not found") && strncmp(name, "fcall", 5) == 0)
         return load_libraries(s, l);
     if (begins(error, "-ERR Error compiling script") && strncmp(name, "eval", 4) == 0 &&
         strncmp(name, "evalsha", 7) != 0)
         forget_broken(s, r);
     return false;
+}
+
+/* Inside a block NOSCRIPT would be one element of EXEC's reply, too late to make it good. So what
+   its calls may lack goes out right before it. Libraries go once, whatever it calls of them. */
+static void prepare(void *context, struct link *l, const struct request *r)
+{
+    struct scripts *s = context;
+    struct arg_room room = { 0 };
+    bool told_libraries = false;
+    for (size_t at = 0, used; at < r->len; at += used) {
+        struct argv argv = request_again((struct span){ r->bytes + at, r->len - at }, &room, &used);
+        struct span name = argv_get(&argv, 0);
+        if (span_is(name, "evalsha") || span_is(name, "evalsha_ro"))
+            load_script(s, l, argv_get(&argv, 1));
+        bool calls = span_is(name, "fcall") || span_is(name, "fcall_ro");
+        if (calls && !told_libraries)
+            told_libraries = load_libraries(s, l);
+    }
+    arg_room_close(&room);
 }
 
 /* --- life ------------------------------------------------------------------------------------- */
@@ -387,6 +402,7 @@ void scripts_open(struct scripts *s, struct router *rt)
     REQUIRE(s->sha1 != NULL);
     rt->rescue = rescue;
     rt->greet = greet;
+    rt->prepare = prepare;
     rt->rescue_context = s;
 }
 

@@ -6,6 +6,7 @@
  * never seen it and answers NOSCRIPT; then the body is loaded there and the call is sent again
  * (router->rescue). Such an answer means that nothing was executed, so this cannot execute twice.
  * The scripts used last are also given to each new connection and each new master (router->greet).
+ * Before a transaction go the scripts that it calls (router->prepare).
  * What is remembered is bounded in number and bytes; the one not used for longest goes first.
  */
 #ifndef PROXY_SCRIPTS_H
@@ -35,7 +36,7 @@ struct scripts {
     void *sha1; /* OpenSSL's handle of the algorithm */
 };
 
-/* Becomes the router's rescue and greet. */
+/* Becomes the router's rescue, greet and prepare. */
 void scripts_open(struct scripts *s, struct router *rt);
 void scripts_close(struct scripts *s);
 

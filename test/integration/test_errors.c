@@ -161,7 +161,6 @@ static void test_not_supported(void **state)
         "SUBSCRIBE ch",
         "PSUBSCRIBE p*",
         "UNSUBSCRIBE",
-        "MULTI",
         "EXEC",
         "DISCARD",
         "WATCH k",
