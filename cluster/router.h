@@ -18,7 +18,6 @@
 #define CLUSTER_ROUTER_H
 
 #include "cluster/node.h"
-#include "cluster/redirect.h"
 #include "cluster/slotmap.h"
 
 enum {
@@ -70,14 +69,12 @@ struct router {
     void (*on_doubt)(void *context); /* the map may be wrong: the poller asks soon */
     void *doubt_context;
     /* A node gave r an error that is the client's own answer, unless this says true: then the node
-       has been told what it lacked (router_tell), and r is sent again. NULL: nobody wants to know.
-     */
+       has been told what it lacked (router_tell), and r is sent again. NULL: nobody asks. */
     bool (*rescue)(void *context, struct link *l, const struct request *r, struct span error);
     /* A link to a node that may lack what others have: it has just connected, or its node has
        become a master. What router_tell sends now goes out before any request. NULL: nobody. */
     void (*greet)(void *context, struct link *l);
-    /* r, which is `scripted`, is about to be sent on l: what router_tell sends now goes out before
-       it. NULL: nobody. */
+    /* The same right before r is sent, which is `scripted`. */
     void (*prepare)(void *context, struct link *l, const struct request *r);
     void *rescue_context; /* of these three */
     struct router_counters counters;
@@ -104,8 +101,7 @@ struct request *router_request(struct router *rt, struct flow *f, const struct c
 /* Sends it: bytes are borrowed, and lie in chunk if chunk is not NULL. Nothing is called back from
    inside. */
 void router_submit(struct router *rt, struct request *r, struct span bytes, struct chunk *chunk);
-/* The same; but it goes out at the end of the turn, by way of router->prepare if it is `scripted`.
- */
+/* The same, at the end of the turn, and by way of router->prepare. */
 void router_submit_later(struct router *rt, struct request *r, struct span bytes,
                          struct chunk *chunk);
 /* Frees a DONE (or NEW) request; its reply is dropped if it still waits. */
