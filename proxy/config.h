@@ -46,6 +46,7 @@ struct config {
     size_t client_query_buffer_limit;
     size_t client_output_limit;
     int max_pipeline;
+    int max_leases;
     size_t node_buffer_limit;
     size_t cross_slot_max_bytes;
 

@@ -183,6 +183,7 @@ static void close_everything(struct worker *w)
     w->learner.closing = true;
     readiness_close(&w->readiness);
     poller_close(&w->poller);
+    lease_pool_close(&w->leases);
     router_close(&w->router);
     net_close(&w->net);
 }
@@ -249,6 +250,7 @@ static void read_limits(struct worker *w)
     const struct config *cf = &w->config;
     w->max_pipeline = (uint32_t)cf->max_pipeline;
     w->max_clients = (uint32_t)cf->maxclients;
+    w->max_leases = (uint32_t)cf->max_leases;
     w->keepalive = (unsigned)((cf->tcp_keepalive + 999) / 1000);
     w->limits = request_limits_default;
     w->limits.max_bulk = cf->proto_max_bulk_len;
@@ -266,9 +268,10 @@ static void read_limits(struct worker *w)
     };
 }
 
-/* Each client costs a descriptor, and running out of them would look healthy from outside: libuv
-   accepts and closes. So the limit on clients stays below the limit on descriptors. */
-static void fit_clients_to_descriptors(struct worker *w)
+/* Each client and each lease costs a descriptor, and running out of them would look healthy from
+   outside: libuv accepts and closes. So the limits on both stay below the limit on descriptors.
+   Clients come first, but leases keep a quarter. */
+static void fit_to_descriptors(struct worker *w)
 {
     struct rlimit limit;
     if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
@@ -276,12 +279,18 @@ static void fit_clients_to_descriptors(struct worker *w)
     limit.rlim_cur = limit.rlim_max;
     if (setrlimit(RLIMIT_NOFILE, &limit) != 0)
         getrlimit(RLIMIT_NOFILE, &limit);
-    uint64_t room = limit.rlim_cur > OTHER_DESCRIPTORS ? limit.rlim_cur - OTHER_DESCRIPTORS : 1;
-    if (w->max_clients <= room)
-        return;
-    log_warn("maxclients lowered: too few file descriptors", "maxclients=%u limit=%llu",
-             w->max_clients, (unsigned long long)limit.rlim_cur);
-    w->max_clients = (uint32_t)room;
+    uint64_t room = limit.rlim_cur > OTHER_DESCRIPTORS ? limit.rlim_cur - OTHER_DESCRIPTORS : 4;
+    uint64_t kept = w->max_leases < room / 4 ? w->max_leases : room / 4;
+    if (w->max_clients > room - kept) {
+        log_warn("maxclients lowered: too few file descriptors", "maxclients=%u limit=%llu",
+                 w->max_clients, (unsigned long long)limit.rlim_cur);
+        w->max_clients = (uint32_t)(room - kept);
+    }
+    if (w->max_leases > room - w->max_clients) {
+        log_info("max-leases lowered: too few file descriptors", "max_leases=%u limit=%llu",
+                 w->max_leases, (unsigned long long)limit.rlim_cur);
+        w->max_leases = (uint32_t)(room - w->max_clients);
+    }
 }
 
 static struct topology_options topology_options(const struct worker *w)
@@ -296,7 +305,8 @@ void worker_take_options(struct worker *w)
     struct topology_options topology = topology_options(w);
     log_open((enum log_level)w->config.log_level);
     read_limits(w);
-    fit_clients_to_descriptors(w);
+    fit_to_descriptors(w);
+    w->leases.limit = w->max_leases;
     poller_set_options(&w->poller, &topology);
 }
 
@@ -324,9 +334,10 @@ static void open_all(struct worker *w)
     w->commands = command_table_new();
     w->locals = dispatch_find_locals(w->commands);
     read_limits(w);
-    fit_clients_to_descriptors(w);
+    fit_to_descriptors(w);
     start_handles(w);
     router_open(&w->router, &w->net, w->commands, &w->router_options);
+    lease_pool_open(&w->leases, &w->net, &w->router_options.link, w->max_leases);
     readiness_open(&w->readiness, &w->router, on_ready, w);
     w->learner = (struct learner){
         .router = &w->router, .commands = w->commands, .on_done = on_learned, .context = w
@@ -341,6 +352,7 @@ static void open_all(struct worker *w)
 /* Everything is closed: nothing may be left over, a leak is a bug. */
 static void free_all(struct worker *w)
 {
+    lease_pool_free(&w->leases);
     router_free(&w->router);
     scripts_close(&w->scripts);
     poller_free(&w->poller);

@@ -12,6 +12,7 @@
 #define PROXY_WORKER_H
 
 #include "cluster/learner.h"
+#include "cluster/lease.h"
 #include "cluster/poller.h"
 #include "cluster/readiness.h"
 #include "cluster/slot_tag.h"
@@ -31,6 +32,7 @@ struct worker {
     local_command **locals; /* by row index */
     struct router_options router_options;
     struct router router;
+    struct lease_pool leases;
     struct poller poller;
     struct learner learner;
     struct readiness readiness;
@@ -44,7 +46,7 @@ struct worker {
     struct slot_tags *slot_tags; /* made when first needed */
     uint32_t client_count;
     struct slab client_slab;
-    uint32_t max_pipeline, max_clients; /* from config */
+    uint32_t max_pipeline, max_clients, max_leases; /* from config */
     unsigned keepalive;                 /* s */
     struct request_limits limits;
     struct arg_room args;         /* positions of the request that is being read */
