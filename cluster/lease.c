@@ -28,10 +28,12 @@ struct lease {
     void *context;
     struct writer waiting; /* what is sent before it is ready */
     uint64_t since;        /* ms: of DIALLING, or of IDLE */
-    uint32_t owed;
-    uint32_t greetings; /* replies of the login still to come */
-    int why;            /* FAILED: why */
+    uint64_t server_id;    /* CLIENT ID there; 0: not known */
+    uint32_t owed;         /* replies still to come, the hidden one included */
+    uint32_t greetings;    /* replies of the login still to come */
+    int why;               /* FAILED: why */
     uint8_t state, protocol;
+    bool hidden; /* the oldest reply owed is that of CLIENT ID */
 };
 
 static void dial_next(struct lease_pool *p);
@@ -134,11 +136,18 @@ static void fail_queued(struct lease_pool *p, const struct node *node, int why)
 /* --- connecting --------------------------------------------------------------------------------
  */
 
-static void flush_waiting(struct lease *l)
+/* Whoever wants to unblock the user of this connection needs its id there. It is asked for together
+   with the first request, so it costs no round trip. */
+static void send_first(struct lease *l)
 {
+    static const struct span client_id = { "*2\r\n$6\r\nCLIENT\r\n$2\r\nID\r\n", 24 };
+    l->hidden = true;
+    l->owed++;
+    pipe_send(&l->pipe, &l->call, client_id);
     if (l->waiting.len == 0)
         return;
-    pipe_send(&l->pipe, &l->call, writer_span(&l->waiting));
+    stream_send(&l->pipe.stream, writer_span(&l->waiting));
+    l->call.end = l->pipe.stream.queued_total;
     writer_close(&l->waiting);
 }
 
@@ -146,7 +155,7 @@ static void become_ready(struct lease *l)
 {
     l->node->lease_rest = 0;
     move(l, TAKEN);
-    flush_waiting(l);
+    send_first(l);
     dial_next(l->pool);
 }
 
@@ -176,6 +185,15 @@ static void on_greeted(struct lease *l, struct pipe_call *call, struct span byte
     }
 }
 
+/* ":123", in pieces perhaps. A node that does not say is none the worse. */
+static void take_id(struct lease *l, struct span bytes, char first, bool done)
+{
+    for (size_t i = 0; first == ':' && i < bytes.len; i++)
+        if (bytes.at[i] >= '0' && bytes.at[i] <= '9')
+            l->server_id = l->server_id * 10 + (uint64_t)(bytes.at[i] - '0');
+    l->hidden = !done;
+}
+
 static void on_reply(struct pipe *p, struct pipe_call *call, struct span bytes, struct chunk *chunk,
                      char first, bool done)
 {
@@ -187,7 +205,9 @@ static void on_reply(struct pipe *p, struct pipe_call *call, struct span bytes, 
     /* One call stands for all replies that are owed, one after the other. */
     if (done && --l->owed > 0)
         list_append(&p->calls, &l->call.link);
-    if (l->user != NULL)
+    if (UNLIKELY(l->hidden))
+        take_id(l, bytes, first, done);
+    else if (l->user != NULL)
         l->user->on_reply(l, l->context, bytes, chunk, first, done);
 }
 
@@ -333,8 +353,8 @@ void lease_send(struct lease *l, struct span bytes, uint32_t replies)
 
 void lease_give_back(struct lease *l)
 {
-    REQUIRE(l->user != NULL && l->owed == 0);
-    if (l->state != TAKEN || l->pool->closed || l->pipe.stream.closing) {
+    REQUIRE(l->user != NULL && lease_owed(l) == 0);
+    if (l->hidden || l->state != TAKEN || l->pool->closed || l->pipe.stream.closing) {
         lease_drop(l);
         return;
     }
@@ -365,7 +385,12 @@ struct node *lease_node(const struct lease *l)
 
 uint32_t lease_owed(const struct lease *l)
 {
-    return l->owed;
+    return l->owed - l->hidden;
+}
+
+uint64_t lease_server_id(const struct lease *l)
+{
+    return l->hidden ? 0 : l->server_id;
 }
 
 bool lease_is_ready(const struct lease *l)

@@ -93,6 +93,8 @@ void lease_drop(struct lease *l);
 struct node *lease_node(const struct lease *l);
 /* Replies still to come. */
 uint32_t lease_owed(const struct lease *l);
+/* What CLIENT ID says on this connection; 0: not known (yet). */
+uint64_t lease_server_id(const struct lease *l);
 /* Logged in: what is sent goes out with this turn. */
 bool lease_is_ready(const struct lease *l);
 

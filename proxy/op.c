@@ -5,6 +5,7 @@
 #include <sys/random.h>
 
 #include "base/log.h"
+#include "proxy/argv_copy.h"
 #include "proxy/client_reply.h"
 #include "proxy/temp_names.h"
 #include "proxy/worker.h"
@@ -292,20 +293,6 @@ bool op_may_start(const struct client *c)
     return c->flow.count == 0;
 }
 
-static void copy_request(struct op *op, const struct argv *argv)
-{
-    const struct arg *last = &argv->v[argv->count - 1];
-    size_t positions = argv->count * sizeof(argv->v[0]);
-    size_t bytes = (size_t)last->off + last->len;
-    op->copy = malloc(positions + bytes);
-    REQUIRE(op->copy != NULL);
-    memcpy(op->copy, argv->v, positions);
-    memcpy(op->copy + positions, argv->base, bytes);
-    op->argv = (struct argv){ .base = op->copy + positions,
-                              .v = (const struct arg *)(const void *)op->copy,
-                              .count = argv->count };
-}
-
 void op_start(struct op *op, struct client *c, const struct command *cmd, const struct argv *argv,
               op_step *first, op_step *free_it)
 {
@@ -322,7 +309,7 @@ void op_start(struct op *op, struct client *c, const struct command *cmd, const 
     writer_init(&op->out, 2);
     writer_init(&op->in, 2);
     writer_init(&op->answer, 2);
-    copy_request(op, argv);
+    op->argv = argv_copy(argv, &op->copy);
     op->place = router_request(&w->router, &c->flow, NULL, SLOT_ANY);
     op->place->silent = c->reply_mode != REPLY_ON;
     c->op = op;

@@ -47,7 +47,7 @@ struct worker {
     uint32_t client_count;
     struct slab client_slab;
     uint32_t max_pipeline, max_clients, max_leases; /* from config */
-    unsigned keepalive;                 /* s */
+    unsigned keepalive;                             /* s */
     struct request_limits limits;
     struct arg_room args;         /* positions of the request that is being read */
     struct writer reply;          /* scratch: the reply that is being made here */

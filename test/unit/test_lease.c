@@ -12,6 +12,7 @@ struct rig {
     struct test_node listener;
     struct node_table nodes;
     struct node *node;
+    bool knows[NODE_CONNECTIONS]; /* CLIENT ID has been answered there */
     char log[4096];
 };
 
@@ -102,10 +103,21 @@ static bool take(struct rig *g, struct holder *h, char letter, int protocol)
     return h->lease != NULL;
 }
 
+/* Whatever is sent first, CLIENT ID goes before it. */
+static void tell_id(struct rig *g, unsigned connection)
+{
+    if (g->knows[connection])
+        return;
+    g->knows[connection] = true;
+    node_expect(&g->loop, &g->listener, connection, "CLIENT ID");
+    node_say(&g->listener, connection, ":12\r\n");
+}
+
 static void say(struct rig *g, struct holder *h, const char *request, unsigned connection,
                 const char *reply)
 {
     lease_send(h->lease, (struct span){ request, strlen(request) }, 1);
+    tell_id(g, connection);
     node_expect_raw(&g->loop, &g->listener, connection, (struct span){ request, strlen(request) });
     node_say(&g->listener, connection, reply);
     LOOP_UNTIL(&g->loop, h->lease == NULL || lease_owed(h->lease) == 0);
@@ -127,11 +139,14 @@ static void test_login_and_replies(void **state)
     node_expect(&g.loop, &g.listener, 0, "HELLO 3");
     assert_int_equal(node_received(&g.listener, 0), 0);
     node_say(&g.listener, 0, "+OK\r\n%1\r\n+proto\r\n:3\r\n");
+    assert_int_equal(lease_server_id(a.lease), 0);
+    tell_id(&g, 0);
     node_expect_raw(&g.loop, &g.listener, 0, SPAN("one\r\ntwo\r\nthree\r\n"));
     node_say(&g.listener, 0, "+1\r\n-no\r\n$5\r\nab");
     LOOP_UNTIL(&g.loop, strcmp(g.log, "a=+1 a!-no a=$5\r\nab.. ") == 0);
     node_say(&g.listener, 0, "cde\r\n>1\r\n+push\r\n");
     LOOP_UNTIL(&g.loop, lease_owed(a.lease) == 0);
+    assert_int_equal(lease_server_id(a.lease), 12);
     lease_give_back(a.lease);
     assert_int_equal(lease_pool_in_use(&g.pool), 0);
     end(&g);
@@ -199,6 +214,8 @@ static void test_lost(void **state)
     lease_send(a.lease, SPAN("one\r\n"), 1);
     lease_send(b.lease, SPAN("two\r\n"), 1);
     LOOP_UNTIL(&g.loop, node_pump(&g.listener) == 2);
+    tell_id(&g, 0);
+    tell_id(&g, 1);
     node_expect_raw(&g.loop, &g.listener, 0, SPAN("one\r\n"));
     node_hang_up(&g.listener, 0);
     LOOP_UNTIL(&g.loop, a.lease == NULL);
@@ -286,6 +303,7 @@ static void test_drop(void **state)
     assert_int_equal(g.pool.count, 1);
     node_expect(&g.loop, &g.listener, 0, "AUTH pw");
     node_say(&g.listener, 0, "+OK\r\n");
+    tell_id(&g, 0);
     node_expect_raw(&g.loop, &g.listener, 0, SPAN("never\r\n"));
     lease_send(many[0].lease, SPAN("unsent\r\n"), 1);
     lease_drop(many[0].lease);
