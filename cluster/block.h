@@ -16,11 +16,12 @@
 
 enum block_refused {
     BLOCK_NOT_REFUSED = 0,
-    BLOCK_COMMAND_REFUSED, /* r->reply holds the first error, EXEC will execute nothing */
+    BLOCK_COMMAND_REFUSED, /* EXEC will execute nothing */
     BLOCK_NEVER_BEGAN,     /* MULTI itself was refused: each command went for itself */
 };
 
 #define BLOCK_BEGIN "*1\r\n$5\r\nMULTI\r\n"
+#define BLOCK_ASKING "*1\r\n$6\r\nASKING\r\n" /* before BLOCK_BEGIN; holds until EXEC */
 #define BLOCK_END "*1\r\n$4\r\nEXEC\r\n"
 
 /* A NEW request becomes a block of so many commands. */
@@ -29,7 +30,9 @@ static inline void block_of(struct request *r, uint32_t commands)
     r->lead = r->call.lead = commands + 1;
 }
 
-/* What EXEC's error tells the router to do. */
-struct redirect block_verdict(const struct request *r, struct span error);
+/* What to do about EXEC's error. first: the first error of a part before it, if one was refused. */
+struct redirect block_verdict(enum block_refused refused, struct span first, struct span error);
+/* The same for a request; r->reply holds the first error. */
+struct redirect block_judge(const struct request *r, struct span error);
 
 #endif

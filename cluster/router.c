@@ -2,6 +2,7 @@
 
 #include <stdlib.h>
 
+#include "cluster/block.h"
 #include "cluster/group.h"
 
 /* --- where a request goes ------------------------------------------------------------------ */
@@ -168,10 +169,11 @@ static struct request *new_request(struct router *rt)
     return r;
 }
 
-/* ASKING counts for the next command on its connection only, so the two go as a pair. */
+/* ASKING counts for the next command on its connection, or to the end of the block that it begins;
+   so the two go as a pair. */
 static struct request *make_asking(struct router *rt)
 {
-    static const struct span text = { "*1\r\n$6\r\nASKING\r\n", 16 };
+    static const struct span text = { BLOCK_ASKING, sizeof(BLOCK_ASKING) - 1 };
     struct request *r = new_request(rt);
     r->kind = REQUEST_ASKING;
     r->deadline = UINT64_MAX;

@@ -166,7 +166,7 @@ static bool rescue(struct router *rt, struct link *l, struct request *r, struct 
 /* True when the error is the client's own answer. */
 static bool judge(struct router *rt, struct link *l, struct request *r, struct span error)
 {
-    struct redirect to = LIKELY(r->lead == 0) ? redirect_read(error) : block_verdict(r, error);
+    struct redirect to = LIKELY(r->lead == 0) ? redirect_read(error) : block_judge(r, error);
     if (to.verdict == VERDICT_PASS)
         return !rescue(rt, l, r, error);
     drop_kept(rt, r);

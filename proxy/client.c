@@ -8,6 +8,7 @@
 #include "proxy/dispatch.h"
 #include "proxy/op.h"
 #include "proxy/transaction.h"
+#include "proxy/watch.h"
 #include "proxy/worker.h"
 #include "resp/inline.h"
 
@@ -178,7 +179,7 @@ static bool may_resume(const struct client *c)
 void client_resume(struct client *c)
 {
     list_remove(&c->in_resume);
-    bool ends = c->stream.closing || (c->finishing && !transaction_is_running(c));
+    bool ends = c->stream.closing || (c->finishing && !transaction_has_begun(c));
     if (!c->paused || ends || !may_resume(c))
         return;
     c->paused = c->wants_drain = false;
@@ -223,6 +224,7 @@ static void on_closed(struct stream *s, int why)
     if (c->op != NULL)
         op_forget_client(c->op);
     transaction_drop(c);
+    watch_drop(c);
     flow_abandon(&w->router, &c->flow);
     if (c->input != NULL)
         chunk_unref(c->input);

@@ -24,6 +24,7 @@ struct worker;
 struct client;
 struct op;
 struct transaction;
+struct watch;
 
 enum client_reply_mode { REPLY_ON, REPLY_OFF, REPLY_SKIP_NEXT, REPLY_SKIP };
 
@@ -47,6 +48,7 @@ struct client {
     struct client_labels *labels;
     struct op *op; /* runs for this client, which reads no request meanwhile; or NULL */
     struct transaction *transaction; /* from MULTI until EXEC is done; else NULL */
+    struct watch *watch;             /* from WATCH until EXEC; else NULL */
     const struct command *last_command;
     uint64_t id;
     uint64_t created_at; /* ms of loop time */

@@ -52,7 +52,7 @@ static void send_kept(struct client *c, struct request *r)
 
 void client_finish_if_quiet(struct client *c)
 {
-    if (c->finishing && c->flow.count == 0 && !transaction_is_running(c))
+    if (c->finishing && c->flow.count == 0 && !transaction_has_begun(c))
         stream_finish(&c->stream, c->finish_why);
 }
 

@@ -8,6 +8,7 @@
 #include "proxy/gather.h"
 #include "proxy/local.h"
 #include "proxy/transaction.h"
+#include "proxy/watch.h"
 #include "proxy/worker.h"
 
 /* --- answers to what cannot be executed ----------------------------------------------------- */
@@ -74,6 +75,7 @@ static bool wrong_arity(struct client *c, const struct command *cmd)
     struct writer *w = writer_of(c);
     if (strcmp(cmd->name, "exec") == 0) {
         transaction_drop(c);
+        watch_drop(c);
         write_error(w, "EXECABORT Transaction discarded because of: wrong number of arguments for "
                        "'exec' command");
         return reply(c, w);

@@ -34,7 +34,7 @@ local_command local_cluster, local_asking;
 /* info.c */
 local_command local_info;
 
-/* transaction.c */
+/* transaction.c, watch.c */
 local_command local_multi, local_exec, local_discard, local_watch, local_unwatch;
 
 struct merge_rule;

@@ -7,6 +7,7 @@
 #include "base/text.h"
 #include "proxy/local.h"
 #include "proxy/transaction.h"
+#include "proxy/watch.h"
 #include "proxy/worker.h"
 
 bool local_ping(struct client *c, const struct argv *argv, struct writer *w)
@@ -190,6 +191,7 @@ bool local_reset(struct client *c, const struct argv *argv, struct writer *w)
     c->flow.protocol = 2;
     client_set_reply_mode(c, REPLY_ON);
     transaction_drop(c);
+    watch_drop(c);
     c->no_evict = c->no_touch = false;
     if (c->labels != NULL)
         local_set_label(&c->labels->name, SPAN(""));

@@ -285,23 +285,34 @@ static struct span first_argument(const struct request *r, struct arg_room *room
     return argv_get(&argv, 1);
 }
 
-/* "SCRIPT LOAD body" or "FUNCTION LOAD body", and the request that lacked it comes behind. */
+/* "SCRIPT LOAD body" or "FUNCTION LOAD body". */
+static void write_load(struct writer *w, const char *container, struct span body)
+{
+    write_array(w, 3);
+    write_bulk_text(w, container);
+    write_bulk_text(w, "LOAD");
+    write_bulk(w, body);
+}
+
+/* The request that lacked it comes behind. */
 static void tell(struct scripts *s, struct link *l, const char *container, struct span body)
 {
     struct writer w;
     writer_init(&w, 2);
-    write_array(&w, 3);
-    write_bulk_text(&w, container);
-    write_bulk_text(&w, "LOAD");
-    write_bulk(&w, body);
+    write_load(&w, container, body);
     router_tell(s->router, l, writer_span(&w));
     writer_close(&w);
 }
 
-static bool load_script(struct scripts *s, struct link *l, struct span text)
+static struct script *find_text(struct scripts *s, struct span text)
 {
     char sha[SCRIPTS_SHA_LEN];
-    struct script *one = read_sha(text, sha) ? *find(s, sha) : NULL;
+    return read_sha(text, sha) ? *find(s, sha) : NULL;
+}
+
+static bool load_script(struct scripts *s, struct link *l, struct span text)
+{
+    struct script *one = find_text(s, text);
     if (one == NULL)
         return false;
     used_now(s, one);
@@ -372,23 +383,49 @@ static bool rescue(void *context, struct link *l, const struct request *r, struc
     return false;
 }
 
-/* Inside a block NOSCRIPT would be one element of EXEC's reply, too late to make it good. So what
-   its calls may lack goes out right before it. Libraries go once, whatever it calls of them. */
+/* --- blocks ----------------------------------------------------------------------------------- */
+
+uint32_t scripts_write_loads(struct scripts *s, struct span block, struct writer *w)
+{
+    struct arg_room room = { 0 };
+    bool has_libraries = false;
+    uint32_t count = 0;
+    for (size_t at = 0, used; at < block.len; at += used) {
+        struct argv argv =
+            request_again((struct span){ block.at + at, block.len - at }, &room, &used);
+        struct span name = argv_get(&argv, 0);
+        bool by_sha = span_is(name, "evalsha") || span_is(name, "evalsha_ro");
+        struct script *one = by_sha ? find_text(s, argv_get(&argv, 1)) : NULL;
+        if (one != NULL) {
+            write_load(w, "SCRIPT", (struct span){ one->body, one->len });
+            count++;
+        }
+        if (has_libraries || !(span_is(name, "fcall") || span_is(name, "fcall_ro")))
+            continue;
+        has_libraries = true;
+        for (struct list_node *n = s->libraries.next; n != &s->libraries; n = n->next, count++)
+            write_load(w, "FUNCTION", (struct span){ library_of(n)->text, library_of(n)->len });
+    }
+    arg_room_close(&room);
+    return count;
+}
+
 static void prepare(void *context, struct link *l, const struct request *r)
 {
     struct scripts *s = context;
+    struct writer w;
+    writer_init(&w, 2);
+    uint32_t count = scripts_write_loads(s, (struct span){ r->bytes, r->len }, &w);
+    struct span rest = writer_span(&w);
     struct arg_room room = { 0 };
-    bool told_libraries = false;
-    for (size_t at = 0, used; at < r->len; at += used) {
-        struct argv argv = request_again((struct span){ r->bytes + at, r->len - at }, &room, &used);
-        struct span name = argv_get(&argv, 0);
-        if (span_is(name, "evalsha") || span_is(name, "evalsha_ro"))
-            load_script(s, l, argv_get(&argv, 1));
-        bool calls = span_is(name, "fcall") || span_is(name, "fcall_ro");
-        if (calls && !told_libraries)
-            told_libraries = load_libraries(s, l);
+    for (; count > 0; count--) {
+        size_t used;
+        request_again(rest, &room, &used);
+        router_tell(s->router, l, (struct span){ rest.at, used });
+        rest = (struct span){ rest.at + used, rest.len - used };
     }
     arg_room_close(&room);
+    writer_close(&w);
 }
 
 /* --- life ------------------------------------------------------------------------------------- */

@@ -14,6 +14,7 @@
 
 #include "base/list.h"
 #include "cluster/router.h"
+#include "resp/writer.h"
 
 enum {
     SCRIPTS_MAX = 1024,
@@ -43,6 +44,10 @@ void scripts_close(struct scripts *s);
 /* To be called with every command that brings, uses or forgets a script or library, before it is
    sent; others are ignored. */
 void scripts_see(struct scripts *s, const struct command *cmd, const struct argv *argv);
+
+/* Writes a SCRIPT LOAD or FUNCTION LOAD for each one known that the calls in a block may need, for
+   inside EXEC's reply NOSCRIPT comes too late to make it good. Gives how many. */
+uint32_t scripts_write_loads(struct scripts *s, struct span block, struct writer *w);
 
 /* sha: 40 hex digits in any case. */
 bool scripts_knows(struct scripts *s, struct span sha);

@@ -6,6 +6,7 @@
 #include "cluster/block.h"
 #include "cluster/keys.h"
 #include "proxy/local.h"
+#include "proxy/watch.h"
 #include "proxy/worker.h"
 
 /* --- queueing ----------------------------------------------------------------------------------
@@ -238,49 +239,54 @@ bool local_discard(struct client *c, const struct argv *argv, struct writer *w)
         return true;
     }
     transaction_drop(c);
+    watch_drop(c);
     write_simple(w, "OK");
     return true;
+}
+
+static bool is_cross_slot(const struct client *c)
+{
+    return c->transaction->slot == KEYS_CROSS && !c->worker->config.enable_cross_slot;
+}
+
+/* False: not now. */
+static bool execute(struct client *c, struct writer *w)
+{
+    struct transaction *t = c->transaction;
+    if (c->watch != NULL) {
+        enum watch_outcome outcome = watch_exec(c, w);
+        if (outcome != WATCH_UNHINDERED)
+            return outcome == WATCH_ANSWERED;
+        watch_drop(c);
+    }
+    if (t->count == 0) {
+        write_array(w, 0);
+        return true;
+    }
+    if (t->slot != KEYS_CROSS && !t->in_phases) {
+        transaction_send_block(c);
+        return true;
+    }
+    bool done = transaction_run(c);
+    writer_clear(w, c->flow.protocol); /* the phases have used it, too */
+    return done;
 }
 
 bool local_exec(struct client *c, const struct argv *argv, struct writer *w)
 {
     (void)argv;
     struct transaction *t = c->transaction;
-    bool several = t != NULL && t->slot == KEYS_CROSS;
     if (t == NULL) {
         write_error(w, "ERR EXEC without MULTI");
-    } else if (t->spoiled) {
-        write_error(w, "EXECABORT Transaction discarded because of previous errors.");
-    } else if (t->count == 0) {
-        write_array(w, 0);
-    } else if (several && !c->worker->config.enable_cross_slot) {
-        write_error(w, "CROSSSLOT Keys in request don't hash to the same slot");
-    } else if (several || t->in_phases) {
-        bool done = transaction_run(c);
-        writer_clear(w, c->flow.protocol); /* the phases have used it, too */
-        if (!done)
-            return false;
-    } else {
-        transaction_send_block(c);
+        return true;
     }
+    if (t->spoiled)
+        write_error(w, "EXECABORT Transaction discarded because of previous errors.");
+    else if (is_cross_slot(c))
+        write_error(w, "CROSSSLOT Keys in request don't hash to the same slot");
+    else if (!execute(c, w))
+        return false;
     transaction_drop(c);
-    return true;
-}
-
-bool local_watch(struct client *c, const struct argv *argv, struct writer *w)
-{
-    (void)argv;
-    if (c->transaction != NULL)
-        write_error(w, "ERR WATCH inside MULTI is not allowed");
-    else
-        write_error(w, "ERR slotgate: WATCH is not supported yet");
-    return true;
-}
-
-bool local_unwatch(struct client *c, const struct argv *argv, struct writer *w)
-{
-    (void)c;
-    (void)argv;
-    write_simple(w, "OK");
+    watch_drop(c);
     return true;
 }

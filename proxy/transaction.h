@@ -38,7 +38,8 @@ struct transaction {
     bool spoiled;
     bool in_phases; /* something has been queued that is no part of a block */
     bool writes;    /* something has been queued that may change data */
-    bool running;
+    bool running;   /* in phases */
+    bool begun;     /* something of EXEC is on its way */
 };
 
 /* Whether a command with the right number of arguments is executed inside MULTI at once. */
@@ -55,16 +56,18 @@ int64_t transaction_count(const struct client *c);
 
 /* transaction_run.c */
 
-/* Sends the whole transaction as one block. */
+/* The whole transaction as one block, lent until its end; to be called once. */
+struct span transaction_block(struct client *c);
+/* Sends that on the shared connection. */
 void transaction_send_block(struct client *c);
 /* Starts as many phases as can be started now; false: not all, the client must first have got every
    reply that it is owed. */
 MUST_USE bool transaction_run(struct client *c);
 
-/* Whether a part of EXEC's reply may be out already and the rest is still to be asked for. */
-static inline bool transaction_is_running(const struct client *c)
+/* Whether something of EXEC has been executed, or may have been, and its reply is not all out. */
+static inline bool transaction_has_begun(const struct client *c)
 {
-    return c->transaction != NULL && c->transaction->running;
+    return c->transaction != NULL && c->transaction->begun;
 }
 
 #endif

@@ -49,6 +49,13 @@ static void append(struct chunk *to, const char *text)
     to->used += (uint32_t)len;
 }
 
+struct span transaction_block(struct client *c)
+{
+    struct chunk *bytes = c->transaction->bytes;
+    append(bytes, BLOCK_END);
+    return (struct span){ bytes->bytes, bytes->used };
+}
+
 void transaction_send_block(struct client *c)
 {
     struct transaction *t = c->transaction;
@@ -60,8 +67,7 @@ void transaction_send_block(struct client *c)
     r->silent = c->reply_mode != REPLY_ON;
     for (uint32_t i = 0; i < t->count && !r->scripted; i++)
         r->scripted = calls_script(t->commands[i].cmd);
-    append(t->bytes, BLOCK_END);
-    submit_block(rt, r, (struct span){ t->bytes->bytes, t->bytes->used }, t->bytes);
+    submit_block(rt, r, transaction_block(c), t->bytes);
 }
 
 /* --- the reply of a phase ----------------------------------------------------------------------
@@ -344,7 +350,7 @@ static uint32_t end_of_phase(const struct transaction *t, uint32_t from)
 
 static void begin(struct client *c, struct transaction *t)
 {
-    t->running = true;
+    t->running = t->begun = true;
     if (end_of_phase(t, 0) == t->count)
         return;
     struct writer *w = worker_writer(c->worker, c->flow.protocol);

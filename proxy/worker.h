@@ -21,6 +21,7 @@
 #include "proxy/dispatch.h"
 #include "proxy/info.h"
 #include "proxy/scripts.h"
+#include "proxy/watch.h"
 
 enum { WORKER_LISTENERS_MAX = 32 };
 
@@ -33,6 +34,7 @@ struct worker {
     struct router_options router_options;
     struct router router;
     struct lease_pool leases;
+    struct watch_room watches;
     struct poller poller;
     struct learner learner;
     struct readiness readiness;
