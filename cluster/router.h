@@ -62,7 +62,7 @@ struct router {
     struct chunk *keep;       /* bytes of requests that cannot be sent at once */
     uint64_t walk;            /* number of the walk; marks what belongs to it */
     struct order_mark *marks; /* SLOT_PLACES of them, see order.c */
-    struct split_mark *split_marks; /* SLOT_COUNT of them, see group.c */
+    struct split_mark *split_marks; /* SLOT_PLACES of them, see group.c */
     void *split_room;               /* scratch of group.c */
     size_t split_room_size;
     struct writer part;              /* scratch of group.c: the part being written */

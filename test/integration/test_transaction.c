@@ -249,6 +249,29 @@ static void test_switched_off(void **state)
     client_close(&c);
 }
 
+/* Whoever leaves in the middle, or resets, has executed nothing and left nothing behind. */
+static void test_clients_that_leave(void **state)
+{
+    struct client c;
+    (void)state;
+    assert_true(client_open(&c, proxy.port));
+    client_ask_expect(&c, "+OK\r\n", "SET", "{leave}n", "0");
+    for (int i = 0; i < 200; i++) {
+        struct client one;
+        assert_true(client_open(&one, proxy.port));
+        assert_true(client_send_command(&one, "MULTI", NULL));
+        assert_true(client_send_command(&one, "INCR", "{leave}n", NULL));
+        assert_true(client_send_text(&one, "*3\r\n$3\r\nSET\r\n$3\r\nx"));
+        if (i % 3 == 0)
+            client_expect(&one, "+OK\r\n");
+        if (i % 2 == 0)
+            client_abort(&one);
+        client_close(&one);
+    }
+    client_ask_expect(&c, "$1\r\n0\r\n", "GET", "{leave}n");
+    client_close(&c);
+}
+
 /* What would change the connection in the middle of EXEC's reply. */
 static void test_refused(void **state)
 {
@@ -270,6 +293,51 @@ static void test_refused(void **state)
     }
 }
 
+/* CLIENT REPLY before MULTI is about what comes behind it, as with one Redis. */
+static void test_replies_switched_off(void **state)
+{
+    struct client c;
+    (void)state;
+    assert_true(client_open(&c, proxy.port));
+    client_ask_expect(&c, "+OK\r\n", "MSET", "{off}n", "0", "off", "0");
+    assert_true(client_send_command(&c, "CLIENT", "REPLY", "OFF", NULL));
+    for (int i = 0; i < 3; i++) {
+        assert_true(client_send_command(&c, "MULTI", NULL));
+        assert_true(client_send_command(&c, "INCR", "{off}n", NULL));
+        if (i > 0)
+            assert_true(client_send_command(&c, "INCR", "off", NULL));
+        if (i > 1)
+            assert_true(client_send_command(&c, "DBSIZE", NULL));
+        assert_true(client_send_command(&c, "EXEC", NULL));
+    }
+    assert_true(client_send_command(&c, "CLIENT", "REPLY", "ON", NULL));
+    client_expect(&c, "+OK\r\n");
+    client_ask_expect(&c, "*2\r\n$1\r\n3\r\n$1\r\n2\r\n", "MGET", "{off}n", "off");
+    client_ask_expect(&c, "+OK\r\n", "MULTI");
+    client_ask_expect(&c, "+QUEUED\r\n", "INCR", "{off}n");
+    assert_true(client_send_command(&c, "EXEC", NULL));
+    client_expect(&c, "*1\r\n:4\r\n");
+    client_close(&c);
+}
+
+static void test_client_list(void **state)
+{
+    struct client a, b;
+    (void)state;
+    assert_true(client_open(&a, proxy.port));
+    assert_true(client_open(&b, proxy.port));
+    client_ask_expect(&a, "+OK\r\n", "CLIENT", "SETNAME", "inside");
+    client_ask_expect(&a, "+OK\r\n", "MULTI");
+    client_ask_expect(&a, "+QUEUED\r\n", "GET", "x");
+    assert_true(client_send_command(&b, "CLIENT", "LIST", NULL));
+    const char *line = strstr(client_expect_start(&b, "$"), "name=inside ");
+    assert_non_null(line);
+    assert_non_null(strstr(line, " flags=x "));
+    assert_non_null(strstr(line, " multi=1 "));
+    client_close(&a);
+    client_close(&b);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -282,6 +350,9 @@ int main(void)
         cmocka_unit_test(test_too_large),
         cmocka_unit_test(test_switched_off),
         cmocka_unit_test(test_refused),
+        cmocka_unit_test(test_clients_that_leave),
+        cmocka_unit_test(test_replies_switched_off),
+        cmocka_unit_test(test_client_list),
     };
 
     return testenv_finish(cmocka_run_group_tests(tests, start, stop));
