@@ -293,6 +293,24 @@ static void test_refused(void **state)
     }
 }
 
+/* What the node alone can refuse, it refuses when the client has been told QUEUED. */
+static void test_refused_by_the_node(void **state)
+{
+    struct client c;
+    (void)state;
+    assert_true(client_open(&c, proxy.port));
+    for (int n = 0; n < 3; n++)
+        cluster_do(&cluster, n, "CONFIG SET maxmemory 1");
+    client_ask_expect(&c, "+OK\r\n", "MULTI");
+    client_ask_expect(&c, "+QUEUED\r\n", "GET", "{oom}1");
+    client_ask_expect(&c, "+QUEUED\r\n", "SET", "{oom}1", "x");
+    client_ask_expect(&c, "-EXECABORT Transaction discarded because of previous errors.\r\n",
+                      "EXEC");
+    for (int n = 0; n < 3; n++)
+        cluster_do(&cluster, n, "CONFIG SET maxmemory 0");
+    client_close(&c);
+}
+
 /* CLIENT REPLY before MULTI is about what comes behind it, as with one Redis. */
 static void test_replies_switched_off(void **state)
 {
@@ -351,6 +369,7 @@ int main(void)
         cmocka_unit_test(test_switched_off),
         cmocka_unit_test(test_refused),
         cmocka_unit_test(test_clients_that_leave),
+        cmocka_unit_test(test_refused_by_the_node),
         cmocka_unit_test(test_replies_switched_off),
         cmocka_unit_test(test_client_list),
     };

@@ -5,6 +5,8 @@
  * MGET, EXEC. Whatever happens to slots, nodes and connections:
  *   a == b always, seen by any reader                      (one block, atomic)
  *   acknowledged <= a <= acknowledged + uncertain          (never executed twice)
+ * Pushers send pipelines of RPUSH n; MULTI; RPUSH n+1; RPUSH n+2; EXEC; RPUSH n+3 ... of rising
+ * numbers on lists of their own: the lists rise (order holds between blocks and the rest).
  */
 #include <pthread.h>
 #include <setjmp.h>
@@ -21,7 +23,15 @@
 #include "test/lib/redis_cluster.h"
 #include "test/lib/testenv.h"
 
-enum { TAGS = 6, WRITERS = 8, READERS = 3, REST_US = 2000, HALF_WAY_MS = 200 };
+enum {
+    TAGS = 6,
+    WRITERS = 8,
+    READERS = 3,
+    PUSHERS = 3,
+    GROUPS = 6,
+    REST_US = 2000,
+    HALF_WAY_MS = 200
+};
 
 static struct redis_cluster cluster;
 static struct proxy proxy;
@@ -31,7 +41,7 @@ static int tag_slot[TAGS];
 /* What the writers know, and what anybody has seen that must not be. */
 struct books {
     atomic_bool stop;
-    atomic_ullong acknowledged[TAGS], uncertain[TAGS], refused, reads;
+    atomic_ullong acknowledged[TAGS], uncertain[TAGS], refused, reads, pushed;
     atomic_ullong wrong;
     pthread_mutex_t lock;
     char first_wrong[300];
@@ -175,7 +185,63 @@ static void *read_on(void *arg)
     return NULL;
 }
 
-static struct worker workers[WRITERS + READERS];
+/* One after the other: a command, a block of two, a command, and so on. */
+static bool push_pipeline(struct client *c, const char *tag, int list, unsigned *number)
+{
+    for (int i = 0; i < GROUPS; i++) {
+        char alone[80], inside[80];
+        snprintf(alone, sizeof(alone), "RPUSH {%%s}list%d %u", list, ++*number);
+        if (!send_words(c, alone, tag) || !send_words(c, "MULTI", tag))
+            return false;
+        for (int j = 0; j < 2; j++) {
+            snprintf(inside, sizeof(inside), "RPUSH {%%s}list%d %u", list, ++*number);
+            if (!send_words(c, inside, tag))
+                return false;
+        }
+        if (!send_words(c, "EXEC", tag))
+            return false;
+    }
+    return true;
+}
+
+static void *push_on(void *arg)
+{
+    struct worker *w = arg;
+    struct client c = { .fd = -1 };
+    unsigned number = 0;
+    bool open = reopen(&c);
+    for (int round = w->number; !books.stop && open; round++) {
+        bool sent = push_pipeline(&c, tags[round % TAGS], w->number, &number);
+        if (!sent || read_exec(&c, GROUPS * 5 - 1) == NULL)
+            open = reopen(&c);
+        else
+            books.pushed += GROUPS;
+        rest_us(REST_US);
+    }
+    client_close(&c);
+    return NULL;
+}
+
+static struct worker workers[WRITERS + READERS + PUSHERS];
+
+/* The numbers in one pusher's list rise. */
+static void check_list(struct client *c, const char *tag, int list)
+{
+    char key[80];
+    size_t len;
+    long last = 0;
+    snprintf(key, sizeof(key), "{%s}list%d", tag, list);
+    assert_true(client_send_command(c, "LRANGE", key, "0", "-1", NULL));
+    const char *reply = client_read(c, &len);
+    assert_non_null(reply);
+    for (const char *p = strstr(reply, "\r\n$"); p != NULL; p = strstr(p, "\r\n$")) {
+        p = strstr(p + 2, "\r\n") + 2;
+        long n = strtol(p, NULL, 10);
+        if (n <= last)
+            fail_msg("%ld stands behind %ld in %s", n, last, key);
+        last = n;
+    }
+}
 
 static void begin(void)
 {
@@ -191,11 +257,19 @@ static void begin(void)
         snprintf(a, sizeof(a), "{%s}a", tags[i]);
         snprintf(b, sizeof(b), "{%s}b", tags[i]);
         client_ask_expect(&c, "+OK\r\n", "MSET", a, "0", b, "0");
+        for (int list = 0; list < WRITERS + READERS + PUSHERS; list++) {
+            snprintf(a, sizeof(a), "{%s}list%d", tags[i], list);
+            assert_non_null(client_ask(&c, "DEL", a, NULL));
+        }
     }
     client_close(&c);
-    for (int i = 0; i < WRITERS + READERS; i++) {
+    for (int i = 0; i < WRITERS + READERS + PUSHERS; i++) {
         workers[i].number = i;
-        pthread_create(&workers[i].thread, NULL, i < WRITERS ? write_on : read_on, &workers[i]);
+        pthread_create(&workers[i].thread, NULL,
+                       i < WRITERS             ? write_on
+                       : i < WRITERS + READERS ? read_on
+                                               : push_on,
+                       &workers[i]);
     }
 }
 
@@ -223,9 +297,10 @@ static void end(bool lossy)
 {
     struct client c;
     books.stop = true;
-    for (int i = 0; i < WRITERS + READERS; i++)
+    for (int i = 0; i < WRITERS + READERS + PUSHERS; i++)
         pthread_join(workers[i].thread, NULL);
-    print_message("%llu written, %llu read, %llu refused\n", written(), books.reads, books.refused);
+    print_message("%llu written, %llu read, %llu pushed, %llu refused\n", written(), books.reads,
+                  books.pushed, books.refused);
     if (books.wrong > 0)
         fail_msg("%llu wrong, the first: %s", books.wrong, books.first_wrong);
     assert_true(client_open(&c, proxy.port));
@@ -244,7 +319,10 @@ static void end(bool lossy)
         assert_int_equal(value_a, value_b);
         assert_true(lossy || value_a >= books.acknowledged[i]);
         assert_true(value_a <= books.acknowledged[i] + books.uncertain[i]);
+        for (int list = WRITERS + READERS; list < WRITERS + READERS + PUSHERS; list++)
+            check_list(&c, tags[i], list);
     }
+    assert_true(books.pushed > 0);
     client_close(&c);
 }
 
@@ -269,15 +347,15 @@ static void test_slots_move(void **state)
     bool flows = goes_on(200, scaled_ms(20000));
     for (int round = 0; round < 2 && flows; round++) {
         for (int i = 0; i < TAGS && flows; i++) {
-            char a[80], b[80];
+            char a[80];
             int from = cluster_owner(&cluster, tag_slot[i]), to = (from + 1) % 3;
             snprintf(a, sizeof(a), "{%s}a", tags[i]);
-            snprintf(b, sizeof(b), "{%s}b", tags[i]);
             cluster_slot_open(&cluster, tag_slot[i], from, to);
             flows = flows && goes_on(20, scaled_ms(20000));
             cluster_key_move(&cluster, a, from, to);
             (void)goes_on(20, HALF_WAY_MS); /* TRYAGAIN: all may have to wait for the other key */
-            cluster_key_move(&cluster, b, from, to);
+            while (cluster_slot_move_keys(&cluster, tag_slot[i], from, to, 100) > 0) {
+            }
             flows = flows && goes_on(20, scaled_ms(20000));
             cluster_slot_close(&cluster, tag_slot[i], to);
             flows = flows && goes_on(20, scaled_ms(20000));
