@@ -2,7 +2,7 @@
  * block.h: a transaction as one request: MULTI, the commands, EXEC, in one piece on a shared link.
  *
  * Its bytes lie together in one connection, so nothing of another client gets in between. The node
- * answers each part: +OK, +QUEUED for each command (these are r->lead replies), and then EXEC's
+ * answers each part: +OK, +QUEUED for each command (these are call.lead replies), and then EXEC's
  * reply, which alone is the request's. A command that the node refuses to queue (MOVED, TRYAGAIN,
  * LOADING ...) makes EXEC execute nothing; then the block is tried again as a whole, as the first
  * refusal says. A connection that ends before the last byte has left takes the open MULTI with it,
@@ -27,7 +27,7 @@ enum block_refused {
 /* A NEW request becomes a block of so many commands. */
 static inline void block_of(struct request *r, uint32_t commands)
 {
-    r->lead = r->call.lead = commands + 1;
+    r->call.lead = commands + 1;
 }
 
 /* What to do about EXEC's error. first: the first error of a part before it, if one was refused. */

@@ -92,7 +92,6 @@ static void write_out(struct link *l, struct request *r)
 static void put(struct link *l, struct request *r)
 {
     count_in(l, r);
-    r->call.lead = r->lead;
     if (l->state == LINK_READY) {
         write_out(l, r);
         return;

@@ -102,7 +102,8 @@ static bool conflict(const struct request *a, const struct request *b)
 {
     if (a->slot != b->slot || (a->safe && b->safe))
         return false;
-    if (a->slot == SLOT_ANY || a->lead > 0 || b->lead > 0) /* a block: about all of its slot */
+    if (a->slot == SLOT_ANY || a->call.lead > 0 ||
+        b->call.lead > 0) /* a block: about all of its slot */
         return true;
     struct arg_room room_a = { 0 }, room_b = { 0 };
     struct argv args_a = parse_again(a, &room_a), args_b = parse_again(b, &room_b);

@@ -39,7 +39,8 @@ enum request_state { REQUEST_NEW, REQUEST_SENT, REQUEST_PARKED, REQUEST_DONE };
 typedef void request_own_done(struct request *r, int status);
 
 struct request {
-    struct pipe_call call; /* in the link's pipe, or in its list of waiting ones */
+    struct pipe_call call; /* in the link's pipe, or in its list of waiting ones; call.lead > 0: a
+                              block, see block.h */
     struct list_node in_flow;
     struct flow *flow;
     struct link *link; /* SENT: where; its pipe may not be open yet */
@@ -52,8 +53,9 @@ struct request {
     uint64_t not_before; /* PARKED: earliest next try */
     struct node *hint;   /* where a redirect points */
     struct group *group; /* of which this is a part, see group.h; or NULL */
-    uint32_t lead;       /* a block's replies before the one of its EXEC, see block.h; else 0 */
     uint32_t served_by;  /* a part that is answered: the fingerprint of the node that did */
+    uint8_t refused;     /* enum block_refused */
+    bool scripted;       /* a block that calls scripts: router->prepare comes before it is sent */
     struct rope reply;   /* what waits: of the reply, or the last error of a retried one */
     request_own_done *on_own;
     void *own_context;
@@ -61,7 +63,6 @@ struct request {
     uint8_t kind, state;
     uint8_t hops;    /* redirects followed and retries made */
     uint8_t rescues; /* times that router->rescue has made good what a node lacked */
-    uint8_t refused; /* enum block_refused */
     bool safe;       /* may be sent again after it was written: changes nothing */
     bool asking;     /* hint wants ASKING */
     bool irregular;  /* counted in flow->irregular */
@@ -71,7 +72,6 @@ struct request {
     bool redirected; /* its last answer was MOVED or ASK */
     bool started;    /* set by the flow's user: a piece of the reply has left for good */
     bool ends_batch; /* for the flow's user: the last one of those that came together */
-    bool scripted;   /* a block that calls scripts: router->prepare comes before it is sent */
     bool silent;     /* the flow's user drops the reply (CLIENT REPLY) */
 };
 

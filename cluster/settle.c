@@ -166,7 +166,7 @@ static bool rescue(struct router *rt, struct link *l, struct request *r, struct 
 /* True when the error is the client's own answer. */
 static bool judge(struct router *rt, struct link *l, struct request *r, struct span error)
 {
-    struct redirect to = LIKELY(r->lead == 0) ? redirect_read(error) : block_judge(r, error);
+    struct redirect to = LIKELY(r->call.lead == 0) ? redirect_read(error) : block_judge(r, error);
     if (to.verdict == VERDICT_PASS)
         return !rescue(rt, l, r, error);
     drop_kept(rt, r);
@@ -188,7 +188,7 @@ static void on_lead(struct link *l, struct request *r, struct span bytes, char f
         return;
     drop_kept(l->context, r);
     keep_error(l->context, r, bytes);
-    r->refused = r->call.lead == r->lead ? BLOCK_NEVER_BEGAN : BLOCK_COMMAND_REFUSED;
+    r->refused = r->call.lead_left == r->call.lead ? BLOCK_NEVER_BEGAN : BLOCK_COMMAND_REFUSED;
 }
 
 static void on_own_reply(struct router *rt, struct link *l, struct request *r, struct span bytes,

@@ -41,9 +41,9 @@ static void hand_on(struct pipe *p, struct span bytes, struct chunk *chunk, bool
     bool is_error = first == '-' || first == '!';
     if (UNLIKELY(is_error) && !collect_error(p, &bytes, &chunk, &first, done))
         return;
-    if (UNLIKELY(call->lead > 0)) {
+    if (UNLIKELY(call->lead_left > 0)) {
         p->user->on_lead(p, call, bytes, first, done);
-        call->lead -= done;
+        call->lead_left -= done;
     } else {
         if (done)
             list_remove(&call->link);
@@ -126,6 +126,7 @@ static void append(struct pipe *p, struct pipe_call *call)
     if (list_is_empty(&p->calls))
         p->heard_at = uv_now(p->stream.net->loop);
     call->end = p->stream.queued_total;
+    call->lead_left = call->lead;
     list_append(&p->calls, &call->link);
 }
 

@@ -20,7 +20,8 @@ struct pipe;
 struct pipe_call {
     struct list_node link; /* in pipe->calls */
     uint64_t end;          /* the stream's queued_total behind the call's last byte */
-    uint32_t lead; /* replies that come before the call's own: on_lead gets them; counted down */
+    uint32_t lead;         /* replies that come before the call's own: on_lead gets them */
+    uint32_t lead_left;    /* of those, still to come */
 };
 
 struct pipe_user {
