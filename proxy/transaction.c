@@ -158,6 +158,7 @@ static void keep(struct transaction *t, const struct command *cmd, enum queued_k
                                        .kind = (uint8_t)kind };
     memcpy(t->bytes->bytes + t->bytes->used, bytes.at, bytes.len);
     t->bytes->used += (uint32_t)bytes.len;
+    t->has_steps |= kind == QUEUED_STEP;
     t->in_phases |= kind == QUEUED_HERE || kind == QUEUED_STEP;
     t->writes |= may_change_data(cmd);
     join_slot(t, slot);
@@ -168,7 +169,9 @@ static void forget_commands(struct transaction *t)
     if (t->bytes != NULL)
         chunk_unref(t->bytes);
     free(t->commands);
-    *t = (struct transaction){ .slot = KEYS_NONE, .spoiled = t->spoiled };
+    writer_close(&t->carried);
+    *t =
+        (struct transaction){ .slot = KEYS_NONE, .carried_slot = KEYS_NONE, .spoiled = t->spoiled };
 }
 
 void transaction_spoil(struct client *c)
@@ -225,7 +228,7 @@ bool local_multi(struct client *c, const struct argv *argv, struct writer *w)
     }
     c->transaction = calloc(1, sizeof(*c->transaction));
     REQUIRE(c->transaction != NULL);
-    c->transaction->slot = KEYS_NONE;
+    c->transaction->slot = c->transaction->carried_slot = KEYS_NONE;
     client_set_special(c, SPECIAL_TRANSACTION, true);
     write_simple(w, "OK");
     return true;
@@ -255,8 +258,10 @@ static bool execute(struct client *c, struct writer *w)
     struct transaction *t = c->transaction;
     if (c->watch != NULL) {
         enum watch_outcome outcome = watch_exec(c, w);
-        if (outcome != WATCH_UNHINDERED)
+        if (outcome == WATCH_PENDING || outcome == WATCH_ANSWERED)
             return outcome == WATCH_ANSWERED;
+        if (outcome == WATCH_CARRIED)
+            transaction_carried(c, c->watch->slot, writer_span(&c->watch->result));
         watch_drop(c);
     }
     if (t->count == 0) {

@@ -13,6 +13,7 @@
 #define PROXY_TRANSACTION_H
 
 #include "proxy/client.h"
+#include "resp/writer.h"
 
 /* How a queued command is executed at EXEC. */
 enum queued_kind {
@@ -32,10 +33,13 @@ struct queued {
 struct transaction {
     struct chunk *bytes; /* BLOCK_BEGIN and the commands; NULL before the first one */
     struct queued *commands;
-    uint32_t count, room; /* commands */
-    uint32_t next;        /* running: the first one of the next phase */
-    int slot;             /* of all keys so far, KEYS_NONE or KEYS_CROSS */
+    uint32_t count, room;  /* commands */
+    uint32_t next;         /* running: the first one of the next phase */
+    int slot;              /* of all keys so far, KEYS_NONE or KEYS_CROSS */
+    struct writer carried; /* EXEC's reply of the block of carried_slot, which has been executed */
+    int carried_slot;      /* KEYS_NONE: none has */
     bool spoiled;
+    bool has_steps; /* QUEUED_STEP is among them */
     bool in_phases; /* something has been queued that is no part of a block */
     bool writes;    /* something has been queued that may change data */
     bool running;   /* in phases */
@@ -58,7 +62,11 @@ int64_t transaction_count(const struct client *c);
 
 /* The whole transaction as one block, lent until its end; to be called once. */
 struct span transaction_block(struct client *c);
-/* Sends that on the shared connection. */
+/* The block of one slot of several, written to w; gives how many commands it has. */
+uint32_t transaction_write_block(const struct client *c, uint16_t slot, struct writer *w);
+/* That block has been executed, and this is EXEC's reply: transaction_run puts it in its places. */
+void transaction_carried(struct client *c, uint16_t slot, struct span reply);
+/* Sends the whole on the shared connection. */
 void transaction_send_block(struct client *c);
 /* Starts as many phases as can be started now; false: not all, the client must first have got every
    reply that it is owed. */

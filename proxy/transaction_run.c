@@ -70,6 +70,30 @@ void transaction_send_block(struct client *c)
     submit_block(rt, r, transaction_block(c), t->bytes);
 }
 
+uint32_t transaction_write_block(const struct client *c, uint16_t slot, struct writer *w)
+{
+    const struct transaction *t = c->transaction;
+    uint32_t count = 0;
+    write_raw(w, SPAN(BLOCK_BEGIN));
+    for (uint32_t i = 0; i < t->count; i++) {
+        const struct queued *q = &t->commands[i];
+        if (q->kind != QUEUED_KEYED || q->slot != slot)
+            continue;
+        write_raw(w, (struct span){ t->bytes->bytes + q->at, q->len });
+        count++;
+    }
+    write_raw(w, SPAN(BLOCK_END));
+    return count;
+}
+
+void transaction_carried(struct client *c, uint16_t slot, struct span reply)
+{
+    struct transaction *t = c->transaction;
+    t->carried_slot = slot;
+    writer_init(&t->carried, c->flow.protocol);
+    write_raw(&t->carried, reply);
+}
+
 /* --- the reply of a phase ----------------------------------------------------------------------
  */
 
@@ -77,13 +101,15 @@ void transaction_send_block(struct client *c)
 static const uint32_t here = UINT32_MAX;
 
 /* What the group's note says beside the length of those elements. */
-static const uint64_t whole_reply = UINT64_C(1) << 63;
+static const uint64_t whole_reply = UINT64_C(1) << 63; /* the phase is all of EXEC's reply */
+static const uint64_t has_carried = UINT64_C(1) << 62; /* among them is what was executed before */
+static const uint64_t length_bits = (UINT64_C(1) << 62) - 1;
 
 /* Those elements, which lie behind the places. */
 static struct part_reply made_here(const struct group *g)
 {
     const char *at = (const char *)&g->part_of_key[g->keys];
-    return (struct part_reply){ .at = { at, at + (g->note & ~whole_reply) } };
+    return (struct part_reply){ .at = { at, at + (g->note & length_bits) } };
 }
 
 /* Enters the arrays that the blocks have answered; false: they have not one element for each of the
@@ -110,8 +136,8 @@ static bool enter_blocks(const struct group *g, struct replies *all)
 /* The error that is the whole reply; NULL: there is more to say. */
 static const struct part_reply *whole_error(const struct group *g, const struct replies *all)
 {
-    bool only_blocks = (g->note & ~whole_reply) == 0 || all->count == 1;
-    if ((g->note & whole_reply) == 0 || !only_blocks)
+    bool only_blocks = (g->note & length_bits) == 0 || all->count == 1;
+    if ((g->note & whole_reply) == 0 || (g->note & has_carried) != 0 || !only_blocks)
         return NULL;
     for (uint32_t part = 0; part < all->count; part++)
         if (!all->part[part].failed)
@@ -128,6 +154,7 @@ static void send_array_header(struct client *c, uint32_t count)
 
 static void send_phase(struct client *c, const struct group *g, struct replies *all)
 {
+    REQUIRE(all->count > 0 && all->part != NULL);
     bool whole = (g->note & whole_reply) != 0;
     const struct part_reply *error = whole_error(g, all);
     if (error != NULL) {
@@ -175,7 +202,8 @@ struct phase {
     uint32_t *first, *last, *size;
     uint16_t *slot; /* per block */
     uint32_t blocks;
-    struct writer made; /* elements that the proxy makes itself */
+    struct writer made;        /* elements that the proxy makes itself, or has already */
+    struct part_reply carried; /* of those, what is left of t->carried */
 };
 
 static const uint32_t none = UINT32_MAX;
@@ -192,6 +220,12 @@ static void phase_open(struct phase *p, struct client *c, uint32_t from, uint32_
     p->size = at + 4 * (size_t)count;
     p->slot = (uint16_t *)(void *)(at + 5 * (size_t)count);
     writer_init(&p->made, c->flow.protocol);
+    if (p->t->carried_slot >= 0) {
+        struct span reply = writer_span(&p->t->carried);
+        struct value list;
+        p->carried.at = (struct value_cursor){ reply.at, reply.at + reply.len };
+        REQUIRE(value_next(&p->carried.at, &list)); /* it has been looked at before */
+    }
 }
 
 static void phase_close(struct phase *p)
@@ -266,9 +300,13 @@ static void assign(struct phase *p)
     p->client->worker->router.walk++;
     for (uint32_t i = 0; i < p->count; i++) {
         const struct queued *q = command_of(p, i);
-        if (q->kind == QUEUED_HERE) {
+        bool carried = q->kind == QUEUED_KEYED && q->slot == p->t->carried_slot;
+        if (carried || q->kind == QUEUED_HERE) {
             p->part[i] = here;
-            answer_here(p, q);
+            if (carried)
+                write_raw(&p->made, merge_take(&p->carried));
+            else
+                answer_here(p, q);
             continue;
         }
         slot = q->kind == QUEUED_KEYED ? q->slot : slot;
@@ -317,7 +355,7 @@ static void run_phase(struct client *c, uint32_t from, uint32_t count, bool whol
     }
     struct group *g = group_new(exec, count, p.made.len);
     g->rule = &phase_rule;
-    g->note = p.made.len | (whole ? whole_reply : 0);
+    g->note = p.made.len | (whole ? whole_reply : 0) | (p.t->carried_slot >= 0 ? has_carried : 0);
     memcpy(g->part_of_key, p.part, count * sizeof(g->part_of_key[0]));
     if (p.made.len > 0)
         memcpy(&g->part_of_key[count], p.made.at, p.made.len);

@@ -64,6 +64,8 @@ struct watch {
     struct list_node in_room; /* while something is waited for */
     struct list_node holds, keys;
     struct watch_hold *carrier; /* CHECKING, EXECUTING: carries the block; NULL: none does */
+    uint32_t commands;          /* of that block */
+    uint16_t slot;              /* of that block, if it is one of several */
     struct writer result;
     struct writer refusal; /* the first error that a command of the block was answered */
     uint64_t deadline;
@@ -71,7 +73,9 @@ struct watch {
     uint32_t checking; /* holds that owe checks */
     uint8_t state;     /* enum watch_state */
     uint8_t refused;   /* enum block_refused */
-    bool broken, touched, unhindered, over_limit;
+    uint8_t outcome;   /* DONE: enum watch_outcome */
+    bool broken, touched, over_limit;
+    bool part; /* the block is one of several */
 };
 
 /* What a worker knows of watches that wait; embedded there. */
@@ -88,6 +92,8 @@ enum watch_outcome {
     WATCH_PENDING,    /* not now */
     WATCH_ANSWERED,   /* the reply of EXEC has been written */
     WATCH_UNHINDERED, /* nothing was touched a moment ago: the transaction goes its usual way */
+    WATCH_CARRIED,    /* the block of c->watch->slot has been executed, its reply is in result; the
+                         rest goes its usual way */
 };
 
 /* EXEC of a client that watches. */

@@ -7,6 +7,9 @@
  * an empty MULTI and EXEC, which answers null if one of its keys was touched; and of each slot but
  * the block's own a node is asked for a key, which it refuses when the slot has gone elsewhere.
  * Between these answers and the block a watched key of another node may be touched unseen.
+ *
+ * Of a transaction in several blocks one that is about a watched slot goes first, over the
+ * connection that watches; only when it has been executed the others go their usual way.
  */
 #include "proxy/watch.h"
 
@@ -17,6 +20,7 @@
 #include "proxy/scripts.h"
 #include "proxy/transaction.h"
 #include "proxy/worker.h"
+#include "resp/value.h"
 
 static struct watch_hold *hold_entry(struct list_node *n)
 {
@@ -28,6 +32,12 @@ static struct watched *key_entry(struct list_node *n)
     return LIST_ENTRY(n, struct watched, in_watch);
 }
 
+static void finish(struct watch *wt, enum watch_outcome outcome)
+{
+    wt->outcome = (uint8_t)outcome;
+    watch_finish(wt, WATCH_DONE);
+}
+
 /* --- answers -----------------------------------------------------------------------------------
  */
 
@@ -36,7 +46,7 @@ static void answer_null(struct watch *wt)
     writer_clear(&wt->result, wt->client->flow.protocol);
     write_null_array(&wt->result);
     watch_release(wt);
-    watch_finish(wt, WATCH_DONE);
+    finish(wt, WATCH_ANSWERED);
 }
 
 static void answer_unknown_fate(struct watch *wt, const struct node *node, int why)
@@ -48,7 +58,7 @@ static void answer_unknown_fate(struct watch *wt, const struct node *node, int w
                 "ERR slotgate: %s while waiting for node %s; the command may have been executed",
                 error_text(why), endpoint_text(&node->endpoint, to));
     watch_release(wt);
-    watch_finish(wt, WATCH_DONE);
+    finish(wt, WATCH_ANSWERED);
 }
 
 void watch_exec_lost(struct watch *wt, bool was_carrier, bool wrote, const struct node *node,
@@ -84,20 +94,30 @@ static bool slot_needs_asking(const struct watch *wt, const struct watch_hold *h
     return false;
 }
 
+/* The slot that the block is about; KEYS_NONE: it has no key. */
+static int slot_of_block(const struct watch *wt)
+{
+    return wt->part ? wt->slot : wt->client->transaction->slot;
+}
+
 static void send_block(struct watch *wt)
 {
     struct client *c = wt->client;
-    struct transaction *t = c->transaction;
     struct watch_hold *h = wt->carrier;
-    struct writer *w = worker_writer(c->worker, 2);
-    struct span block = transaction_block(c);
-    h->skip = scripts_write_loads(&c->worker->scripts, block, w);
-    if (slot_needs_asking(wt, h, t->slot)) {
+    struct writer block, *w = worker_writer(c->worker, 2);
+    writer_init(&block, 2);
+    wt->commands = c->transaction->count;
+    if (wt->part)
+        wt->commands = transaction_write_block(c, wt->slot, &block);
+    struct span bytes = wt->part ? writer_span(&block) : transaction_block(c);
+    h->skip = scripts_write_loads(&c->worker->scripts, bytes, w);
+    if (slot_needs_asking(wt, h, slot_of_block(wt))) {
         write_raw(w, SPAN(BLOCK_ASKING));
         h->skip++;
     }
-    h->lead = t->count + 1;
-    write_raw(w, block);
+    h->lead = wt->commands + 1;
+    write_raw(w, bytes);
+    writer_close(&block);
     wt->refused = BLOCK_NOT_REFUSED;
     writer_clear(&wt->refusal, 2);
     writer_clear(&wt->result, c->flow.protocol);
@@ -108,25 +128,39 @@ static void send_block(struct watch *wt)
 static void on_lead(struct watch_hold *h, struct span bytes, bool is_error)
 {
     struct watch *wt = h->watch;
-    uint32_t before_multi = wt->client->transaction->count + 1;
     if (is_error && wt->refused == BLOCK_NOT_REFUSED) {
-        wt->refused = h->lead == before_multi ? BLOCK_NEVER_BEGAN : BLOCK_COMMAND_REFUSED;
+        wt->refused = h->lead == wt->commands + 1 ? BLOCK_NEVER_BEGAN : BLOCK_COMMAND_REFUSED;
         write_raw(&wt->refusal, bytes);
     }
     h->lead--;
+}
+
+/* Of a block that is one of several: null or an error speaks for the whole transaction. */
+static enum watch_outcome outcome_of_part(struct watch *wt)
+{
+    struct value_cursor at = { wt->result.at, wt->result.at + wt->result.len };
+    struct value v;
+    bool known = value_next(&at, &v);
+    if (known && v.kind == VALUE_LIST && v.count == wt->commands)
+        return WATCH_CARRIED;
+    if (!known || (v.kind != VALUE_NULL && v.kind != VALUE_ERROR)) {
+        writer_clear(&wt->result, wt->client->flow.protocol);
+        write_error(&wt->result, "ERR slotgate: a node gave a reply of an unexpected kind");
+    }
+    return WATCH_ANSWERED;
 }
 
 static void end_block(struct watch *wt)
 {
     if (wt->over_limit) {
         writer_clear(&wt->result, wt->client->flow.protocol);
-        write_error(&wt->result, "ERR slotgate: the reply is larger than client-output-limit; the "
-                                 "transaction has been executed");
+        write_error(&wt->result, "ERR slotgate: the reply is larger than client-output-limit; what "
+                                 "it answers has been executed");
     }
     struct watch_hold *carrier = wt->carrier;
     wt->carrier = NULL;
     watch_give_back(carrier); /* EXEC has ended what it watched */
-    watch_finish(wt, WATCH_DONE);
+    finish(wt, wt->part ? outcome_of_part(wt) : WATCH_ANSWERED);
 }
 
 static void on_exec(struct watch_hold *h, struct span bytes, bool is_error, bool done)
@@ -156,8 +190,7 @@ static void after_checks(struct watch *wt)
     } else if (wt->carrier != NULL) {
         send_block(wt);
     } else {
-        wt->unhindered = true;
-        watch_finish(wt, WATCH_DONE);
+        finish(wt, WATCH_UNHINDERED);
     }
 }
 
@@ -213,11 +246,10 @@ static void ask_for_key(const struct watched *k)
 
 static void send_checks(struct watch *wt)
 {
-    const struct transaction *t = wt->client->transaction;
     wt->checking = 0;
     for (struct list_node *n = wt->keys.next; n != &wt->keys; n = n->next) {
         const struct watched *k = key_entry(n);
-        if (k->hold != wt->carrier || k->slot != t->slot)
+        if (k->hold != wt->carrier || k->slot != slot_of_block(wt))
             ask_for_key(k);
     }
     for (struct list_node *n = wt->holds.next; n != &wt->holds; n = n->next) {
@@ -245,13 +277,38 @@ static bool is_where_it_was(const struct watch *wt)
     return true;
 }
 
+static bool has_commands(const struct transaction *t, uint16_t slot)
+{
+    for (uint32_t i = 0; i < t->count; i++)
+        if (t->commands[i].kind == QUEUED_KEYED && t->commands[i].slot == slot)
+            return true;
+    return false;
+}
+
+/* A transaction of several blocks: the first of a watched slot goes before the others. */
+static struct watch_hold *find_carrier_of_part(struct watch *wt)
+{
+    const struct client *c = wt->client;
+    for (struct list_node *n = wt->keys.next; n != &wt->keys; n = n->next) {
+        const struct watched *k = key_entry(n);
+        if (k->hold->protocol != c->flow.protocol || !has_commands(c->transaction, k->slot))
+            continue;
+        wt->slot = k->slot;
+        wt->part = true;
+        return k->hold;
+    }
+    return NULL;
+}
+
 /* The connection that the block goes over; NULL: it goes its usual way. */
-static struct watch_hold *find_carrier(const struct watch *wt)
+static struct watch_hold *find_carrier(struct watch *wt)
 {
     const struct client *c = wt->client;
     const struct transaction *t = c->transaction;
-    if (t->in_phases || t->count == 0 || t->slot == KEYS_CROSS)
+    if (t->has_steps || t->count == 0)
         return NULL;
+    if (t->in_phases || t->slot == KEYS_CROSS)
+        return find_carrier_of_part(wt);
     for (struct list_node *n = wt->holds.next; n != &wt->holds; n = n->next) {
         struct watch_hold *h = hold_entry(n);
         bool any = t->slot < 0;
@@ -269,7 +326,7 @@ static void begin(struct watch *wt)
         answer_null(wt);
         return;
     }
-    wt->touched = wt->unhindered = wt->over_limit = false;
+    wt->touched = wt->over_limit = wt->part = false;
     wt->carrier = find_carrier(wt);
     watch_wait(wt, WATCH_CHECKING);
     send_checks(wt);
@@ -289,8 +346,7 @@ enum watch_outcome watch_exec(struct client *c, struct writer *w)
     writer_clear(w, c->flow.protocol); /* the block was written there */
     if (wt->state != WATCH_DONE)
         return WATCH_PENDING;
-    if (wt->unhindered)
-        return WATCH_UNHINDERED;
-    write_raw(w, writer_span(&wt->result));
-    return WATCH_ANSWERED;
+    if (wt->outcome == WATCH_ANSWERED)
+        write_raw(w, writer_span(&wt->result));
+    return (enum watch_outcome)wt->outcome;
 }
