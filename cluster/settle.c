@@ -169,11 +169,13 @@ static bool judge(struct router *rt, struct link *l, struct request *r, struct s
     struct redirect to = LIKELY(r->call.lead == 0) ? redirect_read(error) : block_judge(r, error);
     if (to.verdict == VERDICT_PASS)
         return !rescue(rt, l, r, error);
-    drop_kept(rt, r);
     /* A redirect is meant for us, not for the client: it is never the answer, even at the deadline.
      */
+    bool kept = r->refused != BLOCK_NOT_REFUSED; /* the first error of a block says more */
     r->redirected = to.verdict == VERDICT_MOVED || to.verdict == VERDICT_ASK;
-    if (!r->redirected)
+    if (!kept || r->redirected)
+        drop_kept(rt, r);
+    if (!kept && !r->redirected)
         keep_error(rt, r, error);
     link_forget(l, r);
     try_again(rt, r, l, &to);

@@ -3,9 +3,7 @@
 #include <stdlib.h>
 
 #include "base/error.h"
-#include "cluster/keyslot.h"
 #include "proxy/client_reply.h"
-#include "proxy/local.h"
 #include "proxy/worker.h"
 
 enum { TICK_MS = 10, WAIT_MS = 50, TRY_AGAIN_MS = 5 };
@@ -246,6 +244,19 @@ static void on_set(struct watch_hold *h, struct span bytes, bool is_error)
         follow(wt, k, &to);
 }
 
+void watch_set(struct watch *wt)
+{
+    watch_wait(wt, WATCH_SETTING);
+    if (wt->bytes > wt->client->worker->limits.max_request)
+        fail(wt, SPAN("-ERR slotgate: the watched keys are larger than "
+                      "client-query-buffer-limit\r\n"));
+    if (wt->broken)
+        watch_release(wt); /* what was watched before is lost; this changes nothing about it */
+    try_keys(wt);
+    if (wt->state == WATCH_SETTING)
+        look_whether_set(wt);
+}
+
 /* --- what the connections say ------------------------------------------------------------------
  */
 
@@ -356,135 +367,4 @@ void watch_room_close(struct watch_room *room)
 {
     room->closed = true;
     uv_close((uv_handle_t *)&room->timer, NULL);
-}
-
-/* --- the commands ------------------------------------------------------------------------------
- */
-
-static struct watch *watch_of(struct client *c)
-{
-    if (c->watch != NULL)
-        return c->watch;
-    struct watch *wt = calloc(1, sizeof(*wt));
-    REQUIRE(wt != NULL);
-    wt->client = c;
-    list_init(&wt->in_room);
-    list_init(&wt->holds);
-    list_init(&wt->keys);
-    writer_init(&wt->result, 2);
-    writer_init(&wt->refusal, 2);
-    c->watch = wt;
-    return wt;
-}
-
-/* The keys of argv that lie in the slot, from the n-th argument on. */
-static struct watched *new_keys(const struct argv *argv, uint32_t from, uint16_t slot)
-{
-    struct watched *k = calloc(1, sizeof(*k));
-    REQUIRE(k != NULL);
-    list_init(&k->in_watch);
-    list_init(&k->in_owed);
-    k->slot = slot;
-    writer_init(&k->request, 2);
-    writer_init(&k->check, 2);
-    uint32_t count = 0;
-    for (uint32_t i = from; i < argv->count; i++)
-        count += keyslot_of(argv_get(argv, i)) == slot;
-    write_array(&k->request, 1 + count);
-    write_bulk_text(&k->request, "WATCH");
-    for (uint32_t i = from; i < argv->count; i++)
-        if (keyslot_of(argv_get(argv, i)) == slot)
-            write_bulk(&k->request, argv_get(argv, i));
-    write_array(&k->check, 2);
-    write_bulk_text(&k->check, "EXISTS");
-    write_bulk(&k->check, argv_get(argv, from));
-    return k;
-}
-
-static bool is_watched(const struct watch *wt, const struct watched *k)
-{
-    for (struct list_node *n = wt->keys.next; n != &wt->keys; n = n->next)
-        if (span_equal(writer_span(&key_entry(n)->request), writer_span(&k->request)))
-            return true;
-    return false;
-}
-
-static void add_keys(struct watch *wt, struct watched *k)
-{
-    bool twice = is_watched(wt, k);
-    wt->bytes += k->request.len;
-    list_append(&wt->keys, &k->in_watch);
-    if (twice)
-        free_key(wt, k);
-}
-
-static bool slot_seen(const struct argv *argv, uint32_t before, uint16_t slot)
-{
-    for (uint32_t i = 1; i < before; i++)
-        if (keyslot_of(argv_get(argv, i)) == slot)
-            return true;
-    return false;
-}
-
-static void begin(struct client *c, const struct argv *argv)
-{
-    struct watch *wt = watch_of(c);
-    watch_wait(wt, WATCH_SETTING);
-    for (uint32_t i = 1; i < argv->count && !wt->broken; i++) {
-        uint16_t slot = keyslot_of(argv_get(argv, i));
-        if (!slot_seen(argv, i, slot))
-            add_keys(wt, new_keys(argv, i, slot));
-    }
-    if (wt->bytes > c->worker->limits.max_request)
-        fail(wt, SPAN("-ERR slotgate: the watched keys are larger than "
-                      "client-query-buffer-limit\r\n"));
-    try_keys(wt);
-    if (wt->state == WATCH_SETTING)
-        look_whether_set(wt);
-}
-
-static void answer(struct watch *wt, struct writer *w)
-{
-    write_raw(w, writer_span(&wt->result));
-    for (struct list_node *n = wt->keys.next; n != &wt->keys; n = n->next)
-        key_entry(n)->answered = true;
-    wt->state = WATCH_HELD;
-}
-
-static bool in_one_slot(const struct argv *argv)
-{
-    for (uint32_t i = 2; i < argv->count; i++)
-        if (keyslot_of(argv_get(argv, i)) != keyslot_of(argv_get(argv, 1)))
-            return false;
-    return true;
-}
-
-bool local_watch(struct client *c, const struct argv *argv, struct writer *w)
-{
-    bool begun = c->watch != NULL && c->watch->state != WATCH_HELD;
-    if (c->transaction != NULL) {
-        write_error(w, "ERR WATCH inside MULTI is not allowed");
-        return true;
-    }
-    if (!c->worker->config.enable_cross_slot && !in_one_slot(argv)) {
-        write_error(w, "CROSSSLOT Keys in request don't hash to the same slot");
-        return true;
-    }
-    /* What the client has written before must not count as touching. */
-    if (!begun && c->flow.count > 0)
-        return false;
-    if (!begun)
-        begin(c, argv);
-    if (c->watch->state != WATCH_SET)
-        return false;
-    answer(c->watch, w);
-    return true;
-}
-
-bool local_unwatch(struct client *c, const struct argv *argv, struct writer *w)
-{
-    (void)argv;
-    watch_drop(c);
-    write_simple(w, "OK");
-    return true;
 }

@@ -52,6 +52,7 @@ struct watched {
     struct endpoint hint;    /* where a redirect points */
     uint64_t not_before;     /* of the next try */
     uint32_t skip;           /* replies before the one to WATCH */
+    uint32_t count;          /* keys */
     uint16_t slot;
     bool hinted, asking;
     bool set;                     /* the node watches */
@@ -100,6 +101,9 @@ enum watch_outcome {
 enum watch_outcome watch_exec(struct client *c, struct writer *w);
 /* Ends the client's watch, if it has one. */
 void watch_drop(struct client *c);
+
+/* Sends a WATCH for each of wt->keys that is not watched yet; watch_finish comes, maybe at once. */
+void watch_set(struct watch *wt);
 
 /* --- between watch.c and watch_exec.c --------------------------------------------------------- */
 

@@ -277,21 +277,19 @@ static bool is_where_it_was(const struct watch *wt)
     return true;
 }
 
-static bool has_commands(const struct transaction *t, uint16_t slot)
-{
-    for (uint32_t i = 0; i < t->count; i++)
-        if (t->commands[i].kind == QUEUED_KEYED && t->commands[i].slot == slot)
-            return true;
-    return false;
-}
-
 /* A transaction of several blocks: the first of a watched slot goes before the others. */
 static struct watch_hold *find_carrier_of_part(struct watch *wt)
 {
     const struct client *c = wt->client;
+    const struct transaction *t = c->transaction;
+    struct router *rt = &c->worker->router;
+    rt->walk++;
+    for (uint32_t i = 0; i < t->count; i++)
+        if (t->commands[i].kind == QUEUED_KEYED)
+            rt->split_marks[t->commands[i].slot].walk = rt->walk;
     for (struct list_node *n = wt->keys.next; n != &wt->keys; n = n->next) {
         const struct watched *k = key_entry(n);
-        if (k->hold->protocol != c->flow.protocol || !has_commands(c->transaction, k->slot))
+        if (k->hold->protocol != c->flow.protocol || rt->split_marks[k->slot].walk != rt->walk)
             continue;
         wt->slot = k->slot;
         wt->part = true;
