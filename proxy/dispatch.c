@@ -188,13 +188,13 @@ static bool by_proxy(const struct call *call)
 }
 
 /* XREAD and XREADGROUP block only when told to. */
-static bool may_block(const struct call *call)
+bool dispatch_may_block(const struct command *cmd, const struct argv *argv)
 {
-    if (call->cmd->how != HOW_BLOCK || strncmp(call->cmd->name, "xread", 5) != 0)
-        return true;
-    bool group = strcmp(call->cmd->name, "xreadgroup") == 0; /* GROUP name consumer: any names */
-    for (uint32_t i = group ? 4 : 1; i < call->argv->count; i++) {
-        struct span a = argv_get(call->argv, i);
+    if (cmd->how != HOW_BLOCK || strncmp(cmd->name, "xread", 5) != 0)
+        return cmd->how == HOW_BLOCK;
+    bool group = strcmp(cmd->name, "xreadgroup") == 0; /* GROUP name consumer: any names */
+    for (uint32_t i = group ? 4 : 1; i < argv->count; i++) {
+        struct span a = argv_get(argv, i);
         if (span_is(a, "block"))
             return true;
         if (span_is(a, "streams"))
@@ -203,10 +203,20 @@ static bool may_block(const struct call *call)
     return false;
 }
 
+/* XREAD, XREADGROUP. */
+static bool by_streams(const struct call *call)
+{
+    int slot = keys_slot(call->cmd, call->argv);
+    if (slot != KEYS_CROSS || !call->client->worker->config.enable_cross_slot)
+        return by_keys(call);
+    gather_streams(call->client, call->cmd, call->argv);
+    return true;
+}
+
 static bool by_blocking(const struct call *call)
 {
-    if (!may_block(call))
-        return by_keys(call);
+    if (!dispatch_may_block(call->cmd, call->argv))
+        return by_streams(call);
     return refuse(call->client, call->cmd, "may block; blocking commands are not supported yet");
 }
 

@@ -13,6 +13,9 @@
 MUST_USE bool dispatch(struct client *c, const struct argv *argv, struct span bytes,
                        struct chunk *chunk);
 
+/* Whether a command waits, outside MULTI, until there is something for it. */
+bool dispatch_may_block(const struct command *cmd, const struct argv *argv);
+
 /* Runs one command of a transaction, whose row and arguments have been looked at before. */
 MUST_USE bool dispatch_queued(struct client *c, const struct command *cmd, const struct argv *argv,
                               struct span bytes);

@@ -49,6 +49,12 @@ void scripts_see(struct scripts *s, const struct command *cmd, const struct argv
    inside EXEC's reply NOSCRIPT comes too late to make it good. Gives how many. */
 uint32_t scripts_write_loads(struct scripts *s, struct span block, struct writer *w);
 
+/* Whether the error is that of a call whose script or library the node lacked, and has been given
+   by now (by the router's rescue, which came too late for this call): then it may be tried again.
+ */
+bool scripts_heal(struct scripts *s, const struct command *cmd, const struct argv *argv,
+                  struct span error);
+
 /* sha: 40 hex digits in any case. */
 bool scripts_knows(struct scripts *s, struct span sha);
 

@@ -84,7 +84,8 @@ static bool is_switch(const struct client *c, const struct command *cmd, const s
 static bool may_be_queued(const struct client *c, const struct command *cmd,
                           const struct argv *argv, int slot, struct writer *w)
 {
-    bool split = cmd->how == HOW_SPLIT || cmd->how == HOW_GATHER;
+    bool split = cmd->how == HOW_SPLIT || cmd->how == HOW_GATHER ||
+                 (cmd->how == HOW_BLOCK && !dispatch_may_block(cmd, argv));
     if ((cmd->flags & CMD_NO_MULTI) != 0)
         write_error(w, "ERR Command not allowed inside a transaction");
     else if (cmd->how == HOW_REFUSE && c->worker->locals[cmd->index] == NULL)

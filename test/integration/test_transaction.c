@@ -125,6 +125,8 @@ static void test_several_slots(void **state)
     COMPARE("MULTI", "SET a 1", "CLIENT GETNAME", "SET b 1", "FLUSHALL", "GET a", "SET c 1",
             "GET c", "DBSIZE", "EXEC");
     COMPARE("MULTI", "RENAME nokey1 nokey2", "SET a 1", "SINTER a b", "MSET a 1 b", "EXEC");
+    COMPARE("XADD s 1-1 f v", "XADD t 1-1 f v", "MULTI", "XREAD STREAMS s t 0 0", "SET a 1",
+            "EXEC");
     COMPARE("MULTI", "SUNION a b", "SUNION c d", "EXEC");
 }
 
@@ -196,6 +198,19 @@ static void test_large_blocks(void **state)
     assert_memory_equal(reply, number, strlen(number));
     snprintf(number, sizeof(number), ":%d\r\n+OK\r\n:%d\r\n", COMMANDS, LARGE);
     assert_string_equal(reply + len - strlen(number), number);
+    /* A reply that is larger than what any connection holds back. */
+    assert_true(client_send_command(&c, "MULTI", NULL));
+    for (int i = 0; i < 8; i++)
+        assert_true(client_send_command(&c, "GET", "{a}v", NULL));
+    assert_true(client_send_command(&c, "EXEC", NULL));
+    client_expect(&c, "+OK\r\n");
+    for (int i = 0; i < 8; i++)
+        client_expect(&c, "+QUEUED\r\n");
+    reply = client_read(&c, &len);
+    assert_non_null(reply);
+    assert_int_equal(len, 4 + 8 * (LARGE + 12));
+    for (int i = 0; i < 8; i++)
+        assert_memory_equal(reply + 4 + i * (LARGE + 12) + 10, value, LARGE);
     client_close(&c);
     free(value);
 }
@@ -266,6 +281,8 @@ static void test_clients_that_leave(void **state)
             client_expect(&one, "+OK\r\n");
         if (i % 2 == 0)
             client_abort(&one);
+        else if (i % 5 == 0)
+            assert_true(client_send_text(&one, "\r\n$1\r\n1\r\nQUIT\r\nEXEC\r\n"));
         client_close(&one);
     }
     client_ask_expect(&c, "$1\r\n0\r\n", "GET", "{leave}n");

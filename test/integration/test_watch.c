@@ -149,6 +149,60 @@ static void test_scripts_and_errors(void **state)
             "0 EXEC", "0 GET {a}n");
 }
 
+/* All in one write: WATCH is answered before what stands behind it is looked at. */
+static void test_in_a_pipeline(void **state)
+{
+    struct client c;
+    (void)state;
+    assert_true(client_open(&c, proxy.port));
+    for (int i = 0; i < 100; i++) {
+        assert_true(client_send_text(&c, "SET p x\r\nWATCH p q\r\nGET p\r\nMULTI\r\nSET p 1\r\n"
+                                         "EXEC\r\nGET p\r\nWATCH p\r\nSET p 2\r\nMULTI\r\nGET p\r\n"
+                                         "EXEC\r\nGET p\r\n"));
+        client_expect(&c, "+OK\r\n");
+        client_expect(&c, "+OK\r\n");
+        client_expect(&c, "$1\r\nx\r\n");
+        client_expect(&c, "+OK\r\n");
+        client_expect(&c, "+QUEUED\r\n");
+        client_expect(&c, "*1\r\n+OK\r\n");
+        client_expect(&c, "$1\r\n1\r\n");
+        client_expect(&c, "+OK\r\n");
+        client_expect(&c, "+OK\r\n");
+        client_expect(&c, "+OK\r\n");
+        client_expect(&c, "+QUEUED\r\n");
+        client_expect(&c, "*-1\r\n");
+        client_expect(&c, "$1\r\n2\r\n");
+    }
+    client_close(&c);
+}
+
+/* Most slots of the cluster, over three connections. */
+static void test_many_keys(void **state)
+{
+    enum { KEYS = 30000 };
+    static char name[KEYS + 1][12];
+    static const char *argv[KEYS + 1];
+    static size_t len[KEYS + 1];
+    struct client c;
+    (void)state;
+    assert_true(client_open(&c, proxy.port));
+    c.timeout_ms = scaled_ms(20000);
+    for (int i = 0; i <= KEYS; i++) {
+        len[i] = (size_t)snprintf(name[i], sizeof(name[i]), i == 0 ? "WATCH" : "w%d", i);
+        argv[i] = name[i];
+    }
+    for (int touched = 0; touched < 2; touched++) {
+        assert_true(client_send_argv(&c, KEYS + 1, argv, len));
+        client_expect(&c, "+OK\r\n");
+        if (touched)
+            client_ask_expect(&c, "+OK\r\n", "SET", "w29999", "x");
+        client_ask_expect(&c, "+OK\r\n", "MULTI");
+        client_ask_expect(&c, "+QUEUED\r\n", "STRLEN", "w7");
+        client_ask_expect(&c, touched ? "*-1\r\n" : "*1\r\n:0\r\n", "EXEC");
+    }
+    client_close(&c);
+}
+
 /* The connections come back and are used again; a client that leaves gives its own back. */
 static void test_many_that_leave(void **state)
 {
@@ -426,6 +480,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_one_key),           cmocka_unit_test(test_its_end),
         cmocka_unit_test(test_several_slots),     cmocka_unit_test(test_scripts_and_errors),
+        cmocka_unit_test(test_in_a_pipeline),     cmocka_unit_test(test_many_keys),
         cmocka_unit_test(test_many_that_leave),   cmocka_unit_test(test_no_increment_is_lost),
         cmocka_unit_test(test_slots_move),        cmocka_unit_test(test_connections_cut),
         cmocka_unit_test(test_masters_hand_over), cmocka_unit_test(test_master_killed),
