@@ -68,6 +68,10 @@ static void test_with_idle_clients(void **state)
         assert_true(client_open(&c[i], proxy.port));
         if (i % 2 == 0)
             client_ask_expect(&c[i], "+PONG\r\n", "PING");
+        if (i % 3 == 0)
+            client_ask_expect(&c[i], "+OK\r\n", "WATCH", i % 2 == 0 ? "a" : "b");
+        if (i % 5 == 0)
+            client_ask_expect(&c[i], "+OK\r\n", "MULTI");
     }
     assert_true(proxy_stop(&proxy));
     for (int i = 0; i < CLIENTS; i++) {
