@@ -114,12 +114,14 @@ void watch_wait(struct watch *wt, enum watch_state state)
     uv_timer_start(&room->timer, on_tick, TICK_MS, TICK_MS);
 }
 
-/* WATCH has failed. What was watched before is not any more, so the next EXEC must not succeed. */
+/* WATCH has failed. If something was watched before it is not any more, so the next EXEC must not
+   succeed. */
 static void fail(struct watch *wt, struct span error)
 {
     writer_clear(&wt->result, 2);
     write_raw(&wt->result, error);
-    wt->broken = true;
+    for (struct list_node *n = wt->keys.next; n != &wt->keys; n = n->next)
+        wt->broken = wt->broken || key_entry(n)->answered;
     watch_release(wt);
     watch_finish(wt, WATCH_SET);
 }
