@@ -18,7 +18,6 @@
 #define CLUSTER_ROUTER_H
 
 #include "cluster/node.h"
-#include "cluster/redirect.h"
 #include "cluster/slotmap.h"
 
 enum {
@@ -63,7 +62,7 @@ struct router {
     struct chunk *keep;       /* bytes of requests that cannot be sent at once */
     uint64_t walk;            /* number of the walk; marks what belongs to it */
     struct order_mark *marks; /* SLOT_PLACES of them, see order.c */
-    struct split_mark *split_marks; /* SLOT_COUNT of them, see group.c */
+    struct split_mark *split_marks; /* SLOT_PLACES of them, see group.c */
     void *split_room;               /* scratch of group.c */
     size_t split_room_size;
     struct writer part;              /* scratch of group.c: the part being written */
@@ -75,7 +74,9 @@ struct router {
     /* A link to a node that may lack what others have: it has just connected, or its node has
        become a master. What router_tell sends now goes out before any request. NULL: nobody. */
     void (*greet)(void *context, struct link *l);
-    void *rescue_context; /* of both */
+    /* The same right before r is sent, which is `scripted`. */
+    void (*prepare)(void *context, struct link *l, const struct request *r);
+    void *rescue_context; /* of these three */
     /* r is done, slow_after ms or more after its deadline (mostly a negative number; INT64_MAX:
        nobody wants to know); its bytes are still there. */
     void (*on_slow)(const struct request *r);
@@ -104,6 +105,9 @@ struct request *router_request(struct router *rt, struct flow *f, const struct c
 /* Sends it: bytes are borrowed, and lie in chunk if chunk is not NULL. Nothing is called back from
    inside. */
 void router_submit(struct router *rt, struct request *r, struct span bytes, struct chunk *chunk);
+/* The same, at the end of the turn, and by way of router->prepare. */
+void router_submit_later(struct router *rt, struct request *r, struct span bytes,
+                         struct chunk *chunk);
 /* Frees a DONE (or NEW) request; its reply is dropped if it still waits. */
 void router_release(struct router *rt, struct request *r);
 
