@@ -36,11 +36,7 @@ struct router_counters {
         lost_links;
 };
 
-/* Marks a slot (or shard) that the walk with that number has seen. */
-struct split_mark {
-    uint64_t walk;
-    uint32_t part;
-};
+struct split_mark;
 
 struct router {
     struct net *net;
@@ -77,6 +73,10 @@ struct router {
     /* The same right before r is sent, which is `scripted`. */
     void (*prepare)(void *context, struct link *l, const struct request *r);
     void *rescue_context; /* of these three */
+    /* r is done, slow_after ms or more after its deadline (mostly a negative number; INT64_MAX:
+       nobody wants to know); its bytes are still there. */
+    void (*on_slow)(const struct request *r);
+    int64_t slow_after;
     struct router_counters counters;
 };
 

@@ -45,6 +45,8 @@ static void complete(struct router *rt, struct request *r)
         if (f->parked > 0 && !list_is_linked(&f->kicked))
             list_append(&rt->kicked, &f->kicked);
     }
+    if (UNLIKELY((int64_t)(now_of(rt) - r->deadline) >= rt->slow_after))
+        rt->on_slow(r);
     if (r->chunk != NULL)
         chunk_unref(r->chunk);
     r->chunk = NULL;

@@ -49,6 +49,8 @@ struct config {
     int max_leases;
     size_t node_buffer_limit;
     size_t cross_slot_max_bytes;
+    int slowlog_log_slower_than; /* us; negative: nothing is logged */
+    int slowlog_max_len;
 
     /* The process. */
     int log_level; /* enum log_level */

@@ -6,6 +6,7 @@
 #include "cluster/keys.h"
 #include "proxy/client_reply.h"
 #include "proxy/gather.h"
+#include "proxy/gather_sort.h"
 #include "proxy/local.h"
 #include "proxy/transaction.h"
 #include "proxy/watch.h"
@@ -164,6 +165,8 @@ static bool by_parts(const struct call *call)
 
 static bool by_gathering(const struct call *call)
 {
+    if (sort_has_patterns(call->cmd, call->argv) && call->client->worker->config.enable_cross_slot)
+        return sort_by_patterns(call->client, call->cmd, call->argv);
     int slot = keys_slot(call->cmd, call->argv);
     if (slot != KEYS_CROSS || !call->client->worker->config.enable_cross_slot)
         return by_keys(call);

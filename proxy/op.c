@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "proxy/argv_copy.h"
 #include "proxy/client_reply.h"
+#include "proxy/slowlog.h"
 #include "proxy/temp_names.h"
 #include "proxy/worker.h"
 
@@ -149,6 +150,7 @@ static void deliver(struct op *op)
     struct client *c = op->client;
     if (c == NULL)
         return;
+    slowlog_see_op(op);
     op->client = NULL;
     c->op = NULL;
     op->place->state = REQUEST_DONE;
@@ -316,6 +318,7 @@ void op_start(struct op *op, struct client *c, const struct command *cmd, const 
     op->next = first;
     op->free = free_it;
     op->limit = w->config.client_output_limit;
+    op->began = uv_now(&w->loop);
     flow_init(&op->flow, &op_flow_user, (uint32_t)c->id);
     op->flow.protocol = c->flow.protocol;
     writer_init(&op->out, 2);

@@ -309,6 +309,7 @@ void worker_take_options(struct worker *w)
     fit_to_descriptors(w);
     w->leases.limit = w->max_leases;
     poller_set_options(&w->poller, &topology);
+    slowlog_set_options(w);
 }
 
 void worker_prepare(struct worker *w)
@@ -346,6 +347,7 @@ static void open_all(struct worker *w)
         .router = &w->router, .commands = w->commands, .on_done = on_learned, .context = w
     };
     scripts_open(&w->scripts, &w->router);
+    slowlog_open(w);
     w->random = uv_hrtime() | 1;
     struct topology_options topology = topology_options(w);
     poller_open(&w->poller, &w->router, &topology, w->config.seeds, (uint32_t)w->config.seed_count,
@@ -358,6 +360,7 @@ static void free_all(struct worker *w)
     lease_pool_free(&w->leases);
     router_free(&w->router);
     scripts_close(&w->scripts);
+    slowlog_reset(&w->slowlog);
     poller_free(&w->poller);
     net_free(&w->net);
     slab_close(&w->client_slab);

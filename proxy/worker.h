@@ -21,6 +21,7 @@
 #include "proxy/dispatch.h"
 #include "proxy/info.h"
 #include "proxy/scripts.h"
+#include "proxy/slowlog.h"
 #include "proxy/watch.h"
 
 enum { WORKER_LISTENERS_MAX = 32 };
@@ -39,6 +40,7 @@ struct worker {
     struct learner learner;
     struct readiness readiness;
     struct scripts scripts;
+    struct slowlog slowlog;
     struct listener listeners[WORKER_LISTENERS_MAX];
     uint32_t listener_count;
     struct list_node clients;
