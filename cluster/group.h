@@ -12,6 +12,12 @@
 
 #include "cluster/router.h"
 
+/* Marks a slot (or shard) that the walk with that number has seen. */
+struct split_mark {
+    uint64_t walk;
+    uint32_t part;
+};
+
 struct group {
     const struct command *cmd;
     const void *rule;       /* the flow's user's: how it merges; NULL: by cmd->merge */

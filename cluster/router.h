@@ -36,11 +36,7 @@ struct router_counters {
         lost_links;
 };
 
-/* Marks a slot (or shard) that the walk with that number has seen. */
-struct split_mark {
-    uint64_t walk;
-    uint32_t part;
-};
+struct split_mark;
 
 struct router {
     struct net *net;

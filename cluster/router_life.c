@@ -2,6 +2,7 @@
 #include <stdlib.h>
 
 #include "base/error.h"
+#include "cluster/group.h"
 #include "cluster/order.h"
 #include "cluster/router_inner.h"
 #include "cluster/settle.h"

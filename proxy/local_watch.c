@@ -1,6 +1,7 @@
 /* WATCH and UNWATCH: which keys of which slots; watch.c does the rest. */
 #include <stdlib.h>
 
+#include "cluster/group.h"
 #include "cluster/keyslot.h"
 #include "proxy/local.h"
 #include "proxy/watch.h"

@@ -16,6 +16,7 @@
 #include <stdio.h>
 
 #include "base/error.h"
+#include "cluster/group.h"
 #include "cluster/keys.h"
 #include "proxy/scripts.h"
 #include "proxy/transaction.h"
