@@ -7,6 +7,7 @@
 #include "proxy/client_reply.h"
 #include "proxy/dispatch.h"
 #include "proxy/op.h"
+#include "proxy/subscriber.h"
 #include "proxy/worker.h"
 #include "resp/inline.h"
 
@@ -220,6 +221,7 @@ static void on_closed(struct stream *s, int why)
               (unsigned long long)c->commands, (unsigned long long)s->received);
     if (c->op != NULL)
         op_forget_client(c->op);
+    subscriber_free(c);
     flow_abandon(&w->router, &c->flow);
     if (c->input != NULL)
         chunk_unref(c->input);

@@ -23,6 +23,7 @@
 struct worker;
 struct client;
 struct op;
+struct subscriber;
 
 enum client_reply_mode { REPLY_ON, REPLY_OFF, REPLY_SKIP_NEXT, REPLY_SKIP };
 
@@ -42,6 +43,7 @@ struct client {
     struct chunk *stash; /* where replies that wait for their turn are copied */
     struct client_labels *labels;
     struct op *op; /* runs for this client, which reads no request meanwhile; or NULL */
+    struct subscriber *subscriber; /* subscriptions and MONITOR, see subscriber.h; or NULL */
     const struct command *last_command;
     uint64_t id;
     uint64_t created_at; /* ms of loop time */

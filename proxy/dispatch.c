@@ -7,6 +7,7 @@
 #include "proxy/client_reply.h"
 #include "proxy/gather.h"
 #include "proxy/local.h"
+#include "proxy/monitor.h"
 #include "proxy/worker.h"
 
 /* --- answers to what cannot be executed ----------------------------------------------------- */
@@ -161,8 +162,14 @@ static bool by_gathering(const struct call *call)
     return gather(call->client, call->cmd, call->argv);
 }
 
+static bool by_proxy(const struct call *call);
+
+/* PUBLISH tells how many receive it, so those who are connected here have to be counted. */
 static bool by_any(const struct call *call)
 {
+    const struct worker *w = call->client->worker;
+    if (w->pubsub.topics.table != NULL && w->locals[call->cmd->index] != NULL)
+        return by_proxy(call);
     return route(call, SLOT_ANY);
 }
 
@@ -214,6 +221,8 @@ static bool by_broadcast(const struct call *call)
 
 static bool by_session(const struct call *call)
 {
+    if (call->client->worker->locals[call->cmd->index] != NULL)
+        return by_proxy(call);
     return refuse(call->client, call->cmd, "is not supported yet");
 }
 
@@ -235,6 +244,25 @@ static bool (*const executors[])(const struct call *) = {
 
 /* --- the way in ------------------------------------------------------------------------------ */
 
+static bool run(const struct call *call)
+{
+    const struct command *cmd = call->cmd;
+    if (LIKELY(cmd->how == HOW_KEYS))
+        return by_keys(call);
+    if (cmd->how == HOW_GATHER || cmd->how == HOW_BROADCAST)
+        scripts_see(&call->client->worker->scripts, cmd, call->argv);
+    return executors[cmd->how](call);
+}
+
+/* The worker's commands are paused, or shown to a monitor. */
+static bool run_with_attention(const struct call *call)
+{
+    if (pause_holds(call->client, call->cmd) || !run(call))
+        return false;
+    monitor_feed(call->client, call->cmd, call->argv);
+    return true;
+}
+
 static bool execute(const struct call *call)
 {
     const struct command *cmd = call->cmd;
@@ -242,11 +270,11 @@ static bool execute(const struct call *call)
     c->last_command = cmd;
     if (UNLIKELY(!command_arity_ok(cmd, call->argv->count)))
         return wrong_arity(c, cmd);
-    if (LIKELY(cmd->how == HOW_KEYS))
-        return by_keys(call);
-    if (cmd->how == HOW_GATHER || cmd->how == HOW_BROADCAST)
-        scripts_see(&c->worker->scripts, cmd, call->argv);
-    return executors[cmd->how](call);
+    if (UNLIKELY(c->subscriber != NULL) && !subscriber_allows(c, cmd, writer_of(c)))
+        return reply_error(c, &c->worker->reply);
+    if (UNLIKELY(c->worker->attention))
+        return run_with_attention(call);
+    return run(call);
 }
 
 bool dispatch(struct client *c, const struct argv *argv, struct span bytes, struct chunk *chunk)

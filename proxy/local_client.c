@@ -189,15 +189,6 @@ bool local_client_unblock(struct client *c, const struct argv *argv, struct writ
     return true;
 }
 
-bool local_client_pause(struct client *c, const struct argv *argv, struct writer *w)
-{
-    (void)c;
-    struct span sub = argv_get(argv, 1);
-    write_error(w, "ERR slotgate: CLIENT %s is not supported yet",
-                span_is(sub, "pause") ? "PAUSE" : "UNPAUSE");
-    return true;
-}
-
 /* --- help ------------------------------------------------------------------------------------ */
 
 bool local_client_help(struct client *c, const struct argv *argv, struct writer *w)
@@ -218,6 +209,10 @@ bool local_client_help(struct client *c, const struct argv *argv, struct writer 
         "    Kill connections. Options are: ID, ADDR, LADDR, TYPE, USER, SKIPME (YES|NO).",
         "LIST [TYPE (NORMAL|MASTER|REPLICA|PUBSUB)] [ID <id> ...]",
         "    Return information about client connections of this worker.",
+        "PAUSE <timeout> [WRITE|ALL]",
+        "    Suspend the clients of this worker, or their writes, for <timeout> milliseconds.",
+        "UNPAUSE",
+        "    Stop the current client pause.",
         "NO-EVICT (ON|OFF)",
         "    Accepted; the proxy evicts no client for memory.",
         "NO-TOUCH (ON|OFF)",

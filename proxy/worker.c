@@ -20,6 +20,11 @@ enum {
     OTHER_DESCRIPTORS = 200, /* what is not a client: links, listeners, libuv's own */
 };
 
+void worker_mind(struct worker *w)
+{
+    w->attention = w->pause.until != 0 || !list_is_empty(&w->pubsub.monitors);
+}
+
 struct writer *worker_writer(struct worker *w, int protocol)
 {
     writer_clear(&w->reply, protocol);
@@ -45,12 +50,14 @@ uint64_t worker_random(struct worker *w)
 
 static bool somebody_waits(const struct worker *w)
 {
-    return !list_is_empty(&w->to_resume) || !list_is_empty(&w->ops_ready);
+    return !list_is_empty(&w->to_resume) || !list_is_empty(&w->ops_ready) ||
+           pubsub_has_checks(&w->pubsub);
 }
 
 static void resume_clients(struct worker *w)
 {
     op_run_ready(w);
+    pubsub_run_checks(&w->pubsub);
     struct list_node now;
     list_init(&now);
     list_splice(&now, &w->to_resume);
@@ -156,6 +163,7 @@ static void on_map(void *context)
     struct worker *w = context;
     if (w->draining)
         return;
+    topics_on_map(&w->pubsub.topics);
     if (!w->listening && w->router.map->covered < SLOT_COUNT)
         log_warn("not listening yet: slots without a master", "covered=%u", w->router.map->covered);
     if (!learner_ask(&w->learner))
@@ -182,6 +190,8 @@ static void close_everything(struct worker *w)
     uv_close((uv_handle_t *)&w->log_timer, NULL);
     w->learner.closing = true;
     readiness_close(&w->readiness);
+    pubsub_close(&w->pubsub);
+    pause_close(w);
     poller_close(&w->poller);
     router_close(&w->router);
     net_close(&w->net);
@@ -332,6 +342,8 @@ static void open_all(struct worker *w)
         .router = &w->router, .commands = w->commands, .on_done = on_learned, .context = w
     };
     scripts_open(&w->scripts, &w->router);
+    pubsub_open(w);
+    pause_open(w);
     w->random = uv_hrtime() | 1;
     struct topology_options topology = topology_options(w);
     poller_open(&w->poller, &w->router, &topology, w->config.seeds, (uint32_t)w->config.seed_count,
@@ -341,6 +353,7 @@ static void open_all(struct worker *w)
 /* Everything is closed: nothing may be left over, a leak is a bug. */
 static void free_all(struct worker *w)
 {
+    pubsub_free(&w->pubsub);
     router_free(&w->router);
     scripts_close(&w->scripts);
     poller_free(&w->poller);
