@@ -158,9 +158,6 @@ static void test_keys_in_several_slots(void **state)
 static void test_not_supported(void **state)
 {
     static const char *const requests[] = {
-        "SUBSCRIBE ch",
-        "PSUBSCRIBE p*",
-        "UNSUBSCRIBE",
         "MULTI",
         "EXEC",
         "DISCARD",
