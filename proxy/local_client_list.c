@@ -177,7 +177,7 @@ bool local_client_list(struct client *c, const struct argv *argv, struct writer 
 
 struct kill_filter {
     int64_t id; /* 0: any */
-    struct span addr, laddr, user;
+    struct span addr, laddr;
     enum client_type type;
     bool skip_me;
 };
@@ -201,7 +201,10 @@ static bool read_filter(struct kill_filter *f, struct span option, struct span v
     } else if (span_is(option, "laddr")) {
         f->laddr = value;
     } else if (span_is(option, "user")) {
-        f->user = value;
+        if (!span_equal(value, SPAN("default"))) {
+            write_error(w, "ERR No such user '%.*s'", (int)value.len, value.at);
+            return false;
+        }
     } else if (span_is(option, "skipme") && (span_is(value, "yes") || span_is(value, "no"))) {
         f->skip_me = span_is(value, "yes");
     } else {
@@ -222,7 +225,7 @@ static bool filter_matches(const struct kill_filter *f, const struct client *c)
     stream_peer_text(&c->stream, peer, sizeof(peer));
     stream_local_text(&c->stream, local, sizeof(local));
     return (f->id == 0 || (uint64_t)f->id == c->id) && text_is(f->addr, peer) &&
-           text_is(f->laddr, local) && text_is(f->user, "default") && type_matches(f->type, c);
+           text_is(f->laddr, local) && type_matches(f->type, c);
 }
 
 static long long kill_matching(struct client *c, const struct kill_filter *f)

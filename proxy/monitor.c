@@ -39,10 +39,12 @@ static bool is_secret(const struct command *cmd, const struct argv *argv, uint32
            (i > 2 && span_is(argv_get(argv, i - 2), "auth"));
 }
 
+/* Scripts are shown though they carry CMD_SKIP_MONITOR: Redis has that flag there because it shows
+   them by hand, before the commands that they call. */
 void monitor_feed(const struct client *c, const struct command *cmd, const struct argv *argv)
 {
     struct pubsub *ps = &c->worker->pubsub;
-    if (list_is_empty(&ps->monitors) || (cmd->flags & (CMD_ADMIN | CMD_SKIP_MONITOR)) != 0)
+    if (list_is_empty(&ps->monitors) || (cmd->flags & CMD_ADMIN) != 0)
         return;
     char peer[ADDRESS_MAX], head[ADDRESS_MAX + 64];
     struct timeval now;

@@ -64,7 +64,11 @@ bool local_client_pause(struct client *c, const struct argv *argv, struct writer
         }
     }
     if (argv->count > 4) {
-        write_error(w, "ERR syntax error");
+        struct span sub = argv_get(argv, 1);
+        write_error(w,
+                    "ERR unknown subcommand or wrong number of arguments for '%.*s'. "
+                    "Try CLIENT HELP.",
+                    (int)(sub.len < 128 ? sub.len : 128), sub.at);
     } else if (!text_to_i64(time.at, time.len, &ms)) {
         write_error(w, "ERR timeout is not an integer or out of range");
     } else if (ms < 0) {

@@ -183,12 +183,159 @@ static void test_both_protocols(void **state)
     client_close(&publisher);
 }
 
+/* --- readers that do not read, and large replies ---------------------------------------------- */
+
+static bool was_closed(void *arg)
+{
+    const char *reply = client_ask(arg, "PUBSUB", "NUMSUB", "flood", NULL);
+
+    return reply != NULL && strcmp(reply, "*2\r\n$5\r\nflood\r\n:1\r\n") == 0;
+}
+
+/* The one who does not read is cut off; the other one misses nothing. */
+static void test_slow_subscriber(void **state)
+{
+    enum { MESSAGES = 400, SIZE = 20000 };
+    struct client slow, fast, publisher;
+    static char text[SIZE + 1];
+
+    (void)state;
+    assert_true(client_open_narrow(&slow, proxy.port));
+    assert_true(client_open(&fast, proxy.port));
+    assert_true(client_open(&publisher, proxy.port));
+    client_ask_expect(&slow, "*3\r\n$9\r\nsubscribe\r\n$5\r\nflood\r\n:1\r\n", "SUBSCRIBE",
+                      "flood");
+    client_ask_expect(&fast, "*3\r\n$9\r\nsubscribe\r\n$5\r\nflood\r\n:1\r\n", "SUBSCRIBE",
+                      "flood");
+    memset(text, 'x', SIZE);
+    for (int i = 0; i < MESSAGES; i++) {
+        snprintf(text, 12, "%010d", i);
+        text[10] = 'x';
+        assert_non_null(client_ask(&publisher, "PUBLISH", "flood", text, NULL));
+        client_expect_start(&fast, "*3\r\n$7\r\nmessage\r\n$5\r\nflood\r\n$20000\r\n");
+        assert_non_null(strstr(fast.reply, text));
+    }
+    assert_true(wait_until(was_closed, &publisher, 5000));
+    char *log = proxy_log(&proxy);
+    assert_non_null(strstr(log, "its output limit is reached"));
+    free(log);
+    client_close(&slow);
+    client_close(&fast);
+    client_close(&publisher);
+}
+
+/* Messages that come while a large reply is on its way stand behind it, whole and in order. */
+static void test_large_reply_and_messages(void **state)
+{
+    enum { SIZE = 8 << 20, MESSAGES = 50 };
+    static char value[SIZE];
+    char seeds[512];
+    struct client c, other;
+    struct proxy roomy;
+
+    (void)state;
+    proxy_start(&roomy, cluster_seeds(&cluster, seeds), NULL);
+    memset(value, 'v', SIZE);
+    assert_true(client_open_narrow(&c, roomy.port));
+    assert_true(client_open(&other, roomy.port));
+    assert_true(client_send_argv(&other, 3, (const char *const[]){ "SET", "large", value },
+                                 (const size_t[]){ 3, 5, SIZE }));
+    client_expect(&other, "+OK\r\n");
+    assert_non_null(client_ask(&c, "HELLO", "3", NULL));
+    client_ask_expect(&c, ">3\r\n$9\r\nsubscribe\r\n$1\r\na\r\n:1\r\n", "SUBSCRIBE", "a");
+    for (int round = 0; round < 3; round++) {
+        assert_true(client_send_command(&c, "GET", "large", NULL));
+        int pushes = 0, replies = 0, last = -1;
+        for (int i = 0; i < MESSAGES; i++) {
+            char text[12];
+            snprintf(text, sizeof(text), "%d", i);
+            client_ask_expect(&other, ":1\r\n", "PUBLISH", "a", text);
+        }
+        while (pushes < MESSAGES || replies < 1) {
+            size_t len;
+            const char *reply = client_read(&c, &len);
+            assert_non_null(reply);
+            if (reply[0] == '$') {
+                assert_int_equal(len, SIZE + 12);
+                replies++;
+                continue;
+            }
+            int n = (int)strtol(strchr(strrchr(reply, '$'), '\n') + 1, NULL, 10);
+            assert_int_equal(n, last + 1);
+            last = n;
+            pushes++;
+        }
+        assert_int_equal(replies, 1);
+    }
+    client_close(&c);
+    client_close(&other);
+    assert_true(proxy_stop(&roomy));
+}
+
+/* A pipeline in which subscribing waits for nothing but its turn. */
+static void test_pipelined(void **state)
+{
+    struct client c;
+    char name[32], raw[96];
+
+    (void)state;
+    assert_true(client_open(&c, proxy.port));
+    assert_true(client_send_text(&c, "SET k v\r\nGET k\r\n"));
+    for (int i = 0; i < 2000; i++) {
+        snprintf(name, sizeof(name), "pipe:%04d", i);
+        assert_true(client_send_command(&c, i % 3 == 2 ? "SSUBSCRIBE" : "SUBSCRIBE", name, NULL));
+    }
+    assert_true(client_send_text(&c, "PING\r\nUNSUBSCRIBE pipe:0000\r\nRESET\r\nGET k\r\n"));
+    client_expect(&c, "+OK\r\n");
+    client_expect(&c, "$1\r\nv\r\n");
+    for (int i = 0, plain = 0, shard = 0; i < 2000; i++) {
+        int n = i % 3 == 2
+                    ? snprintf(raw, sizeof(raw),
+                               "*3\r\n$10\r\nssubscribe\r\n$9\r\npipe:%04d\r\n:%d\r\n", i, ++shard)
+                    : snprintf(raw, sizeof(raw),
+                               "*3\r\n$9\r\nsubscribe\r\n$9\r\npipe:%04d\r\n:%d\r\n", i, ++plain);
+        client_expect_bytes(&c, raw, (size_t)n);
+    }
+    client_expect(&c, "*2\r\n$4\r\npong\r\n$0\r\n\r\n");
+    client_expect(&c, "*3\r\n$11\r\nunsubscribe\r\n$9\r\npipe:0000\r\n:1333\r\n");
+    client_expect(&c, "+RESET\r\n");
+    client_expect(&c, "$1\r\nv\r\n");
+    client_close(&c);
+}
+
+/* CLIENT LIST and KILL know who is subscribed. */
+static void test_client_list(void **state)
+{
+    struct client c, other;
+
+    (void)state;
+    assert_true(client_open(&c, proxy.port));
+    assert_true(client_open(&other, proxy.port));
+    assert_non_null(client_ask(&other, "SUBSCRIBE", "a", NULL));
+    assert_non_null(client_ask(&other, "PSUBSCRIBE", "p*", NULL));
+    assert_non_null(client_ask(&other, "PSUBSCRIBE", "q*", NULL));
+    assert_non_null(client_ask(&other, "SSUBSCRIBE", "s", NULL));
+    const char *list = client_ask(&c, "CLIENT", "LIST", "TYPE", "pubsub", NULL);
+    assert_non_null(list);
+    assert_non_null(strstr(list, "flags=P db=0 sub=1 psub=2 ssub=1 "));
+    assert_null(strstr(list, "flags=N"));
+    list = client_ask(&c, "CLIENT", "LIST", "TYPE", "normal", NULL);
+    assert_null(strstr(list, "flags=P"));
+    assert_non_null(strstr(list, "flags=N"));
+    client_ask_expect(&c, ":1\r\n", "CLIENT", "KILL", "TYPE", "pubsub");
+    assert_true(client_sees_end(&other));
+    client_close(&other);
+    client_close(&c);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_channels),       cmocka_unit_test(test_patterns),
-        cmocka_unit_test(test_shard_channels), cmocka_unit_test(test_subscriber_mode),
-        cmocka_unit_test(test_resp3),          cmocka_unit_test(test_both_protocols),
+        cmocka_unit_test(test_channels),        cmocka_unit_test(test_patterns),
+        cmocka_unit_test(test_shard_channels),  cmocka_unit_test(test_subscriber_mode),
+        cmocka_unit_test(test_resp3),           cmocka_unit_test(test_both_protocols),
+        cmocka_unit_test(test_slow_subscriber), cmocka_unit_test(test_large_reply_and_messages),
+        cmocka_unit_test(test_pipelined),       cmocka_unit_test(test_client_list),
     };
     return testenv_finish(cmocka_run_group_tests(tests, start, stop));
 }
