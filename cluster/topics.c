@@ -24,34 +24,6 @@ static void doubt(const struct topics *ts)
     ts->router->on_doubt(ts->router->doubt_context);
 }
 
-/* --- notifications about keys ----------------------------------------------------------------- */
-
-static const struct span event_prefixes[] = { { "__keyspace@", 11 }, { "__keyevent@", 11 } };
-
-bool topics_is_key_event(struct span channel)
-{
-    for (size_t i = 0; i < ARRAY_LEN(event_prefixes); i++)
-        if (channel.len >= event_prefixes[i].len &&
-            memcmp(channel.at, event_prefixes[i].at, event_prefixes[i].len) == 0)
-            return true;
-    return false;
-}
-
-/* Whether a pattern can match one: its plain beginning goes together with theirs. */
-static bool may_match_key_event(struct span pattern)
-{
-    size_t plain = 0;
-    while (plain < pattern.len && memchr("*?[\\", pattern.at[plain], 4) == NULL)
-        plain++;
-    for (size_t i = 0; i < ARRAY_LEN(event_prefixes); i++) {
-        struct span prefix = event_prefixes[i];
-        size_t n = plain < prefix.len ? plain : prefix.len;
-        if (memcmp(pattern.at, prefix.at, n) == 0 && (n == prefix.len || plain < pattern.len))
-            return true;
-    }
-    return false;
-}
-
 /* --- connections ------------------------------------------------------------------------------ */
 
 static struct feed *find_feed(const struct topics *ts, const struct endpoint *to)
@@ -114,17 +86,9 @@ static void choose_main(struct topics *ts)
 
 /* --- one topic -------------------------------------------------------------------------------- */
 
-static struct carrier *carrier_at(const struct topic *t, const struct feed *f)
-{
-    for (struct list_node *n = t->carriers.next; n != &t->carriers; n = n->next)
-        if (LIST_ENTRY(n, struct carrier, in_topic)->feed == f)
-            return LIST_ENTRY(n, struct carrier, in_topic);
-    return NULL;
-}
-
 static void want(struct topic *t, struct feed *f)
 {
-    struct carrier *c = carrier_at(t, f);
+    struct carrier *c = topic_carrier_at(t, f);
     if (c != NULL) {
         c->wanted = true;
         return;
@@ -276,10 +240,11 @@ static void on_dropped(struct feed *f, struct span channel)
     struct topic *t = topics_find(ts, TOPIC_SHARD, channel);
     if (t == NULL)
         return;
-    struct carrier *c = carrier_at(t, f);
+    struct carrier *c = topic_carrier_at(t, f);
     if (c != NULL)
         free_carrier(c);
     t->hops = 0;
+    echo_change(&ts->echo, now_of(ts));
     doubt(ts);
     settle(ts, t);
 }
@@ -290,10 +255,13 @@ static void on_message(struct feed *f, const struct feed_message *m)
     struct topic *t = topics_find(ts, m->kind, m->topic);
     if (t == NULL)
         return;
-    bool listen = m->kind == TOPIC_SHARD            ? carrier_at(t, f) != NULL
-                  : topics_is_key_event(m->channel) ? f->master
-                                                    : f == ts->main;
-    if (listen)
+    if (topics_is_key_event(m->channel) && m->kind != TOPIC_SHARD) {
+        if (f->master)
+            ts->user->on_message(ts, t, m);
+        return;
+    }
+    bool listen = m->kind == TOPIC_SHARD ? topic_carrier_at(t, f) != NULL : f == ts->main;
+    if (listen && !echo_is_repeat(&ts->echo, m->whole, f, now_of(ts)))
         ts->user->on_message(ts, t, m);
 }
 
@@ -301,6 +269,7 @@ static void on_message(struct feed *f, const struct feed_message *m)
 static void abandon(struct topics *ts, struct feed *f)
 {
     struct list_node lost;
+    echo_change(&ts->echo, now_of(ts));
     list_init(&lost);
     list_splice(&lost, &f->carriers);
     if (ts->main == f) {
@@ -447,6 +416,7 @@ void topics_free(struct topics *ts)
     REQUIRE(ts->table == NULL);
     LIST_EACH (&ts->feeds, n, safe)
         feed_free(LIST_ENTRY(n, struct feed, in_topics));
+    echo_free(&ts->echo);
 }
 
 /* --- the table -------------------------------------------------------------------------------- */
@@ -481,7 +451,7 @@ struct topic *topics_get(struct topics *ts, enum topic_kind kind, struct span na
     memcpy(t->key + 1, name.at, name.len);
     t->slot = keyslot_of(name);
     t->everywhere = (kind == TOPIC_CHANNEL && topics_is_key_event(name)) ||
-                    (kind == TOPIC_PATTERN && may_match_key_event(name));
+                    (kind == TOPIC_PATTERN && topics_may_match_key_event(name));
     list_init(&t->carriers);
     list_init(&t->members);
     list_init(&t->in_patterns);
@@ -508,43 +478,4 @@ void topics_drop(struct topics *ts, struct topic *t)
     list_remove(&t->in_patterns);
     HASH_DEL(ts->table, t);
     free(t);
-}
-
-/* --- counting --------------------------------------------------------------------------------- */
-
-static const struct feed *feed_of_node(const struct topics *ts, uint32_t node)
-{
-    for (struct list_node *n = ts->feeds.next; n != &ts->feeds; n = n->next) {
-        const struct feed *f = LIST_ENTRY(n, struct feed, in_topics);
-        if (f->fingerprint == node && f->state == FEED_READY)
-            return f;
-    }
-    return NULL;
-}
-
-uint32_t topics_at_node(const struct topics *ts, uint32_t node, enum topic_kind kind,
-                        struct span name)
-{
-    const struct feed *f = feed_of_node(ts, node);
-    const struct topic *t = f == NULL ? NULL : topics_find(ts, kind, name);
-    if (f == NULL)
-        return 0;
-    return (t != NULL && carrier_at(t, f) != NULL) || feed_is_leaving(f, kind, name);
-}
-
-uint32_t topics_patterns_at_node(const struct topics *ts, uint32_t node)
-{
-    const struct feed *f = feed_of_node(ts, node);
-    uint32_t count = 0;
-    for (struct list_node *n = ts->patterns.next; f != NULL && n != &ts->patterns; n = n->next)
-        count += carrier_at(LIST_ENTRY(n, struct topic, in_patterns), f) != NULL;
-    return count;
-}
-
-bool topics_is_leaving(const struct topics *ts, enum topic_kind kind, struct span name)
-{
-    for (struct list_node *n = ts->feeds.next; n != &ts->feeds; n = n->next)
-        if (feed_is_leaving(LIST_ENTRY(n, struct feed, in_topics), kind, name))
-            return true;
-    return false;
 }

@@ -5,7 +5,7 @@
  * Classic channels and patterns come over one connection, the main one: the cluster brings every
  * PUBLISH to every node. When it is lost, goes silent or its node leaves the map, another node
  * takes over at once and everything is subscribed there anew. What is published in between is
- * missed; nothing comes twice, because only the main connection is listened to.
+ * missed; nothing comes twice, because only the main connection is listened to (and see echo.h).
  *
  * Notifications about keys stay at the node that has the key. So a channel or pattern that can
  * name such a notification is subscribed at every master too, and those alone are listened to for
@@ -17,11 +17,11 @@
 #ifndef CLUSTER_TOPICS_H
 #define CLUSTER_TOPICS_H
 
-/* Names come from clients in any number; a table that cannot grow is no error that could be told */
 #include "base/check.h"
-#define uthash_fatal(text) REQUIRE(false)
+#define uthash_fatal(text) REQUIRE(false) /* no memory */
 #include <uthash.h>
 
+#include "cluster/echo.h"
 #include "cluster/feed.h"
 #include "cluster/router.h"
 
@@ -74,6 +74,7 @@ struct topics {
     struct list_node patterns;
     struct list_node feeds;
     struct feed *main; /* NULL: not needed, or none can be had */
+    struct echo echo;
     uint32_t count[TOPIC_KINDS];
     uint32_t retries; /* topics with a retry_at */
     uint32_t turn;    /* which master is tried next */
@@ -95,7 +96,7 @@ struct topic *topics_find(const struct topics *ts, enum topic_kind kind, struct 
 struct topic *topics_get(struct topics *ts, enum topic_kind kind, struct span name);
 /* Nobody wants to hear it any more. Frees it. */
 void topics_drop(struct topics *ts, struct topic *t);
-/* Every node that has to has confirmed it; one that cannot be reached does not count. */
+/* Every node has confirmed it that can be reached. */
 bool topic_is_ready(const struct topics *ts, const struct topic *t);
 
 /* How many subscriptions of ours the node with that fingerprint counts for this name. */
@@ -105,8 +106,11 @@ uint32_t topics_at_node(const struct topics *ts, uint32_t node, enum topic_kind 
 uint32_t topics_patterns_at_node(const struct topics *ts, uint32_t node);
 /* Whether a node may not know yet that we do not want it any more. */
 bool topics_is_leaving(const struct topics *ts, enum topic_kind kind, struct span name);
-/* "__keyspace@0__:foo" */
+/* Its subscription at that node, or NULL. */
+struct carrier *topic_carrier_at(const struct topic *t, const struct feed *f);
+/* "__keyspace@0__:foo", and whether a pattern can match such a name. */
 bool topics_is_key_event(struct span channel);
+bool topics_may_match_key_event(struct span pattern);
 
 static inline struct span topic_name(const struct topic *t)
 {
