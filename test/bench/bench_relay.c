@@ -14,7 +14,7 @@
 #include <string.h>
 #include <uv.h>
 
-enum { SERVERS = 3, ROOM = 256 * 1024, QUEUE = 1 << 16 };
+enum { SERVERS = 3, ROOM = 1024 * 1024, QUEUE = 1 << 16 };
 
 struct peer {
     uv_tcp_t tcp;
@@ -115,6 +115,14 @@ static void on_replies(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf)
     }
 }
 
+/* It knows no half write: the kernel has to take whatever a turn brings. */
+static void prepare_socket(uv_tcp_t *tcp)
+{
+    int room = ROOM;
+    uv_tcp_nodelay(tcp, 1);
+    uv_send_buffer_size((uv_handle_t *)tcp, &room);
+}
+
 static void on_connection(uv_stream_t *listener, int status)
 {
     if (status != 0)
@@ -127,7 +135,7 @@ static void on_connection(uv_stream_t *listener, int status)
     p->tcp.data = p;
     if (uv_accept(listener, (uv_stream_t *)&p->tcp) != 0)
         die("accept");
-    uv_tcp_nodelay(&p->tcp, 1);
+    prepare_socket(&p->tcp);
     uv_read_start((uv_stream_t *)&p->tcp, on_alloc, on_request);
 }
 
@@ -136,7 +144,7 @@ static void on_connected(uv_connect_t *req, int status)
     struct peer *p = req->handle->data;
     if (status != 0)
         die("cannot connect to a server");
-    uv_tcp_nodelay(&p->tcp, 1);
+    prepare_socket(&p->tcp);
     uv_read_start((uv_stream_t *)&p->tcp, on_alloc, on_replies);
 }
 

@@ -20,10 +20,8 @@ CLUSTER_PORTS = (23001, 23002, 23003)
 SHARD_PORTS = (23011, 23012, 23013)  # the standalone servers behind nutcracker
 SINGLE_PORT = 23014                  # behind haproxy, and reached directly
 PING = b"*1\r\n$4\r\nPING\r\n"
-# What the relay has to know of bench_load's GET of 64 bytes: it counts bytes instead of parsing.
-FLOOR_REQUEST = len("*2\r\n$3\r\nGET\r\n$16\r\nkey:00064:000000\r\n")
-FLOOR_REPLY = len("$64\r\n") + 64 + len("\r\n")
-PROXY_PORTS = {"slotgate": 23101, "haproxy": 23102, "nutcracker": 23103, "floor": 23104}
+FLOOR_PORTS = {("get", 64): 23104, ("set", 64): 23105, ("get", 1024): 23106, ("set", 1024): 23107}
+PROXY_PORTS = {"slotgate": 23101, "haproxy": 23102, "nutcracker": 23103}
 FRESH_PORTS = {"slotgate": 23201, "haproxy": 23202, "nutcracker": 23203}
 NUTCRACKER_STATS_OFFSET = 300        # its statistics port, next to the one it serves
 
@@ -56,6 +54,18 @@ bench:
   servers:
 {servers}
 """
+
+
+def bulk_size(length):
+    return len(f"${length}\r\n") + length + len("\r\n")
+
+
+def floor_sizes(op, size):
+    """Bytes of one request and one reply of bench_load: the relay counts them instead of parsing."""
+    call, key = bulk_size(len("GET")), bulk_size(len("key:00064:000000"))
+    if op == "get":
+        return len("*2\r\n") + call + key, bulk_size(size)
+    return len("*3\r\n") + call + key + bulk_size(size), len("+OK\r\n")
 
 
 class BenchError(Exception):
@@ -185,7 +195,16 @@ class Fleet:
         port = port or PROXY_PORTS[target]
         free_port(port)
         process = self.spawn(f"{target}-{port}", self.proxy_argv(target, binary, port), PROXY_CPU)
-        self.wait_for(process, port, b"" if target == "floor" else PING)
+        self.wait_for(process, port)
+        return process
+
+    def floor(self, binary, op, size):
+        port = FLOOR_PORTS[op, size]
+        free_port(port)
+        process = self.spawn(f"floor-{port}", [binary, str(port),
+                                               *(str(n) for n in floor_sizes(op, size)),
+                                               *(str(p) for p in SHARD_PORTS)], PROXY_CPU)
+        self.wait_for(process, port, b"")
         return process
 
     def proxy_argv(self, target, binary, port):
@@ -197,8 +216,5 @@ class Fleet:
             config = NUTCRACKER_CONFIG.format(port=port, servers=servers)
             return ["nutcracker", "-c", self.path(f"nutcracker-{port}.yml", config),
                     "-a", "127.0.0.1", "-s", str(port + NUTCRACKER_STATS_OFFSET), "-v", "3"]
-        if target == "floor":
-            return [binary, str(port), str(FLOOR_REQUEST), str(FLOOR_REPLY),
-                    *(str(p) for p in SHARD_PORTS)]
         nodes = ",".join(f"127.0.0.1:{p}" for p in CLUSTER_PORTS)
         return [binary, "-p", str(port), "--bind", "127.0.0.1", nodes]
