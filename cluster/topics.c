@@ -376,7 +376,6 @@ static void on_timer(uv_timer_t *timer)
 {
     struct topics *ts = timer->data;
     struct list_node *n, *safe;
-    topics_on_map(ts);
     LIST_EACH (&ts->feeds, n, safe)
         tick_feed(ts, LIST_ENTRY(n, struct feed, in_topics));
     if (ts->main == NULL && ts->count[TOPIC_CHANNEL] + ts->count[TOPIC_PATTERN] > 0)

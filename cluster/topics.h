@@ -88,7 +88,7 @@ void topics_open(struct topics *ts, struct router *rt, const struct topics_user 
 void topics_close(struct topics *ts);
 /* No topic may have a member any more. */
 void topics_free(struct topics *ts);
-/* There may be a new map. */
+/* The router has a new map: its epoch is another than ours. */
 void topics_on_map(struct topics *ts);
 
 struct topic *topics_find(const struct topics *ts, enum topic_kind kind, struct span name);

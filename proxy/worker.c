@@ -70,6 +70,8 @@ static void resume_clients(struct worker *w)
 static void on_turn_end(void *context)
 {
     struct worker *w = context;
+    if (UNLIKELY(w->pubsub.topics.epoch != w->router.epoch))
+        topics_on_map(&w->pubsub.topics);
     if (UNLIKELY(somebody_waits(w)))
         resume_clients(w);
     router_turn_end(&w->router);
@@ -163,7 +165,6 @@ static void on_map(void *context)
     struct worker *w = context;
     if (w->draining)
         return;
-    topics_on_map(&w->pubsub.topics);
     if (!w->listening && w->router.map->covered < SLOT_COUNT)
         log_warn("not listening yet: slots without a master", "covered=%u", w->router.map->covered);
     if (!learner_ask(&w->learner))

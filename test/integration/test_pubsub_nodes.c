@@ -225,11 +225,13 @@ static void test_key_events_after_failover(void **state)
     subscribe(&c, "SUBSCRIBE", "__keyevent@0__:set");
     int replica = cluster_replica_of(&cluster, 1);
     cluster_failover(&cluster, replica, "");
+    cluster_await_settled(&cluster, 10000); /* or the old one may still take the first write */
     struct listener l = { &writer, &c, cluster_key(&cluster, 1, 5, "event", key) };
     assert_true(wait_until(set_is_told, &l, 10000));
     drain(&c);
     expect_events(&writer, &c, "*3\r\n$7\r\nmessage\r\n");
     cluster_failover(&cluster, 1, "");
+    cluster_await_settled(&cluster, 10000);
     assert_true(wait_until(set_is_told, &l, 10000));
     drain(&c);
     expect_events(&writer, &c, "*3\r\n$7\r\nmessage\r\n");
