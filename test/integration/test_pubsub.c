@@ -227,7 +227,7 @@ static void test_slow_subscriber(void **state)
 /* Messages that come while a large reply is on its way stand behind it, whole and in order. */
 static void test_large_reply_and_messages(void **state)
 {
-    enum { SIZE = 8 << 20, MESSAGES = 50 };
+    enum { SIZE = 16 << 20, MESSAGES = 400 };
     static char value[SIZE];
     char seeds[512];
     struct client c, other;
@@ -243,20 +243,22 @@ static void test_large_reply_and_messages(void **state)
     client_expect(&other, "+OK\r\n");
     assert_non_null(client_ask(&c, "HELLO", "3", NULL));
     client_ask_expect(&c, ">3\r\n$9\r\nsubscribe\r\n$1\r\na\r\n:1\r\n", "SUBSCRIBE", "a");
-    for (int round = 0; round < 3; round++) {
+    for (int round = 0; round < 5; round++) {
         assert_true(client_send_command(&c, "GET", "large", NULL));
         int pushes = 0, replies = 0, last = -1;
         for (int i = 0; i < MESSAGES; i++) {
             char text[12];
             snprintf(text, sizeof(text), "%d", i);
-            client_ask_expect(&other, ":1\r\n", "PUBLISH", "a", text);
+            assert_true(client_send_command(&other, "PUBLISH", "a", text, NULL));
         }
+        for (int i = 0; i < MESSAGES; i++)
+            client_expect(&other, ":1\r\n");
         while (pushes < MESSAGES || replies < 1) {
             size_t len;
             const char *reply = client_read(&c, &len);
             assert_non_null(reply);
             if (reply[0] == '$') {
-                assert_int_equal(len, SIZE + 12);
+                assert_int_equal(len, SIZE + 13);
                 replies++;
                 continue;
             }
@@ -303,6 +305,56 @@ static void test_pipelined(void **state)
     client_close(&c);
 }
 
+static void test_client_errors(void **state)
+{
+    static const char *const requests[] = {
+        "CLIENT KILL USER nobody",
+        "CLIENT KILL TYPE nosuch",
+        "CLIENT KILL TYPE replica",
+        "CLIENT KILL TYPE master",
+        "CLIENT KILL ID 0",
+        "CLIENT KILL ID x",
+        "CLIENT KILL ID 999999",
+        "CLIENT KILL SKIPME maybe",
+        "CLIENT KILL ADDR",
+        "CLIENT KILL 1.2.3.4:5",
+        "CLIENT KILL LADDR 1.2.3.4:5 USER default",
+        "CLIENT KILL ADDR 1:1 ID",
+        "CLIENT LIST TYPE nosuch",
+        "CLIENT LIST TYPE slave",
+        "CLIENT LIST ID",
+        "CLIENT LIST ID x",
+        "CLIENT LIST x",
+        "CLIENT NO-EVICT on",
+        "CLIENT NO-EVICT x",
+        "CLIENT TRACKING x",
+        "PUBSUB CHANNELS a b",
+        "PUBSUB NUMPAT x",
+        "PUBSUB nosuch",
+        "PUBSUB NUMSUB",
+        "SUBSCRIBE",
+        "PSUBSCRIBE",
+        "SSUBSCRIBE",
+        "PUBLISH a",
+        "SPUBLISH a b c",
+        "UNSUBSCRIBE",
+        "MONITOR x",
+        "SELECT 0",
+    };
+    struct client c, o;
+
+    (void)state;
+    assert_true(client_open(&c, proxy.port));
+    assert_true(client_open(&o, oracle.port));
+    for (size_t i = 0; i < ARRAY_LEN(requests); i++)
+        oracle_compare_words(&c, &o, requests[i]);
+    client_ask_expect(&c, "-ERR DB index is out of range\r\n", "SELECT", "1");
+    client_ask_expect(&c, "-ERR slotgate: CLIENT TRACKING is not supported yet\r\n", "CLIENT",
+                      "TRACKING", "ON");
+    client_close(&c);
+    client_close(&o);
+}
+
 /* CLIENT LIST and KILL know who is subscribed. */
 static void test_client_list(void **state)
 {
@@ -336,6 +388,7 @@ int main(void)
         cmocka_unit_test(test_resp3),           cmocka_unit_test(test_both_protocols),
         cmocka_unit_test(test_slow_subscriber), cmocka_unit_test(test_large_reply_and_messages),
         cmocka_unit_test(test_pipelined),       cmocka_unit_test(test_client_list),
+        cmocka_unit_test(test_client_errors),
     };
     return testenv_finish(cmocka_run_group_tests(tests, start, stop));
 }

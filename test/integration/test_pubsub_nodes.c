@@ -23,7 +23,9 @@ static struct proxy proxy, second;
 
 static int start(void **state)
 {
-    static const char *const events[] = { "--notify-keyspace-events", "KEA", NULL };
+    /* A node that hangs for some seconds is not replaced: that would save the proxy the work. */
+    static const char *const events[] = { "--notify-keyspace-events", "KEA",
+                                          "--cluster-node-timeout", "8000", NULL };
     char seeds[512];
 
     (void)state;
@@ -214,6 +216,8 @@ static void test_key_events_of_all_masters(void **state)
     assert_true(wait_until(nobody_is_subscribed, NULL, 5000));
 }
 
+/* The master hands over that carries the other channels as well: as a replica it goes on carrying
+   these, and what it tells of keys must not be heard any more. */
 static void test_key_events_after_failover(void **state)
 {
     struct client writer, c;
@@ -222,15 +226,17 @@ static void test_key_events_after_failover(void **state)
     (void)state;
     open_client(&writer, &proxy);
     open_client(&c, &proxy);
+    subscribe(&c, "SUBSCRIBE", "plain");
+    int master = carrier_of("plain");
+    assert_in_range(master, 0, 2);
     subscribe(&c, "SUBSCRIBE", "__keyevent@0__:set");
-    int replica = cluster_replica_of(&cluster, 1);
-    cluster_failover(&cluster, replica, "");
+    cluster_failover(&cluster, cluster_replica_of(&cluster, master), "");
     cluster_await_settled(&cluster, 10000); /* or the old one may still take the first write */
-    struct listener l = { &writer, &c, cluster_key(&cluster, 1, 5, "event", key) };
+    struct listener l = { &writer, &c, cluster_key(&cluster, master, 5, "event", key) };
     assert_true(wait_until(set_is_told, &l, 10000));
     drain(&c);
     expect_events(&writer, &c, "*3\r\n$7\r\nmessage\r\n");
-    cluster_failover(&cluster, 1, "");
+    cluster_failover(&cluster, master, "");
     cluster_await_settled(&cluster, 10000);
     assert_true(wait_until(set_is_told, &l, 10000));
     drain(&c);
@@ -431,6 +437,24 @@ static bool shard_message_comes(void *arg)
     return reply != NULL;
 }
 
+struct direct_probe {
+    struct client *c;
+    int node;
+    const char *channel;
+};
+
+static bool direct_message_comes(void *arg)
+{
+    struct direct_probe *p = arg;
+
+    cluster_do(&cluster, p->node, "SPUBLISH %s direct", p->channel);
+    p->c->timeout_ms = 50;
+    const char *reply = client_read(p->c, NULL);
+    p->c->state = CLIENT_OPEN;
+    p->c->timeout_ms = 5000;
+    return reply != NULL && strstr(reply, "direct") != NULL;
+}
+
 static void expect_each_once(struct shard_probe *p)
 {
     for (int i = 0; i < 20; i++)
@@ -453,19 +477,83 @@ static void test_shard_channel_moves(void **state)
     expect_each_once(&p);
     int away = other_master(home);
     cluster_slot_move(&cluster, slot, away);
-    assert_true(wait_until(shard_message_comes, &p, 5000));
+    /* The proxy is told of it by nobody but the node that the subscription was at. */
+    struct direct_probe d = { .c = &c, .node = away, .channel = channel };
+    assert_true(wait_until(direct_message_comes, &d, scaled_ms(1000)));
     expect_each_once(&p);
     assert_int_equal(subscribers_at(away, "SHARDNUMSUB", channel), 1);
     cluster_slot_move(&cluster, slot, home);
     assert_true(wait_until(shard_message_comes, &p, 5000));
     expect_each_once(&p);
-    /* and when its master is replaced */
+    /* And when its master is replaced, which has told everybody that the slot is back. */
+    cluster_await_settled(&cluster, 20000);
     cluster_failover(&cluster, cluster_replica_of(&cluster, home), "");
     assert_true(wait_until(shard_message_comes, &p, 5000));
     expect_each_once(&p);
     client_close(&c);
     client_close(&publisher);
     assert_true(wait_until(nobody_is_subscribed, NULL, 5000));
+}
+
+/* --- other proxies, and rights ---------------------------------------------------------------- */
+
+/* Another proxy counts as one, however many clients it has. */
+static void test_two_proxies(void **state)
+{
+    struct client here[2], there[3], c;
+    char seeds[512];
+
+    (void)state;
+    proxy_start(&second, cluster_seeds(&cluster, seeds), NULL);
+    open_client(&c, &proxy);
+    for (int i = 0; i < 3; i++) {
+        open_client(&there[i], &second);
+        subscribe(&there[i], "SUBSCRIBE", "both");
+    }
+    client_ask_expect(&c, "*2\r\n$4\r\nboth\r\n:1\r\n", "PUBSUB", "NUMSUB", "both");
+    for (int i = 0; i < 2; i++) {
+        open_client(&here[i], &proxy);
+        subscribe(&here[i], "SUBSCRIBE", "both");
+    }
+    client_ask_expect(&c, "*2\r\n$4\r\nboth\r\n:3\r\n", "PUBSUB", "NUMSUB", "both");
+    client_ask_expect(&c, "*1\r\n$4\r\nboth\r\n", "PUBSUB", "CHANNELS");
+    const char *reply = client_ask(&c, "PUBLISH", "both", "x", NULL);
+    assert_non_null(reply);
+    assert_in_range(strtol(reply + 1, NULL, 10), 2, 3); /* the other one's node may be another */
+    for (int i = 0; i < 3; i++) {
+        client_expect(&there[i], "*3\r\n$7\r\nmessage\r\n$4\r\nboth\r\n$1\r\nx\r\n");
+        client_close(&there[i]);
+    }
+    for (int i = 0; i < 2; i++) {
+        client_expect(&here[i], "*3\r\n$7\r\nmessage\r\n$4\r\nboth\r\n$1\r\nx\r\n");
+        client_close(&here[i]);
+    }
+    client_close(&c);
+}
+
+/* A node's refusal is the reply, byte for byte, and the client is subscribed to none of them. */
+static void test_no_right_to_the_channel(void **state)
+{
+    struct client c, other;
+
+    (void)state;
+    open_client(&c, &proxy);
+    open_client(&other, &proxy);
+    subscribe(&other, "SUBSCRIBE", "free");
+    for (int i = 0; i < NODES; i++)
+        cluster_do(&cluster, i, "ACL SETUSER default resetchannels &free*");
+    client_ask_expect(&c,
+                      "-NOPERM this user has no permissions to access one of the channels used as "
+                      "arguments\r\n",
+                      "SUBSCRIBE", "free:1", "secret", "free:2");
+    client_ask_expect(&c, "+PONG\r\n", "PING");
+    client_ask_expect(&c, "*3\r\n$9\r\nsubscribe\r\n$6\r\nfree:1\r\n:1\r\n", "SUBSCRIBE", "free:1");
+    for (int i = 0; i < NODES; i++)
+        cluster_do(&cluster, i, "ACL SETUSER default allchannels");
+    client_ask_expect(&c, "*3\r\n$9\r\nsubscribe\r\n$6\r\nsecret\r\n:2\r\n", "SUBSCRIBE", "secret");
+    assert_int_equal(subscribers("NUMSUB", "free:2"), 0);
+    client_close(&c);
+    client_close(&other);
 }
 
 /* --- when no node can be had ------------------------------------------------------------------ */
@@ -508,6 +596,8 @@ int main(void)
         cmocka_unit_test(test_node_that_carries_it_hangs),
         cmocka_unit_test(test_failover_of_the_carrier),
         cmocka_unit_test(test_shard_channel_moves),
+        cmocka_unit_test_teardown(test_two_proxies, after_each),
+        cmocka_unit_test(test_no_right_to_the_channel),
         cmocka_unit_test_teardown(test_no_node_confirms, after_each),
     };
     return testenv_finish(cmocka_run_group_tests(tests, start, stop));
