@@ -105,7 +105,8 @@ static void want(struct topic *t, struct feed *f)
 
 static void free_carrier(struct carrier *c)
 {
-    feed_forget(c->feed, c);
+    if (!c->joined)
+        feed_forget(c->feed, c);
     list_remove(&c->in_topic);
     list_remove(&c->in_feed);
     free(c);
@@ -156,11 +157,19 @@ static void settle(struct topics *ts, struct topic *t)
 
 static void settle_all(struct topics *ts)
 {
-    if (ts->main == NULL && ts->count[TOPIC_CHANNEL] + ts->count[TOPIC_PATTERN] > 0)
-        choose_main(ts);
     struct topic *t, *next;
     HASH_ITER(hh, ts->table, t, next)
     settle(ts, t);
+}
+
+/* When there is a new main connection, everything is subscribed there. */
+static void ensure_main(struct topics *ts)
+{
+    if (ts->main != NULL || ts->count[TOPIC_CHANNEL] + ts->count[TOPIC_PATTERN] == 0)
+        return;
+    choose_main(ts);
+    if (ts->main != NULL)
+        settle_all(ts);
 }
 
 bool topic_is_ready(const struct topics *ts, const struct topic *t)
@@ -334,6 +343,7 @@ void topics_on_map(struct topics *ts)
         feed_close(f, ERR_SHUTDOWN);
         abandon(ts, f);
     }
+    ensure_main(ts);
     settle_all(ts);
 }
 
@@ -378,8 +388,7 @@ static void on_timer(uv_timer_t *timer)
     struct list_node *n, *safe;
     LIST_EACH (&ts->feeds, n, safe)
         tick_feed(ts, LIST_ENTRY(n, struct feed, in_topics));
-    if (ts->main == NULL && ts->count[TOPIC_CHANNEL] + ts->count[TOPIC_PATTERN] > 0)
-        settle_all(ts);
+    ensure_main(ts);
     if (ts->retries > 0)
         retry(ts);
     ts->user->on_tick(ts);
@@ -458,10 +467,8 @@ struct topic *topics_get(struct topics *ts, enum topic_kind kind, struct span na
         list_append(&ts->patterns, &t->in_patterns);
     HASH_ADD(hh, ts->table, key, t->len, t);
     ts->count[kind]++;
-    if (ts->main == NULL && kind != TOPIC_SHARD)
-        settle_all(ts);
-    else
-        settle(ts, t);
+    ensure_main(ts);
+    settle(ts, t);
     if (!ts->ticking)
         uv_timer_start(&ts->tick, on_timer, TOPICS_TICK_MS, TOPICS_TICK_MS);
     ts->ticking = true;
@@ -471,6 +478,7 @@ struct topic *topics_get(struct topics *ts, enum topic_kind kind, struct span na
 void topics_drop(struct topics *ts, struct topic *t)
 {
     while (!list_is_empty(&t->carriers))
+        /* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): leave takes it out of the list */
         leave(LIST_ENTRY(t->carriers.next, struct carrier, in_topic));
     ts->retries -= t->retry_at != 0;
     ts->count[topic_kind_of(t)]--;

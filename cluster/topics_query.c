@@ -17,8 +17,9 @@ bool topics_is_key_event(struct span channel)
 /* Its plain beginning has to go together with theirs. */
 bool topics_may_match_key_event(struct span pattern)
 {
+    static const char special[] = "*?[\\";
     size_t plain = 0;
-    while (plain < pattern.len && memchr("*?[\\", pattern.at[plain], 4) == NULL)
+    while (plain < pattern.len && memchr(special, pattern.at[plain], sizeof(special) - 1) == NULL)
         plain++;
     for (size_t i = 0; i < ARRAY_LEN(event_prefixes); i++) {
         struct span prefix = event_prefixes[i];
