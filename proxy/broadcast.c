@@ -170,101 +170,30 @@ bool local_memory_stats(struct client *c, const struct argv *argv, struct writer
     return true;
 }
 
-/* --- PUBSUB ----------------------------------------------------------------------------------- */
-
-static int compare_spans(const void *a, const void *b)
+/* A reader of such pages wants all of them, one node's after the other's. */
+static void send_texts(struct client *c, const struct group *g, struct replies *all)
 {
-    const struct span *x = a, *y = b;
-    int rc = memcmp(x->at, y->at, x->len < y->len ? x->len : y->len);
-    return rc != 0 ? rc : (x->len > y->len) - (x->len < y->len);
-}
-
-/* Every name once: a channel may have subscribers at several nodes. */
-static void send_union(struct client *c, const struct group *g, struct replies *all)
-{
-    struct span *names = NULL;
-    size_t count = 0, room = 0, different = 0;
-    struct value v, list;
-    bool sound = true;
+    struct writer text;
     (void)g;
-    for (uint32_t i = 0; sound && i < all->count; i++) {
-        struct value_cursor *at = &all->part[i].at;
-        sound = value_next(at, &list) && list.kind == VALUE_LIST;
-        for (uint64_t j = 0; sound && j < list.count; j++) {
-            sound = value_next(at, &v) && v.kind == VALUE_STRING;
-            if (count == room) {
-                room = room > 0 ? 2 * room : 64;
-                names = realloc(names, room * sizeof(*names));
-                REQUIRE(names != NULL);
-            }
-            if (sound)
-                names[count++] = v.text;
-        }
-    }
-    if (count > 0)
-        qsort(names, count, sizeof(*names), compare_spans);
-    for (size_t i = 0; i < count; i++)
-        if (i == 0 || !span_equal(names[i], names[different - 1]))
-            names[different++] = names[i];
-    struct writer *w = worker_writer(c->worker, c->flow.protocol);
-    write_array(w, different);
-    for (size_t i = 0; i < different; i++)
-        write_bulk(w, names[i]);
-    free(names);
-    if (sound)
-        send_writer(c, w);
-    else
-        merge_odd_reply(c);
-}
-
-/* Pairs of a channel and a number, which every node gives in the order asked for. */
-static void send_counts(struct client *c, const struct group *g, struct replies *all)
-{
-    struct writer *w = worker_writer(c->worker, c->flow.protocol);
-    struct value v, name = { 0 };
-    uint64_t elements = 0, n;
-    (void)g;
+    writer_init(&text, 2);
     for (uint32_t i = 0; i < all->count; i++) {
-        if (!enter_map(&all->part[i].at, &n) || (i > 0 && n != elements)) {
+        struct value v;
+        if (!value_next(&all->part[i].at, &v) || v.kind != VALUE_STRING) {
+            writer_close(&text);
             merge_odd_reply(c);
             return;
         }
-        elements = n;
+        write_raw(&text, v.text);
     }
-    write_array(w, elements);
-    for (uint64_t pair = 0; pair < elements / 2; pair++) {
-        int64_t sum = 0;
-        for (uint32_t i = 0; i < all->count; i++) {
-            struct value_cursor *at = &all->part[i].at;
-            if (!value_next(at, &name) || !value_next(at, &v) || v.kind != VALUE_INTEGER) {
-                merge_odd_reply(c);
-                return;
-            }
-            sum += v.number;
-        }
-        write_bulk(w, name.text);
-        write_integer(w, sum);
-    }
+    struct writer *w = worker_writer(c->worker, c->flow.protocol);
+    write_verbatim(w, "txt", writer_span(&text));
+    writer_close(&text);
     send_writer(c, w);
 }
 
-bool local_pubsub_names(struct client *c, const struct argv *argv, struct writer *w)
+bool local_memory_malloc_stats(struct client *c, const struct argv *argv, struct writer *w)
 {
-    static const struct merge_rule rule = { .send = send_union };
-    broadcast(c, argv, w, &rule);
-    return true;
-}
-
-bool local_pubsub_counts(struct client *c, const struct argv *argv, struct writer *w)
-{
-    static const struct merge_rule rule = { .send = send_counts };
-    broadcast(c, argv, w, &rule);
-    return true;
-}
-
-bool local_pubsub_numpat(struct client *c, const struct argv *argv, struct writer *w)
-{
-    static const struct merge_rule rule = { .send = merge_send_sum };
+    static const struct merge_rule rule = { .send = send_texts };
     broadcast(c, argv, w, &rule);
     return true;
 }

@@ -39,15 +39,20 @@ struct config {
     uint64_t topology_min_interval;
     bool enable_cross_slot;
     bool cluster_facade;
+    bool enable_monitor;
     char *announce; /* host:port, or NULL: where the client connected to */
 
     /* Limits. */
     size_t proto_max_bulk_len;
     size_t client_query_buffer_limit;
     size_t client_output_limit;
+    size_t pubsub_output_limit;
     int max_pipeline;
+    int max_leases;
     size_t node_buffer_limit;
     size_t cross_slot_max_bytes;
+    int slowlog_log_slower_than; /* us; negative: nothing is logged */
+    int slowlog_max_len;
 
     /* The process. */
     int log_level; /* enum log_level */

@@ -157,6 +157,8 @@ static void cluster_ask_slot(struct client *c, const struct argv *argv, struct w
         write_error(w, "ERR value is not an integer or out of range");
     else if (slot < 0 || slot >= SLOT_COUNT || count < 0)
         write_error(w, "ERR Invalid slot%s", with_count ? " or number of keys" : "");
+    else if (with_count)
+        local_route_names(c, argv, (uint16_t)slot);
     else
         local_route(c, argv, (uint16_t)slot);
 }
@@ -243,7 +245,8 @@ bool local_cluster(struct client *c, const struct argv *argv, struct writer *w)
 }
 
 /* The one node of the facade imports no slot, so this is without effect. */
-bool local_asking(struct client *c, const struct argv *argv, struct writer *w)
+/* ASKING, READONLY, READWRITE */
+bool local_node_only(struct client *c, const struct argv *argv, struct writer *w)
 {
     (void)argv;
     if (c->worker->config.cluster_facade)

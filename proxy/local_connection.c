@@ -6,17 +6,23 @@
 #include "base/error.h"
 #include "base/text.h"
 #include "proxy/local.h"
+#include "proxy/transaction.h"
+#include "proxy/watch.h"
 #include "proxy/worker.h"
 
 bool local_ping(struct client *c, const struct argv *argv, struct writer *w)
 {
-    (void)c;
-    if (argv->count > 2)
+    if (argv->count > 2) {
         write_error(w, "ERR wrong number of arguments for 'ping' command");
-    else if (argv->count == 2)
+    } else if (subscriber_is_exclusive(c)) {
+        write_array(w, 2);
+        write_bulk_text(w, "pong");
+        write_bulk(w, argv->count == 2 ? argv_get(argv, 1) : SPAN(""));
+    } else if (argv->count == 2) {
         write_bulk(w, argv_get(argv, 1));
-    else
+    } else {
         write_simple(w, "PONG");
+    }
     return true;
 }
 
@@ -58,14 +64,6 @@ bool local_time(struct client *c, const struct argv *argv, struct writer *w)
     write_array(w, 2);
     write_bulk_format(w, "%lld", (long long)now.tv_sec);
     write_bulk_format(w, "%lld", (long long)now.tv_usec);
-    return true;
-}
-
-bool local_readonly(struct client *c, const struct argv *argv, struct writer *w)
-{
-    (void)c;
-    (void)argv;
-    write_simple(w, "OK");
     return true;
 }
 
@@ -184,10 +182,13 @@ bool local_hello(struct client *c, const struct argv *argv, struct writer *w)
 bool local_reset(struct client *c, const struct argv *argv, struct writer *w)
 {
     (void)argv;
-    if (c->flow.protocol != 2 && c->flow.count > 0)
+    if ((c->flow.protocol != 2 || c->subscriber != NULL) && c->flow.count > 0)
         return false;
+    subscriber_reset(c);
     c->flow.protocol = 2;
-    c->reply_mode = REPLY_ON;
+    client_set_reply_mode(c, REPLY_ON);
+    transaction_drop(c);
+    watch_drop(c);
     c->no_evict = c->no_touch = false;
     if (c->labels != NULL)
         local_set_label(&c->labels->name, SPAN(""));

@@ -5,7 +5,9 @@
 #include <sys/random.h>
 
 #include "base/log.h"
+#include "proxy/argv_copy.h"
 #include "proxy/client_reply.h"
+#include "proxy/slowlog.h"
 #include "proxy/temp_names.h"
 #include "proxy/worker.h"
 
@@ -112,11 +114,12 @@ static void fail_over_limit(struct op *op)
 /* The first error speaks for the step. */
 static void look_for_errors(struct op *op)
 {
-    if (op->over_limit) {
+    op->overflowed = op->bounded && op->over_limit;
+    if (op->over_limit && !op->bounded) {
         fail_over_limit(op);
         return;
     }
-    for (uint32_t i = 0; i < op->count && !op->tolerant; i++) {
+    for (uint32_t i = 0; i < op->count && !op->tolerant && !op->overflowed; i++) {
         if (op_reply_failed(op, i)) {
             op_fail(op, op_reply(op, i));
             return;
@@ -147,20 +150,26 @@ static void deliver(struct op *op)
     struct client *c = op->client;
     if (c == NULL)
         return;
+    slowlog_see_op(op);
     op->client = NULL;
     c->op = NULL;
+    if (op->place == NULL) {
+        c->blocked->way->op_done(c->blocked, writer_span(&op->answer));
+        return;
+    }
     op->place->state = REQUEST_DONE;
     client_flow_user.on_reply(&c->flow, op->place, writer_span(&op->answer), NULL, true);
 }
 
 static void run_steps(struct op *op)
 {
+    op->waiting = false;
     collect(op);
     look_for_errors(op);
-    while (!op->ended && op->open == 0) {
+    while (!op->ended && !op->waiting && op->open == 0) {
         op_step *step = op->next;
         op->next = NULL;
-        op->tolerant = op->measures = op->over_limit = false;
+        op->tolerant = op->measures = op->bounded = op->over_limit = false;
         op->limit = op->worker->config.client_output_limit;
         REQUIRE(step != NULL);
         step(op);
@@ -175,11 +184,8 @@ static void run_steps(struct op *op)
 
 void op_run_ready(struct worker *w)
 {
-    struct list_node now;
-    list_init(&now);
-    list_splice(&now, &w->ops_ready);
-    while (!list_is_empty(&now)) {
-        struct op *op = LIST_ENTRY(now.next, struct op, in_ready);
+    while (!list_is_empty(&w->ops_ready)) { /* one that ends may wake others */
+        struct op *op = LIST_ENTRY(w->ops_ready.next, struct op, in_ready);
         list_remove(&op->in_ready);
         run_steps(op);
     }
@@ -211,10 +217,23 @@ void op_then(struct op *op, op_step *next)
     op->next = next;
 }
 
+void op_wait(struct op *op, struct list_node *list, op_step *next)
+{
+    op->waiting = true;
+    op->next = next;
+    list_append(list, &op->in_ready);
+}
+
 void op_measure(struct op *op)
 {
     op->measures = true;
     op->limit = op->worker->config.cross_slot_max_bytes;
+}
+
+void op_bound(struct op *op, uint64_t bytes)
+{
+    op->bounded = true;
+    op->limit = bytes;
 }
 
 void op_tolerate(struct op *op)
@@ -289,21 +308,7 @@ struct span op_temp_name(struct op *op, uint16_t slot, uint32_t n, char out[OP_T
 
 bool op_may_start(const struct client *c)
 {
-    return c->flow.count == 0;
-}
-
-static void copy_request(struct op *op, const struct argv *argv)
-{
-    const struct arg *last = &argv->v[argv->count - 1];
-    size_t positions = argv->count * sizeof(argv->v[0]);
-    size_t bytes = (size_t)last->off + last->len;
-    op->copy = malloc(positions + bytes);
-    REQUIRE(op->copy != NULL);
-    memcpy(op->copy, argv->v, positions);
-    memcpy(op->copy + positions, argv->base, bytes);
-    op->argv = (struct argv){ .base = op->copy + positions,
-                              .v = (const struct arg *)(const void *)op->copy,
-                              .count = argv->count };
+    return c->flow.count == 0 || c->blocked != NULL;
 }
 
 void op_start(struct op *op, struct client *c, const struct command *cmd, const struct argv *argv,
@@ -317,14 +322,17 @@ void op_start(struct op *op, struct client *c, const struct command *cmd, const 
     op->next = first;
     op->free = free_it;
     op->limit = w->config.client_output_limit;
+    op->began = uv_now(&w->loop);
     flow_init(&op->flow, &op_flow_user, (uint32_t)c->id);
     op->flow.protocol = c->flow.protocol;
     writer_init(&op->out, 2);
     writer_init(&op->in, 2);
     writer_init(&op->answer, 2);
-    copy_request(op, argv);
-    op->place = router_request(&w->router, &c->flow, NULL, SLOT_ANY);
-    op->place->silent = c->reply_mode != REPLY_ON;
+    op->argv = argv_copy(argv, &op->copy);
+    if (c->blocked == NULL) {
+        op->place = router_request(&w->router, &c->flow, NULL, SLOT_ANY);
+        op->place->silent = c->reply_mode != REPLY_ON;
+    }
     c->op = op;
     list_init(&op->in_ready);
     list_append(&w->ops, &op->in_worker);

@@ -50,15 +50,20 @@ struct op {
     uint32_t count, room; /* replies */
     uint32_t open;        /* requests without a reply */
     uint64_t limit;       /* bytes of replies in this step */
+    uint64_t began;       /* ms of loop time */
     bool tolerant;        /* this step looks at errors itself */
     bool measures;        /* the limit is cross-slot-max-bytes */
+    bool bounded;         /* past the limit is no failure */
+    bool overflowed;      /* the step before was bounded, and it was too much */
     bool over_limit, ended, failed;
+    bool waiting;   /* in a list of op_wait, by in_ready */
     char token[33]; /* of its temporary keys */
 };
 
 enum { OP_TEMP_NAME_MAX = 80 };
 
-/* Whether an op may begin now: every earlier reply is out. */
+/* Whether an op may begin now: every earlier reply is out. Also for a client that waits in a
+   blocking command, whose way gets the answer then (op_done in blocked.h). */
 bool op_may_start(const struct client *c);
 /* Begins; copies the request. op is zeroed memory that free gives back. */
 void op_start(struct op *op, struct client *c, const struct command *cmd, const struct argv *argv,
@@ -75,8 +80,13 @@ void op_send_words(struct op *op, uint16_t slot, const struct span *words, size_
                   sizeof((const struct span[]){ __VA_ARGS__ }) / sizeof(struct span))
 
 void op_then(struct op *op, op_step *next);
+/* Sends nothing: next runs when the op has been moved from that list to worker->ops_ready. */
+void op_wait(struct op *op, struct list_node *list, op_step *next);
 /* The replies to come are copies of values: together at most cross-slot-max-bytes. */
 void op_measure(struct op *op);
+/* The replies to come are of no use if they are longer together: then the next step finds
+   op->overflowed set and none of them whole. */
+void op_bound(struct op *op, uint64_t bytes);
 /* Errors among the replies to come are for the next step to look at. */
 void op_tolerate(struct op *op);
 

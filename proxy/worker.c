@@ -10,6 +10,7 @@
 
 #include "base/error.h"
 #include "base/log.h"
+#include "proxy/blocking_wide.h"
 #include "proxy/client_reply.h"
 #include "proxy/op.h"
 
@@ -19,6 +20,11 @@ enum {
     REST_MAX_MS = 2000,
     OTHER_DESCRIPTORS = 200, /* what is not a client: links, listeners, libuv's own */
 };
+
+void worker_mind(struct worker *w)
+{
+    w->attention = w->pause.until != 0 || !list_is_empty(&w->pubsub.monitors);
+}
 
 struct writer *worker_writer(struct worker *w, int protocol)
 {
@@ -45,12 +51,14 @@ uint64_t worker_random(struct worker *w)
 
 static bool somebody_waits(const struct worker *w)
 {
-    return !list_is_empty(&w->to_resume) || !list_is_empty(&w->ops_ready);
+    return !list_is_empty(&w->to_resume) || !list_is_empty(&w->ops_ready) ||
+           pubsub_has_checks(&w->pubsub);
 }
 
 static void resume_clients(struct worker *w)
 {
     op_run_ready(w);
+    pubsub_run_checks(&w->pubsub);
     struct list_node now;
     list_init(&now);
     list_splice(&now, &w->to_resume);
@@ -63,6 +71,8 @@ static void resume_clients(struct worker *w)
 static void on_turn_end(void *context)
 {
     struct worker *w = context;
+    if (UNLIKELY(w->pubsub.topics.epoch != w->router.epoch))
+        topics_on_map(&w->pubsub.topics);
     if (UNLIKELY(somebody_waits(w)))
         resume_clients(w);
     router_turn_end(&w->router);
@@ -182,7 +192,13 @@ static void close_everything(struct worker *w)
     uv_close((uv_handle_t *)&w->log_timer, NULL);
     w->learner.closing = true;
     readiness_close(&w->readiness);
+    pubsub_close(&w->pubsub);
+    pause_close(w);
     poller_close(&w->poller);
+    blocked_room_close(&w->blocked);
+    keywatch_close(&w->keywatch);
+    watch_room_close(&w->watches);
+    lease_pool_close(&w->leases);
     router_close(&w->router);
     net_close(&w->net);
 }
@@ -212,6 +228,7 @@ static void start_leaving(struct worker *w)
     for (uint32_t i = 0; i < w->listener_count; i++)
         listener_close(&w->listeners[i]);
     uv_timer_start(&w->shutdown_timer, on_shutdown_timeout, w->config.shutdown_timeout, 0);
+    blocked_room_leave(w);
     struct list_node *n, *safe;
     LIST_EACH (&w->clients, n, safe)
         client_finish(LIST_ENTRY(n, struct client, in_worker), ERR_SHUTDOWN);
@@ -249,6 +266,7 @@ static void read_limits(struct worker *w)
     const struct config *cf = &w->config;
     w->max_pipeline = (uint32_t)cf->max_pipeline;
     w->max_clients = (uint32_t)cf->maxclients;
+    w->max_leases = (uint32_t)cf->max_leases;
     w->keepalive = (unsigned)((cf->tcp_keepalive + 999) / 1000);
     w->limits = request_limits_default;
     w->limits.max_bulk = cf->proto_max_bulk_len;
@@ -266,9 +284,10 @@ static void read_limits(struct worker *w)
     };
 }
 
-/* Each client costs a descriptor, and running out of them would look healthy from outside: libuv
-   accepts and closes. So the limit on clients stays below the limit on descriptors. */
-static void fit_clients_to_descriptors(struct worker *w)
+/* Each client and each lease costs a descriptor, and running out of them would look healthy from
+   outside: libuv accepts and closes. So the limits on both stay below the limit on descriptors.
+   Clients come first, but leases keep a quarter. */
+static void fit_to_descriptors(struct worker *w)
 {
     struct rlimit limit;
     if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
@@ -276,12 +295,18 @@ static void fit_clients_to_descriptors(struct worker *w)
     limit.rlim_cur = limit.rlim_max;
     if (setrlimit(RLIMIT_NOFILE, &limit) != 0)
         getrlimit(RLIMIT_NOFILE, &limit);
-    uint64_t room = limit.rlim_cur > OTHER_DESCRIPTORS ? limit.rlim_cur - OTHER_DESCRIPTORS : 1;
-    if (w->max_clients <= room)
-        return;
-    log_warn("maxclients lowered: too few file descriptors", "maxclients=%u limit=%llu",
-             w->max_clients, (unsigned long long)limit.rlim_cur);
-    w->max_clients = (uint32_t)room;
+    uint64_t room = limit.rlim_cur > OTHER_DESCRIPTORS ? limit.rlim_cur - OTHER_DESCRIPTORS : 4;
+    uint64_t kept = w->max_leases < room / 4 ? w->max_leases : room / 4;
+    if (w->max_clients > room - kept) {
+        log_warn("maxclients lowered: too few file descriptors", "maxclients=%u limit=%llu",
+                 w->max_clients, (unsigned long long)limit.rlim_cur);
+        w->max_clients = (uint32_t)(room - kept);
+    }
+    if (w->max_leases > room - w->max_clients) {
+        log_info("max-leases lowered: too few file descriptors", "max_leases=%u limit=%llu",
+                 w->max_leases, (unsigned long long)limit.rlim_cur);
+        w->max_leases = (uint32_t)(room - w->max_clients);
+    }
 }
 
 static struct topology_options topology_options(const struct worker *w)
@@ -296,8 +321,10 @@ void worker_take_options(struct worker *w)
     struct topology_options topology = topology_options(w);
     log_open((enum log_level)w->config.log_level);
     read_limits(w);
-    fit_clients_to_descriptors(w);
+    fit_to_descriptors(w);
+    w->leases.limit = w->max_leases;
     poller_set_options(&w->poller, &topology);
+    slowlog_set_options(w);
 }
 
 void worker_prepare(struct worker *w)
@@ -318,20 +345,28 @@ static void open_all(struct worker *w)
     list_init(&w->to_resume);
     list_init(&w->ops);
     list_init(&w->ops_ready);
+    list_init(&w->scripts_waiting);
+    blocked_room_open(&w->blocked, &w->loop);
     slab_init(&w->client_slab, sizeof(struct client));
     writer_init(&w->reply, 2);
     writer_init(&w->inline_request, 2);
     w->commands = command_table_new();
     w->locals = dispatch_find_locals(w->commands);
     read_limits(w);
-    fit_clients_to_descriptors(w);
+    fit_to_descriptors(w);
     start_handles(w);
     router_open(&w->router, &w->net, w->commands, &w->router_options);
+    lease_pool_open(&w->leases, &w->net, &w->router_options.link, w->max_leases);
+    keywatch_open(&w->keywatch, &w->router, wide_on_found);
+    watch_room_open(&w->watches, &w->loop);
     readiness_open(&w->readiness, &w->router, on_ready, w);
     w->learner = (struct learner){
         .router = &w->router, .commands = w->commands, .on_done = on_learned, .context = w
     };
     scripts_open(&w->scripts, &w->router);
+    slowlog_open(w);
+    pubsub_open(w);
+    pause_open(w);
     w->random = uv_hrtime() | 1;
     struct topology_options topology = topology_options(w);
     poller_open(&w->poller, &w->router, &topology, w->config.seeds, (uint32_t)w->config.seed_count,
@@ -341,8 +376,12 @@ static void open_all(struct worker *w)
 /* Everything is closed: nothing may be left over, a leak is a bug. */
 static void free_all(struct worker *w)
 {
+    lease_pool_free(&w->leases);
+    keywatch_free(&w->keywatch);
+    pubsub_free(&w->pubsub);
     router_free(&w->router);
     scripts_close(&w->scripts);
+    slowlog_reset(&w->slowlog);
     poller_free(&w->poller);
     net_free(&w->net);
     slab_close(&w->client_slab);
@@ -351,6 +390,7 @@ static void free_all(struct worker *w)
     writer_close(&w->inline_request);
     free(w->locals);
     slot_tags_free(w->slot_tags);
+    free(w->script_slots);
     command_table_free(w->commands);
     REQUIRE(uv_loop_close(&w->loop) == 0);
 }

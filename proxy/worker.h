@@ -12,14 +12,21 @@
 #define PROXY_WORKER_H
 
 #include "cluster/learner.h"
+#include "cluster/lease.h"
 #include "cluster/poller.h"
 #include "cluster/readiness.h"
 #include "cluster/slot_tag.h"
 #include "net/listener.h"
+#include "proxy/blocked.h"
 #include "proxy/config.h"
 #include "proxy/dispatch.h"
 #include "proxy/info.h"
+#include "proxy/keywatch.h"
+#include "proxy/pause.h"
+#include "proxy/pubsub.h"
 #include "proxy/scripts.h"
+#include "proxy/slowlog.h"
+#include "proxy/watch.h"
 
 enum { WORKER_LISTENERS_MAX = 32 };
 
@@ -31,21 +38,30 @@ struct worker {
     local_command **locals; /* by row index */
     struct router_options router_options;
     struct router router;
+    struct lease_pool leases;
+    struct watch_room watches;
     struct poller poller;
     struct learner learner;
     struct readiness readiness;
     struct scripts scripts;
+    struct slowlog slowlog;
+    struct pubsub pubsub;
+    struct pause pause;
     struct listener listeners[WORKER_LISTENERS_MAX];
     uint32_t listener_count;
     struct list_node clients;
-    struct list_node to_resume;  /* clients to look at when the turn ends */
-    struct list_node ops;        /* see op.h */
-    struct list_node ops_ready;  /* ops whose next step may run */
+    struct list_node to_resume; /* clients to look at when the turn ends */
+    struct list_node ops;       /* see op.h */
+    struct list_node ops_ready; /* ops whose next step may run */
+    struct blocked_room blocked;
+    struct keywatch keywatch;
     struct slot_tags *slot_tags; /* made when first needed */
+    bool *script_slots;          /* per slot, made when first needed: see script_slots.h */
+    struct list_node scripts_waiting;
     uint32_t client_count;
     struct slab client_slab;
-    uint32_t max_pipeline, max_clients; /* from config */
-    unsigned keepalive;                 /* s */
+    uint32_t max_pipeline, max_clients, max_leases; /* from config */
+    unsigned keepalive;                             /* s */
     struct request_limits limits;
     struct arg_room args;         /* positions of the request that is being read */
     struct writer reply;          /* scratch: the reply that is being made here */
@@ -60,6 +76,7 @@ struct worker {
     uint32_t number;           /* of this worker, from 0 */
     uint32_t keyspace_events;  /* notify-keyspace-events, as last set through this worker */
     bool listening, draining, left;
+    bool attention; /* commands are paused, or shown to a monitor */
 };
 
 /* Once, before the workers of a proxy part: what they have in common. */
@@ -69,6 +86,9 @@ int worker_run(struct worker *w, uint32_t number);
 
 /* Takes over the options that may change at run time, after one has. */
 void worker_take_options(struct worker *w);
+
+/* Commands are paused or monitored, or are so no more. */
+void worker_mind(struct worker *w);
 
 /* An empty writer for one reply; the next call takes it back. */
 struct writer *worker_writer(struct worker *w, int protocol);

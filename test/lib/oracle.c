@@ -30,10 +30,22 @@ void oracle_start_with(struct oracle *o, const char *const *extra)
     *o = (struct oracle){ .port = port_take() };
     snprintf(port, sizeof(port), "%d", o->port);
     snprintf(file, sizeof(file), "oracle-%d.rdb", o->port);
-    const char *argv[48] = { "redis-server", "--port",       port,     "--bind", "127.0.0.1",
-                             "--dir",        testenv_dir(),  "--save", "",       "--appendonly",
-                             "no",           "--dbfilename", file };
-    size_t n = 13;
+    const char *argv[48] = { "redis-server",
+                             "--port",
+                             port,
+                             "--bind",
+                             "127.0.0.1",
+                             "--dir",
+                             testenv_dir(),
+                             "--save",
+                             "",
+                             "--appendonly",
+                             "no",
+                             "--dbfilename",
+                             file,
+                             "--enable-debug-command",
+                             "yes" };
+    size_t n = 15;
     for (; extra != NULL && *extra != NULL; extra++) {
         REQUIRE(n + 2 < ARRAY_LEN(argv));
         argv[n++] = *extra;
