@@ -49,28 +49,30 @@ void apply_close(struct apply *a)
 
 /* --- when it was received ------------------------------------------------------------------ */
 
+/* Room for one more at the end: the front is free, or there is more room. */
+static void make_room(struct apply *a)
+{
+    if (a->time_first + a->time_count < a->time_room)
+        return;
+    uint32_t room = a->time_first > a->time_count ? a->time_room : (a->time_room + 64) * 2;
+    struct apply_time *more = malloc(room * sizeof(*more));
+    REQUIRE(more != NULL);
+    for (uint32_t i = 0; i < a->time_count; i++)
+        more[i] = a->times[a->time_first + i];
+    free(a->times);
+    a->times = more;
+    a->time_room = room;
+    a->time_first = 0;
+}
+
 void apply_received(struct apply *a, uint64_t offset, int64_t ms)
 {
-    struct apply_time *last =
-        a->time_count > 0 ? &a->times[a->time_first + a->time_count - 1] : NULL;
-    if (last != NULL && ms - last->ms < TIME_STEP_MS) {
-        last->offset = offset;
+    uint32_t end = a->time_first + a->time_count;
+    if (a->time_count > 0 && ms - a->times[end - 1].ms < TIME_STEP_MS) {
+        a->times[end - 1].offset = offset;
         return;
     }
-    if (a->time_first + a->time_count == a->time_room) {
-        if (a->time_first > a->time_count) {
-            memcpy(a->times, a->times + a->time_first, a->time_count * sizeof(*a->times));
-        } else {
-            struct apply_time *more = malloc((a->time_room + 64) * 2 * sizeof(*more));
-            REQUIRE(more != NULL);
-            if (a->time_count > 0)
-                memcpy(more, a->times + a->time_first, a->time_count * sizeof(*more));
-            free(a->times);
-            a->times = more;
-            a->time_room = (a->time_room + 64) * 2;
-        }
-        a->time_first = 0;
-    }
+    make_room(a);
     a->times[a->time_first + a->time_count++] = (struct apply_time){ offset, ms };
 }
 

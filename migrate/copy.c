@@ -157,8 +157,8 @@ static void write_payload(struct copy *c, struct writer *w)
 {
     char head[TEXT_NUMBER_MAX + 3] = "$";
     size_t n = 1 + text_from_u64(head + 1, c->value.len + RDB_PAYLOAD_EXTRA);
-    memcpy(head + n, "\r\n", 2);
-    write_raw(w, (struct span){ head, n + 2 });
+    write_raw(w, (struct span){ head, n });
+    write_raw(w, SPAN("\r\n"));
     rdb_payload_write(w, &c->tables, c->reader.type_byte, writer_span(&c->value), c->reader.stamp);
     write_raw(w, SPAN("\r\n"));
 }

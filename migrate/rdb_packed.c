@@ -22,6 +22,7 @@ static uint64_t big_endian(const unsigned char *at, size_t len)
 /* A signed number of len bytes. */
 static int64_t signed_number(const unsigned char *at, size_t len)
 {
+    REQUIRE(len > 0 && len <= 8);
     uint64_t n = little_endian(at, len);
     uint64_t sign = (uint64_t)1 << (len * 8 - 1);
     return (int64_t)((n ^ sign) - sign);

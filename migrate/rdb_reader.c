@@ -91,7 +91,7 @@ static enum rdb_fact read_op(struct rdb_reader *r, struct span in, size_t *used)
     r->type = rdb_type_find(op, r->valkey);
     if (r->type == NULL)
         return fail(r, "unknown %s %u at offset %llu", op >= OP_FIRST ? "opcode" : "value type", op,
-                    (unsigned long long)(r->offset + *used));
+                    (unsigned long long)r->offset + *used);
     ++*used;
     r->type_byte = op;
     begin_body(r, KEY, "S");
@@ -180,7 +180,7 @@ static enum rdb_fact read_parts(struct rdb_reader *r, struct span in, size_t *us
             return r->state == KEY ? on_key(r) : on_body(r);
         if (token == WALK_BAD || !take_part(r, token, stored))
             return fail(r, "damaged near offset %llu: not what opcode %u has behind it",
-                        (unsigned long long)(r->offset + *used), r->op);
+                        (unsigned long long)r->offset + *used, r->op);
     }
 }
 
@@ -208,7 +208,7 @@ static enum rdb_fact read_value(struct rdb_reader *r, struct span in, size_t *us
     enum walk_token token = rdb_walk_skip(&r->walk, in.at, in.len, used);
     if (token == WALK_BAD)
         return fail(r, "damaged near offset %llu: no value of type %s",
-                    (unsigned long long)(r->offset + *used), r->type->name);
+                    (unsigned long long)r->offset + *used, r->type->name);
     if (token == WALK_MORE)
         return *used > 0 ? RDB_VALUE : RDB_MORE;
     value_ended(r);

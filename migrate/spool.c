@@ -27,8 +27,9 @@ static void drop(struct segment *g)
 
 void spool_close(struct spool *s)
 {
-    while (!list_is_empty(&s->segments))
-        drop(LIST_ENTRY(s->segments.next, struct segment, link));
+    struct list_node *n, *safe;
+    LIST_EACH (&s->segments, n, safe)
+        drop(LIST_ENTRY(n, struct segment, link));
     s->used = 0;
 }
 
@@ -83,25 +84,31 @@ int spool_write(struct spool *s, struct span bytes)
     return 0;
 }
 
+static long read_segment(struct spool *s, struct segment *g, char *to, size_t room)
+{
+    uint64_t left = g->written - g->taken;
+    size_t want = left < room ? (size_t)left : room;
+    ssize_t n;
+    do {
+        n = pread(g->file, to, want, (off_t)g->taken);
+    } while (n < 0 && errno == EINTR);
+    if (n <= 0)
+        return n == 0 ? -EIO : -errno;
+    g->taken += (uint64_t)n;
+    s->used -= (uint64_t)n;
+    return n;
+}
+
 long spool_read(struct spool *s, char *to, size_t room)
 {
-    while (!list_is_empty(&s->segments)) {
-        struct segment *g = LIST_ENTRY(s->segments.next, struct segment, link);
-        if (g->taken == g->written) {
-            if (g->written < SPOOL_SEGMENT)
-                return 0;
-            drop(g);
-            continue;
-        }
-        uint64_t left = g->written - g->taken;
-        ssize_t n = pread(g->file, to, left < room ? (size_t)left : room, (off_t)g->taken);
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n <= 0)
-            return n == 0 ? -EIO : -errno;
-        g->taken += (uint64_t)n;
-        s->used -= (uint64_t)n;
-        return n;
+    struct list_node *n, *safe;
+    LIST_EACH (&s->segments, n, safe) {
+        struct segment *g = LIST_ENTRY(n, struct segment, link);
+        if (g->taken < g->written)
+            return read_segment(s, g, to, room);
+        if (g->written < SPOOL_SEGMENT)
+            return 0;
+        drop(g);
     }
     return 0;
 }

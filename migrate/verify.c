@@ -338,8 +338,9 @@ static int run(struct verify *v, FILE *file)
     target_open(&v->target, &v->run.net, &v->config->target_options, &server_user, v);
     uv_run(&v->run.loop, UV_RUN_DEFAULT);
     verify_check_free_all(&v->checks);
-    while (!list_is_empty(&v->lookups))
-        free_lookup(LIST_ENTRY(v->lookups.next, struct lookup, link));
+    struct list_node *n, *safe;
+    LIST_EACH (&v->lookups, n, safe)
+        free_lookup(LIST_ENTRY(n, struct lookup, link));
     if (!v->failed)
         tell(v, file);
     int code = v->failed || v->found.count > 0 ? 1 : 0;

@@ -129,6 +129,7 @@ void verify_check_start(struct list_node *all, struct target *source, struct tar
 
 void verify_check_free_all(struct list_node *all)
 {
-    while (!list_is_empty(all))
-        free_check(LIST_ENTRY(all->next, struct verify_check, link));
+    struct list_node *n, *safe;
+    LIST_EACH (all, n, safe)
+        free_check(LIST_ENTRY(n, struct verify_check, link));
 }
