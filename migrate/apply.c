@@ -3,9 +3,10 @@
 #include <stdlib.h>
 
 #include "base/log.h"
+#include "cluster/keyslot.h"
 #include "migrate/apply_rules.h"
 
-enum { TIME_STEP_MS = 20, ARGS_MAX = 64 * 1024 * 1024 };
+enum { TIME_STEP_MS = 20, ARGS_MAX = 64 * 1024 * 1024, GROUP_BYTES_MAX = 8 * 1024 * 1024 };
 
 /* A command of the stream, of which `pending` parts are not answered. */
 struct apply_mark {
@@ -28,6 +29,9 @@ void apply_open(struct apply *a, const struct copy_options *options, struct targ
     a->applied = offset;
     writer_init(&a->input, 2);
     writer_init(&a->command, 2);
+    writer_init(&a->group, 2);
+    writer_init(&a->group_key, 2);
+    writer_init(&a->group_name, 2);
     list_init(&a->marks);
     slab_init(&a->mark_slab, sizeof(struct apply_mark));
 }
@@ -44,6 +48,9 @@ void apply_close(struct apply *a)
     arg_room_close(&a->args);
     writer_close(&a->input);
     writer_close(&a->command);
+    writer_close(&a->group);
+    writer_close(&a->group_key);
+    writer_close(&a->group_name);
     free(a->times);
 }
 
@@ -140,6 +147,57 @@ static void lower_name(char *out, size_t room, struct span name)
     out[n] = '\0';
 }
 
+/* What has been gathered goes out, as a transaction if it is more than one command. */
+static void send_group(struct apply *a)
+{
+    struct apply_mark *m = a->mark;
+    struct span key = writer_span(&a->group_key), name = writer_span(&a->group_name);
+    if (a->group_count == 0)
+        return;
+    lower_name(m->name, sizeof(m->name), a->group_count > 1 ? SPAN("exec") : name);
+    m->pending++;
+    if (a->group_count > 1)
+        target_send_block(a->target, key, writer_span(&a->group), a->group_count, on_answer, m);
+    else
+        target_send(a->target, name, key, writer_span(&a->group), true, on_answer, m);
+    a->group_count = 0;
+    writer_clear(&a->group, 2);
+}
+
+/* A group is of one slot and of bounded size. */
+static void add_to_group(struct apply *a, struct span name, struct span key, struct span command)
+{
+    bool other = a->group_count > 0 && keyslot_of(writer_span(&a->group_key)) != keyslot_of(key);
+    if (other || a->group.len > GROUP_BYTES_MAX)
+        send_group(a);
+    if (a->group_count++ == 0) {
+        writer_clear(&a->group_key, 2);
+        writer_clear(&a->group_name, 2);
+        write_raw(&a->group_key, key);
+        write_raw(&a->group_name, name);
+    }
+    write_raw(&a->group, command);
+}
+
+void apply_multi(struct apply *a)
+{
+    if (a->multi != NULL)
+        return;
+    a->multi = a->mark;
+    a->multi->pending++;
+}
+
+void apply_exec(struct apply *a)
+{
+    struct apply_mark *multi = a->multi;
+    if (multi == NULL)
+        return;
+    a->multi = NULL;
+    send_group(a);
+    multi->pending--;
+    advance(a);
+}
+
 void apply_send(struct apply *a, const struct span *words, size_t count, struct span key)
 {
     struct writer *w = &a->command;
@@ -148,10 +206,15 @@ void apply_send(struct apply *a, const struct span *words, size_t count, struct 
     write_array(w, count);
     for (size_t i = 0; i < count; i++)
         write_bulk(w, words[i]);
+    a->counters.sent++;
+    if (a->multi != NULL && key.at != NULL && !a->cross) {
+        add_to_group(a, words[0], key, writer_span(w));
+        return;
+    }
+    send_group(a);
     if (m->pending == 0)
         lower_name(m->name, sizeof(m->name), words[0]);
     m->pending++;
-    a->counters.sent++;
     if (key.at == NULL) { /* for every master */
         m->pending += target_send_all(a->target, words[0], writer_span(w), on_answer, m) - 1;
         return;
@@ -190,6 +253,9 @@ static bool must_wait(struct apply *a, const struct argv *argv)
 {
     if (!apply_rules_cross(a, argv))
         return false;
+    a->mark = a->multi; /* what is gathered came before it */
+    send_group(a);
+    a->mark = NULL;
     a->barrier = a->target->pending > 0;
     return a->barrier;
 }
@@ -220,9 +286,9 @@ static enum apply_result take_one(struct apply *a, struct span bytes, size_t *us
         *used = 0;
         return APPLY_FULL;
     }
-    bool cross = apply_rules_cross(a, &argv);
+    a->cross = apply_rules_cross(a, &argv);
     take_command(a, &argv, *used);
-    a->barrier = cross;
+    a->barrier = a->cross;
     return a->error != NULL ? APPLY_BAD : APPLY_MORE;
 }
 
@@ -275,5 +341,6 @@ enum apply_result apply_take(struct apply *a, struct span bytes, size_t *used)
 
 bool apply_is_done(const struct apply *a)
 {
-    return list_is_empty(&a->marks);
+    bool half = a->multi != NULL && a->target->pending == 0;
+    return half || list_is_empty(&a->marks);
 }

@@ -46,6 +46,13 @@ struct apply {
     uint32_t time_first, time_count, time_room;
     int64_t now;  /* ms since 1970: when the command was received */
     bool barrier; /* nothing may be sent before all is answered */
+    /* Between MULTI and EXEC: commands in one slot that go together, and the mark of MULTI, which
+       keeps `applied` from passing it. */
+    struct apply_mark *multi;
+    struct writer group;
+    struct writer group_key, group_name;
+    uint32_t group_count;
+    bool cross; /* the command at hand lies in several slots */
 };
 
 enum apply_result { APPLY_BAD = -1, APPLY_MORE = 0, APPLY_FULL };
@@ -60,8 +67,12 @@ void apply_close(struct apply *a);
 void apply_received(struct apply *a, uint64_t offset, int64_t ms);
 /* bytes may be none: to go on with what it has kept. */
 enum apply_result apply_take(struct apply *a, struct span bytes, size_t *used);
+/* All that can be is answered; half a transaction stays unsent until its EXEC comes. */
 bool apply_is_done(const struct apply *a);
 
+/* For apply_rules.c. MULTI and EXEC. */
+void apply_multi(struct apply *a);
+void apply_exec(struct apply *a);
 /* For apply_rules.c. The words: what the target shall execute; the key decides where it goes. */
 void apply_send(struct apply *a, const struct span *words, size_t count, struct span key);
 void apply_failed(struct apply *a, struct span name, struct span key, const char *why);

@@ -346,6 +346,20 @@ static void select_database(struct apply *a, const struct argv *argv)
         a->error = "a SELECT in the stream names no database";
 }
 
+static void multi(struct apply *a, const struct argv *argv)
+{
+    (void)argv;
+    a->counters.dropped++;
+    apply_multi(a);
+}
+
+static void exec(struct apply *a, const struct argv *argv)
+{
+    (void)argv;
+    a->counters.dropped++;
+    apply_exec(a);
+}
+
 static void replconf(struct apply *a, const struct argv *argv)
 {
     a->counters.dropped++;
@@ -379,7 +393,7 @@ static const struct {
 } rules[] = {
     { "del", each_key, false },
     { "discard", drop, true },
-    { "exec", drop, true },
+    { "exec", exec, true },
     { "exists", drop, true },
     { "expire", expire, false },
     { "expireat", expireat, false },
@@ -388,7 +402,7 @@ static const struct {
     { "function", everywhere, true },
     { "mset", each_pair, false },
     { "msetnx", each_pair, false },
-    { "multi", drop, true },
+    { "multi", multi, true },
     { "opinfo", drop, true },
     { "pexpire", pexpire, false },
     { "pexpireat", pexpireat, false },

@@ -5,6 +5,8 @@
 
 #include "base/error.h"
 #include "base/log.h"
+#include "cluster/block.h"
+#include "resp/value.h"
 
 /*
  *   cluster: poller -> a map of all slots -+
@@ -110,24 +112,49 @@ static void probe(struct target *t)
 
 /* --- replies ------------------------------------------------------------------------------- */
 
-static void finish(struct target *t, struct request *r)
-{
-    struct target_call *call = r->own_context;
-    call->repeated = r->hops > 0;
-    router_release(&t->router, r);
-    t->pending--;
-    t->pending_bytes -= call->bytes;
-    t->progress = true;
-    call->done(call->context, call);
-    slab_give(&t->calls, call);
-}
-
 static void keep_error(struct target_call *call, struct span reply)
 {
     size_t len = 0;
     for (size_t i = 1; i < reply.len && reply.at[i] != '\r' && len < TARGET_ERROR_SHOWN - 1; i++)
         call->error[len++] = reply.at[i];
     call->error[len] = '\0';
+}
+
+/* EXEC's reply is whole: an error of one of the commands is the call's. */
+static void look_into_block(struct target_call *call)
+{
+    struct value_cursor c = { call->exec.at, call->exec.at + call->exec.len };
+    struct value list, v;
+    if (call->error[0] == '\0' && (!value_next(&c, &list) || list.kind != VALUE_LIST))
+        keep_error(call, SPAN("-the transaction was given up\r"));
+    for (uint64_t i = 0; call->error[0] == '\0' && i < list.count; i++) {
+        if (!value_next(&c, &v))
+            return;
+        if (v.kind == VALUE_ERROR)
+            keep_error(call, (struct span){ v.text.at - 1, v.text.len + 1 });
+        else if (!value_skip_children(&c, &v))
+            return;
+    }
+}
+
+static void free_call(struct target *t, struct target_call *call)
+{
+    writer_close(&call->exec);
+    slab_give(&t->calls, call);
+}
+
+static void finish(struct target *t, struct request *r)
+{
+    struct target_call *call = r->own_context;
+    call->repeated = r->hops > 0;
+    if (call->block)
+        look_into_block(call);
+    router_release(&t->router, r);
+    t->pending--;
+    t->pending_bytes -= call->bytes;
+    t->progress = true;
+    call->done(call->context, call);
+    free_call(t, call);
 }
 
 /* Only whether it is an error, or nothing, is of interest. */
@@ -141,6 +168,8 @@ static void on_reply(struct flow *f, struct request *r, struct span bytes, struc
         keep_error(call, bytes);
     if (call->reply != NULL)
         write_raw(call->reply, bytes);
+    if (call->block)
+        write_raw(&call->exec, bytes);
     call->zero = !r->started && done && span_equal(bytes, SPAN(":0\r\n"));
     r->started = true;
     if (done && f->walking)
@@ -221,6 +250,7 @@ void target_open(struct target *t, struct net *net, const struct target_options 
     t->commands = command_table_new();
     t->tags = slot_tags_new();
     slab_init(&t->calls, sizeof(struct target_call));
+    writer_init(&t->block, 2);
     router_open(&t->router, net, t->commands, &t->router_options);
     flow_init(&t->flow, &target_flow_user, 0);
     uv_timer_init(net->loop, &t->timer);
@@ -252,7 +282,7 @@ static void drop_calls(struct target *t)
 {
     struct list_node *n, *safe;
     LIST_EACH (&t->flow.requests, n, safe)
-        slab_give(&t->calls, LIST_ENTRY(n, struct request, in_flow)->own_context);
+        free_call(t, LIST_ENTRY(n, struct request, in_flow)->own_context);
     flow_abandon(&t->router, &t->flow);
 }
 
@@ -276,6 +306,7 @@ void target_free(struct target *t)
     slot_tags_free(t->tags);
     command_table_free(t->commands);
     slab_close(&t->calls);
+    writer_close(&t->block);
 }
 
 /* --- sending ------------------------------------------------------------------------------- */
@@ -286,9 +317,10 @@ bool target_has_room(const struct target *t)
     return t->pending_bytes < o->window_bytes && t->pending < o->window;
 }
 
-static struct target_call *send_to(struct target *t, struct span name, struct span key,
-                                   uint16_t slot, struct span command, bool again,
-                                   target_done *done, void *context)
+/* blocked: 0, or the number of commands in a transaction. */
+static struct target_call *send_block(struct target *t, struct span name, struct span key,
+                                      uint16_t slot, struct span command, bool again,
+                                      uint32_t blocked, target_done *done, void *context)
 {
     struct target_call *call = slab_take(&t->calls);
     call->done = done;
@@ -297,6 +329,8 @@ static struct target_call *send_to(struct target *t, struct span name, struct sp
     call->key_len = (uint32_t)key.len;
     call->error[0] = '\0';
     call->reply = NULL;
+    call->block = blocked > 0;
+    writer_init(&call->exec, 2);
     memcpy(call->key, key.at, key.len < TARGET_KEY_SHOWN ? key.len : TARGET_KEY_SHOWN);
     const struct command *cmd = command_find(t->commands, name);
     if (cmd == NULL) /* newer than the table; the key stands where SET has it */
@@ -304,10 +338,30 @@ static struct target_call *send_to(struct target *t, struct span name, struct sp
     struct request *r = router_request(&t->router, &t->flow, cmd, slot);
     r->own_context = call;
     r->safe = again;
+    if (blocked > 0)
+        block_of(r, blocked);
     t->pending++;
     t->pending_bytes += command.len;
     router_submit(&t->router, r, command, NULL);
     return call;
+}
+
+static struct target_call *send_to(struct target *t, struct span name, struct span key,
+                                   uint16_t slot, struct span command, bool again,
+                                   target_done *done, void *context)
+{
+    return send_block(t, name, key, slot, command, again, 0, done, context);
+}
+
+void target_send_block(struct target *t, struct span key, struct span parts, uint32_t commands,
+                       target_done *done, void *context)
+{
+    writer_clear(&t->block, 2);
+    write_raw(&t->block, SPAN(BLOCK_BEGIN));
+    write_raw(&t->block, parts);
+    write_raw(&t->block, SPAN(BLOCK_END));
+    send_block(t, SPAN("exec"), key, keyslot_of(key), writer_span(&t->block), true, commands, done,
+               context);
 }
 
 void target_send(struct target *t, struct span name, struct span key, struct span command,

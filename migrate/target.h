@@ -41,6 +41,8 @@ struct target_call {
     uint32_t key_len; /* of which the first TARGET_KEY_SHOWN are in key */
     char key[TARGET_KEY_SHOWN];
     struct writer *reply;           /* borrowed: the whole reply goes there; or NULL */
+    struct writer exec;             /* EXEC's reply; of a transaction only */
+    bool block;                     /* it is a transaction */
     bool zero;                      /* the reply was the number 0 */
     bool repeated;                  /* it was sent more than once, and may have been executed so */
     char error[TARGET_ERROR_SHOWN]; /* cut if it is longer */
@@ -71,6 +73,7 @@ struct target {
     uint32_t probed; /* shards that have told their facts */
     uint64_t probing_since;
     uv_timer_t timer;
+    struct writer block; /* scratch */
     bool ready, closing;
     bool progress; /* something was answered in this turn */
     bool kept;     /* answers of a walk wait for its end */
@@ -88,6 +91,10 @@ bool target_has_room(const struct target *t);
    once, unless the target is closed before. */
 void target_send(struct target *t, struct span name, struct span key, struct span command,
                  bool again, target_done *done, void *context);
+/* So many commands, all about keys in the key's slot, as a transaction; parts: their bytes, one
+   behind the other. An error of any of them is the call's error. */
+void target_send_block(struct target *t, struct span key, struct span parts, uint32_t commands,
+                       target_done *done, void *context);
 /* A command that changes nothing; its reply is appended to *reply, which must live until done. */
 void target_ask(struct target *t, struct span name, struct span key, struct span command,
                 struct writer *reply, target_done *done, void *context);

@@ -254,8 +254,15 @@ static void test_backlog_gone(void **state)
 static void test_failures_are_told(void **state)
 {
     static const char *const commands[] = {
-        "NOSUCHCOMMAND key x", "SADD from-the-copy x", "INCR counter",
-        "EVAL return(1) 0",    "INCR counter",
+        "NOSUCHCOMMAND key x",
+        "SADD from-the-copy x",
+        "INCR counter",
+        "EVAL return(1) 0",
+        "MULTI",
+        "SADD from-the-copy x",
+        "INCR {from-the-copy}counter",
+        "EXEC",
+        "INCR counter",
     };
     struct run r;
     (void)state;
@@ -266,10 +273,12 @@ static void test_failures_are_told(void **state)
     process_signal(&r.m.process, SIGTERM);
     migrate_wait(&r.m, 20000);
     assert_int_equal(r.m.code, 1);
-    assert_int_equal(migrate_count(&r.m, "commands failed"), 3);
+    assert_int_equal(migrate_count(&r.m, "commands failed"), 4);
     assert_non_null(strstr(r.m.err, "command=NOSUCHCOMMAND key=key"));
     assert_non_null(strstr(r.m.err, "command=sadd key=from-the-copy reason=\"WRONGTYPE"));
+    assert_non_null(strstr(r.m.err, "command=exec key=from-the-copy reason=\"WRONGTYPE"));
     expect_text("GET counter", "2");
+    expect_text("GET {from-the-copy}counter", "1");
     run_close(&r);
 }
 

@@ -336,6 +336,48 @@ static void test_every_rule(void **state)
     expect_cluster();
 }
 
+static long long calls_of(const char *command)
+{
+    char field[64];
+    long long calls = 0;
+    snprintf(field, sizeof(field), "cmdstat_%s:calls=", command);
+    for (int i = 0; i < 3; i++) {
+        redisReply *reply = redis_ask(nodes[i], "INFO commandstats");
+        const char *at = strstr(reply->str, field);
+        calls += at != NULL ? atoll(at + strlen(field)) : 0;
+        freeReplyObject(reply);
+    }
+    return calls;
+}
+
+/* Transactions within one slot stay transactions; an error in one is told. */
+static void test_transactions(void **state)
+{
+    struct migrate m;
+    (void)state;
+    empty_all();
+    for (int i = 0; i < 3; i++)
+        redis_do(nodes[i], "CONFIG RESETSTAT");
+    begin(&m, (const char *const[]){ "sync", source_at, "--target-cluster", seeds, "--spool-dir",
+                                     testenv_dir(), NULL });
+    redisReply *sum = redis_ask(from, "EVAL %s 3 {t}a {t}b {t}list",
+                                "for i=1,5 do redis.call('incr',KEYS[1]) "
+                                "redis.call('incr',KEYS[2]) redis.call('rpush',KEYS[3],'-'..i) end "
+                                "redis.call('lpop',KEYS[3]) return 1");
+    assert_int_equal(sum->integer, 1);
+    freeReplyObject(sum);
+    redis_do(from, "MULTI");
+    redis_do(from, "INCR {u}a");
+    redis_do(from, "INCR other");
+    redis_do(from, "SADD another x");
+    redis_do(from, "EXEC");
+    finish(&m);
+    migrate_free(&m);
+    assert_int_equal(calls_of("exec"), 1);
+    assert_int_equal(calls_of("incr"), 12);
+    expect_cluster();
+}
+
 /* Through slotgate also what moves something between slots; straight into a cluster it is told. */
 static void test_between_slots(void **state)
 {
@@ -509,11 +551,17 @@ static void test_interrupted(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_into_a_cluster), cmocka_unit_test(test_through_a_proxy),
-        cmocka_unit_test(test_small_spool),    cmocka_unit_test(test_full_copy_only),
-        cmocka_unit_test(test_every_rule),     cmocka_unit_test(test_between_slots),
-        cmocka_unit_test(test_databases),      cmocka_unit_test(test_cut_connection),
-        cmocka_unit_test(test_at_least_once),  cmocka_unit_test(test_flush_is_not_repeated),
+        cmocka_unit_test(test_into_a_cluster),
+        cmocka_unit_test(test_through_a_proxy),
+        cmocka_unit_test(test_small_spool),
+        cmocka_unit_test(test_full_copy_only),
+        cmocka_unit_test(test_every_rule),
+        cmocka_unit_test(test_transactions),
+        cmocka_unit_test(test_between_slots),
+        cmocka_unit_test(test_databases),
+        cmocka_unit_test(test_cut_connection),
+        cmocka_unit_test(test_at_least_once),
+        cmocka_unit_test(test_flush_is_not_repeated),
         cmocka_unit_test(test_interrupted),
     };
     return testenv_finish(cmocka_run_group_tests(tests, start, stop));
