@@ -128,8 +128,9 @@ static const struct config_command commands[] = {
     { "dump", "SOURCE FILE",
       "Take a full copy of the source, as a replica does, into an RDB file.", 2, 2, true, false },
     { "sync", "SOURCE [TARGET]",
-      "Copy everything of the source into the target, then follow its replication stream until "
-      "stopped (SIGINT, SIGTERM).",
+      "Copy everything of the source into the target, then follow its stream until stopped\n"
+      "      (SIGINT, SIGTERM). Delivery is at least once: INCR and its like may take effect twice\n"
+      "      where a connection to the target breaks. A new start is a new full copy.",
       1, 2, true, true },
     { "verify", "SOURCE [TARGET]",
       "Compare all keys of source and target, in some rounds; exit code 1 if any differs for good.",
