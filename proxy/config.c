@@ -135,6 +135,10 @@ static const struct option rows[] = {
       .argument = "duration", .fallback = "10s", .bare_ms = SECOND, .max = DAY,
       .flags = OPTION_RELOADABLE, FIELD(shutdown_timeout),
       .help = "After SIGTERM, time to finish what is in flight. A plain number is seconds." },
+    { .name = "check", .type = OPTION_BOOL, .group = PROCESS,
+      .flags = OPTION_NO_FILE | OPTION_NO_ENV, FIELD(check),
+      .help = "Ask a running slotgate of this configuration whether it serves; the exit code is 0 "
+              "if it does and 1 if not. For the health check of a container." },
     { .name = "version", .letter = 'v', .type = OPTION_BOOL, .group = PROCESS,
       .flags = OPTION_NO_FILE | OPTION_NO_ENV, FIELD(version), .help = "Print the version." },
     { .name = "help", .letter = 'h', .type = OPTION_BOOL, .group = PROCESS,
@@ -284,11 +288,13 @@ int config_load(struct config *c, int argc, char *const *argv, char *err, size_t
     drop_empty(&c->config_file);
     if (code == 0 && c->config_file != NULL)
         code = option_read_file(&c->options, c->config_file, err, cap);
+    if (code != 0 || c->check)
+        return code;
     drop_empty(&c->auth);
     drop_empty(&c->auth_file);
     drop_empty(&c->auth_user);
     drop_empty(&c->announce);
-    if (code == 0 && c->auth_file != NULL)
+    if (c->auth_file != NULL)
         code = read_auth_file(c, err, cap);
     if (code == 0)
         code = config_check(c, err, cap);
