@@ -42,16 +42,18 @@ static const struct option rows[] = {
     { .name = "tcp-backlog", .type = OPTION_INT, .group = LISTENING, .argument = "number",
       .fallback = "511", .min = 1, .max = 65535, FIELD(tcp_backlog),
       .help = "Connections that may wait to be accepted." },
-    { .name = "tcp-keepalive", .type = OPTION_DURATION, .group = LISTENING, .argument = "duration",
-      .fallback = "60s", .bare_ms = SECOND, .max = DAY, FIELD(tcp_keepalive),
+    { .name = "tcp-keepalive", .alias = "tcpkeepalive", .type = OPTION_DURATION,
+      .group = LISTENING, .argument = "duration", .fallback = "60s", .bare_ms = SECOND,
+      .max = DAY, FIELD(tcp_keepalive),
       .help = "Silence after which TCP asks whether the peer is still there; 0 never asks. "
               "A plain number is seconds." },
     { .name = "maxclients", .type = OPTION_INT, .group = LISTENING, .argument = "number",
       .fallback = "10000", .min = 1, .max = 10000000, .flags = OPTION_RELOADABLE, FIELD(maxclients),
       .help = "Clients at the same time; further ones get an error and are closed." },
 
-    { .name = "cluster-nodes", .type = OPTION_LIST, .group = CLUSTER, .argument = "host:port,...",
-      .flags = OPTION_POSITIONAL, .wrong = node_fault, FIELD(cluster_nodes),
+    { .name = "cluster-nodes", .alias = "cluster", .type = OPTION_LIST, .group = CLUSTER,
+      .argument = "host:port,...", .flags = OPTION_POSITIONAL, .wrong = node_fault,
+      FIELD(cluster_nodes),
       .help = "Nodes to learn the cluster from; one that answers is enough. "
               "The same as the arguments without an option." },
     { .name = "auth", .letter = 'a', .type = OPTION_SECRET, .group = CLUSTER,

@@ -33,6 +33,7 @@ PLANTS = [
     ("a port that nobody listens on", "containerPort: 6379", "containerPort: 6380"),
     ("a service of a port that is not there", "targetPort: redis", "targetPort: http"),
     ("an option that slotgate does not have", "SLOTGATE_SHUTDOWN_TIMEOUT", "SLOTGATE_SHUTDOWN_TIME"),
+    ("links of services", "      enableServiceLinks: false\n", ""),
     ("a writable root", "readOnlyRootFilesystem: true", "readOnlyRootFilesystem: false"),
 ]
 
@@ -77,6 +78,8 @@ def check_together(documents):
     ports = {p["name"]: p["containerPort"] for p in container["ports"]}
     if str(ports["redis"]) != options["SLOTGATE_PORT"]:
         yield "slotgate listens on another port"
+    if pod.get("enableServiceLinks", True):
+        yield "the links of the service overwrite SLOTGATE_PORT"
     if by_kind["Service"]["spec"]["ports"][0]["targetPort"] not in ports:
         yield "the service leads to no port"
     drain = container["lifecycle"]["preStop"]["sleep"]["seconds"]
