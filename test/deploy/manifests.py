@@ -115,7 +115,7 @@ def compile_all(folder, texts):
 
 
 def main():
-    path, folder = sys.argv[1:3]
+    path, folder = sys.argv[1], os.path.abspath(sys.argv[2])
     with open(path, encoding="utf-8") as f:
         good = f.read()
     texts = {"good": good}
