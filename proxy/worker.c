@@ -318,6 +318,7 @@ static void open_all(struct worker *w)
     list_init(&w->to_resume);
     list_init(&w->ops);
     list_init(&w->ops_ready);
+    list_init(&w->scripts_waiting);
     slab_init(&w->client_slab, sizeof(struct client));
     writer_init(&w->reply, 2);
     writer_init(&w->inline_request, 2);
@@ -351,6 +352,7 @@ static void free_all(struct worker *w)
     writer_close(&w->inline_request);
     free(w->locals);
     slot_tags_free(w->slot_tags);
+    free(w->script_slots);
     command_table_free(w->commands);
     REQUIRE(uv_loop_close(&w->loop) == 0);
 }
