@@ -6,7 +6,7 @@
 
 /* --- where a request goes ------------------------------------------------------------------ */
 
-static struct node *owner_of(const struct router *rt, uint16_t slot)
+struct node *router_owner(const struct router *rt, uint16_t slot)
 {
     if (UNLIKELY(rt->map == NULL))
         return NULL;
@@ -59,7 +59,7 @@ struct link *router_target(struct router *rt, struct request *r, uint64_t now)
     }
     if (UNLIKELY(r->slot == SLOT_ANY))
         return any_target(rt, r, now);
-    struct node *n = owner_of(rt, r->slot);
+    struct node *n = router_owner(rt, r->slot);
     if (n == NULL)
         return NULL;
     struct link *l = &n->links[kind_for(rt, r)];
@@ -171,7 +171,7 @@ void router_dispatch(struct router *rt, struct request *r, struct link *l)
     struct flow *f = r->flow;
     if (--f->parked == 0)
         list_remove(&f->stalled);
-    struct node *owner = r->slot == SLOT_ANY ? NULL : owner_of(rt, r->slot);
+    struct node *owner = r->slot == SLOT_ANY ? NULL : router_owner(rt, r->slot);
     bool regular = l->node == owner && !r->asking && l->kind <= LINK_RESP3 && !r->overtaken;
     if (regular && r->irregular) {
         r->irregular = false;

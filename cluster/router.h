@@ -70,13 +70,16 @@ struct router {
     void (*on_doubt)(void *context); /* the map may be wrong: the poller asks soon */
     void *doubt_context;
     /* A node gave r an error that is the client's own answer, unless this says true: then the node
-       has been told what it lacked (router_tell), and r is sent again. NULL: nobody wants to know.
-     */
+       has been told what it lacked (router_tell), and r is sent again. NULL: nobody asks. */
     bool (*rescue)(void *context, struct link *l, const struct request *r, struct span error);
     /* A link to a node that may lack what others have: it has just connected, or its node has
        become a master. What router_tell sends now goes out before any request. NULL: nobody. */
     void (*greet)(void *context, struct link *l);
     void *rescue_context; /* of both */
+    /* r is done, slow_after ms or more after its deadline (mostly a negative number; INT64_MAX:
+       nobody wants to know); its bytes are still there. */
+    void (*on_slow)(const struct request *r);
+    int64_t slow_after;
     struct router_counters counters;
 };
 
@@ -103,6 +106,9 @@ struct request *router_request(struct router *rt, struct flow *f, const struct c
 void router_submit(struct router *rt, struct request *r, struct span bytes, struct chunk *chunk);
 /* Frees a DONE (or NEW) request; its reply is dropped if it still waits. */
 void router_release(struct router *rt, struct request *r);
+
+/* The master of a slot; NULL: nobody knows one. */
+struct node *router_owner(const struct router *rt, uint16_t slot);
 
 /* A request of the program's own (CLUSTER SLOTS) to one node, RESP2; done comes later, once. */
 void router_ask(struct router *rt, struct node *node, struct span bytes, uint64_t timeout,

@@ -14,9 +14,12 @@ static void doubt_nothing(void *context)
 void router_open(struct router *rt, struct net *net, const struct command_table *commands,
                  const struct router_options *options)
 {
-    *rt = (struct router){
-        .net = net, .commands = commands, .options = options, .epoch = 1, .on_doubt = doubt_nothing
-    };
+    *rt = (struct router){ .net = net,
+                           .commands = commands,
+                           .options = options,
+                           .epoch = 1,
+                           .on_doubt = doubt_nothing,
+                           .slow_after = INT64_MAX };
     slab_init(&rt->requests, sizeof(struct request));
     node_table_open(&rt->nodes, net, &options->link, &settle_link_user, rt);
     list_init(&rt->stalled);

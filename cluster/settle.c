@@ -44,6 +44,8 @@ static void complete(struct router *rt, struct request *r)
         if (f->parked > 0 && !list_is_linked(&f->kicked))
             list_append(&rt->kicked, &f->kicked);
     }
+    if (UNLIKELY((int64_t)(now_of(rt) - r->deadline) >= rt->slow_after))
+        rt->on_slow(r);
     if (r->chunk != NULL)
         chunk_unref(r->chunk);
     r->chunk = NULL;
@@ -90,21 +92,27 @@ static struct node *known_or_new(struct router *rt, const struct endpoint *e)
     return room ? node_get(&rt->nodes, e) : node_find(&rt->nodes, e);
 }
 
-static void follow_moved(struct router *rt, struct request *r, const struct redirect *to)
+struct node *settle_heed(struct router *rt, struct redirect *to, const struct endpoint *from)
 {
-    rt->counters.moved++;
+    if (to->to.host[0] == '\0')
+        memcpy(to->to.host, from->host, sizeof(to->to.host));
     struct node *n = known_or_new(rt, &to->to);
+    if (to->verdict == VERDICT_ASK) {
+        rt->counters.ask++;
+        return n;
+    }
+    rt->counters.moved++;
     uint16_t shard = rt->map->shard_of[to->slot];
     if (n != NULL && (shard == SLOTMAP_NO_SHARD || rt->masters[shard] != n))
         router_set_map(rt, slotmap_moved(rt->map, to->slot, &to->to));
     rt->on_doubt(rt->doubt_context);
-    park_after(rt, r, hop_delay(r));
+    return n;
 }
 
-static void follow_ask(struct router *rt, struct request *r, const struct redirect *to)
+static void follow_ask(struct router *rt, struct request *r, struct redirect *to,
+                       const struct endpoint *from)
 {
-    rt->counters.ask++;
-    struct node *n = known_or_new(rt, &to->to);
+    struct node *n = settle_heed(rt, to, from);
     if (n != NULL) {
         r->hint = n;
         r->asking = true;
@@ -115,14 +123,13 @@ static void follow_ask(struct router *rt, struct request *r, const struct redire
 
 static void try_again(struct router *rt, struct request *r, struct link *l, struct redirect *to)
 {
-    if (to->to.host[0] == '\0')
-        memcpy(to->to.host, l->to->host, sizeof(to->to.host));
     switch (to->verdict) {
     case VERDICT_MOVED:
-        follow_moved(rt, r, to);
+        settle_heed(rt, to, l->to);
+        park_after(rt, r, hop_delay(r));
         return;
     case VERDICT_ASK:
-        follow_ask(rt, r, to);
+        follow_ask(rt, r, to, l->to);
         return;
     case VERDICT_TRY_AGAIN:
         rt->counters.try_again++;

@@ -15,4 +15,8 @@ void settle_sweep(struct router *rt);
 /* Ends a request of the program's own. */
 void settle_own(struct router *rt, struct request *r, int status);
 
+/* Believes a MOVED, or an ASK, that `from` gave: takes it over into the map. Fills in an empty
+   host. Gives the node that it names; NULL: too many have been named. */
+struct node *settle_heed(struct router *rt, struct redirect *to, const struct endpoint *from);
+
 #endif

@@ -4,6 +4,7 @@
 
 #include "base/error.h"
 #include "base/log.h"
+#include "proxy/blocked.h"
 #include "proxy/client_reply.h"
 #include "proxy/dispatch.h"
 #include "proxy/op.h"
@@ -23,13 +24,15 @@ static struct client *client_of(struct stream *s)
 static bool may_take_more(const struct client *c)
 {
     return c->flow.count < c->window && c->flow.bytes < FLOW_BYTES_MAX && c->op == NULL &&
-           !stream_is_behind(&c->stream);
+           c->blocked == NULL && !stream_is_behind(&c->stream);
 }
 
 static void pause_reading(struct client *c)
 {
     c->paused = true;
     stream_pause(&c->stream);
+    if (c->blocked != NULL)
+        blocked_watch(c);
 }
 
 static void drop_input(struct client *c)
@@ -220,6 +223,8 @@ static void on_closed(struct stream *s, int why)
               (unsigned long long)c->commands, (unsigned long long)s->received);
     if (c->op != NULL)
         op_forget_client(c->op);
+    if (c->blocked != NULL)
+        blocked_forget_client(c->blocked);
     flow_abandon(&w->router, &c->flow);
     if (c->input != NULL)
         chunk_unref(c->input);

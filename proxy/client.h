@@ -23,6 +23,7 @@
 struct worker;
 struct client;
 struct op;
+struct blocked;
 
 enum client_reply_mode { REPLY_ON, REPLY_OFF, REPLY_SKIP_NEXT, REPLY_SKIP };
 
@@ -41,7 +42,8 @@ struct client {
     struct chunk *input; /* bytes read and not yet parsed, from input_at to used */
     struct chunk *stash; /* where replies that wait for their turn are copied */
     struct client_labels *labels;
-    struct op *op; /* runs for this client, which reads no request meanwhile; or NULL */
+    struct op *op;           /* runs for this client, which reads no request meanwhile; or NULL */
+    struct blocked *blocked; /* waits in a blocking command; or NULL */
     const struct command *last_command;
     uint64_t id;
     uint64_t created_at; /* ms of loop time */

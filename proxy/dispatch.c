@@ -4,8 +4,10 @@
 
 #include "cluster/group.h"
 #include "cluster/keys.h"
+#include "proxy/blocking.h"
 #include "proxy/client_reply.h"
 #include "proxy/gather.h"
+#include "proxy/gather_sort.h"
 #include "proxy/local.h"
 #include "proxy/worker.h"
 
@@ -155,6 +157,8 @@ static bool by_parts(const struct call *call)
 
 static bool by_gathering(const struct call *call)
 {
+    if (sort_has_patterns(call->cmd, call->argv) && call->client->worker->config.enable_cross_slot)
+        return sort_by_patterns(call->client, call->cmd, call->argv);
     int slot = keys_slot(call->cmd, call->argv);
     if (slot != KEYS_CROSS || !call->client->worker->config.enable_cross_slot)
         return by_keys(call);
@@ -178,22 +182,6 @@ static bool by_proxy(const struct call *call)
     return true;
 }
 
-/* XREAD and XREADGROUP block only when told to. */
-static bool may_block(const struct call *call)
-{
-    if (call->cmd->how != HOW_BLOCK || strncmp(call->cmd->name, "xread", 5) != 0)
-        return true;
-    bool group = strcmp(call->cmd->name, "xreadgroup") == 0; /* GROUP name consumer: any names */
-    for (uint32_t i = group ? 4 : 1; i < call->argv->count; i++) {
-        struct span a = argv_get(call->argv, i);
-        if (span_is(a, "block"))
-            return true;
-        if (span_is(a, "streams"))
-            return false;
-    }
-    return false;
-}
-
 /* XREAD, XREADGROUP. */
 static bool by_streams(const struct call *call)
 {
@@ -206,9 +194,13 @@ static bool by_streams(const struct call *call)
 
 static bool by_blocking(const struct call *call)
 {
-    if (!may_block(call))
+    if (!blocking_waits(call->cmd, call->argv))
         return by_streams(call);
-    return refuse(call->client, call->cmd, "may block; blocking commands are not supported yet");
+    bool may_be_wide = call->client->worker->config.enable_cross_slot &&
+                       blocking_may_be_wide(call->cmd, call->argv);
+    if (!may_be_wide && keys_slot(call->cmd, call->argv) == KEYS_CROSS)
+        return cross_slot(call);
+    return blocking_start(call->client, call->cmd, call->argv);
 }
 
 static bool by_broadcast(const struct call *call)

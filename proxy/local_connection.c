@@ -61,14 +61,6 @@ bool local_time(struct client *c, const struct argv *argv, struct writer *w)
     return true;
 }
 
-bool local_readonly(struct client *c, const struct argv *argv, struct writer *w)
-{
-    (void)c;
-    (void)argv;
-    write_simple(w, "OK");
-    return true;
-}
-
 bool local_whoami(struct client *c, const struct argv *argv, struct writer *w)
 {
     (void)c;
