@@ -185,6 +185,14 @@ static void on_reply(struct pipe *p, struct pipe_call *call, struct span bytes, 
     l->user->on_reply(l, request_of_call(call), bytes, chunk, first, done);
 }
 
+static void on_lead(struct pipe *p, struct pipe_call *call, struct span bytes, char first,
+                    bool done)
+{
+    struct link *l = link_of(p);
+    if (done)
+        l->user->on_lead(l, request_of_call(call), bytes, first);
+}
+
 /* --- losing it ----------------------------------------------------------------------------- */
 
 static uint64_t jitter(struct link *l, uint64_t ms)
@@ -241,6 +249,7 @@ static void on_closed(struct pipe *p, int why)
 static const struct pipe_user link_pipe_user = {
     .on_open = on_open,
     .on_reply = on_reply,
+    .on_lead = on_lead,
     .on_closed = on_closed,
 };
 

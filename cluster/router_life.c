@@ -2,8 +2,9 @@
 #include <stdlib.h>
 
 #include "base/error.h"
+#include "cluster/group.h"
 #include "cluster/order.h"
-#include "cluster/router.h"
+#include "cluster/router_inner.h"
 #include "cluster/settle.h"
 
 static void doubt_nothing(void *context)
@@ -26,7 +27,7 @@ void router_open(struct router *rt, struct net *net, const struct command_table 
     list_init(&rt->kicked);
     list_init(&rt->refused);
     rt->marks = calloc(SLOT_PLACES, sizeof(rt->marks[0]));
-    rt->split_marks = calloc(SLOT_COUNT, sizeof(rt->split_marks[0]));
+    rt->split_marks = calloc(SLOT_PLACES, sizeof(rt->split_marks[0]));
     REQUIRE(rt->marks != NULL && rt->split_marks != NULL);
     writer_init(&rt->part, 2);
     uv_timer_init(net->loop, &rt->tick);

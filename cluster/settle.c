@@ -4,8 +4,10 @@
 
 #include "base/error.h"
 #include "base/log.h"
+#include "cluster/block.h"
 #include "cluster/group.h"
 #include "cluster/order.h"
+#include "cluster/router_inner.h"
 
 /*
  * Every way in which a request ends:
@@ -72,6 +74,7 @@ static void park_after(struct router *rt, struct request *r, uint64_t delay)
 {
     if (r->hops < UINT8_MAX)
         r->hops++;
+    r->refused = BLOCK_NOT_REFUSED;
     rt->counters.retries++;
     router_park(rt, r, now_of(rt) + delay);
 }
@@ -171,18 +174,31 @@ static bool rescue(struct router *rt, struct link *l, struct request *r, struct 
 /* True when the error is the client's own answer. */
 static bool judge(struct router *rt, struct link *l, struct request *r, struct span error)
 {
-    struct redirect to = redirect_read(error);
+    struct redirect to = LIKELY(r->call.lead == 0) ? redirect_read(error) : block_judge(r, error);
     if (to.verdict == VERDICT_PASS)
         return !rescue(rt, l, r, error);
-    drop_kept(rt, r);
     /* A redirect is meant for us, not for the client: it is never the answer, even at the deadline.
      */
+    bool kept = r->refused != BLOCK_NOT_REFUSED; /* the first error of a block says more */
     r->redirected = to.verdict == VERDICT_MOVED || to.verdict == VERDICT_ASK;
-    if (!r->redirected)
+    if (!kept || r->redirected)
+        drop_kept(rt, r);
+    if (!kept && !r->redirected)
         keep_error(rt, r, error);
     link_forget(l, r);
     try_again(rt, r, l, &to);
     return false;
+}
+
+/* Of what the commands of a block are answered before EXEC only the first error counts. */
+static void on_lead(struct link *l, struct request *r, struct span bytes, char first)
+{
+    bool is_error = first == '-' || first == '!';
+    if (!is_error || r->flow == NULL || r->refused != BLOCK_NOT_REFUSED)
+        return;
+    drop_kept(l->context, r);
+    keep_error(l->context, r, bytes);
+    r->refused = r->call.lead_left == r->call.lead ? BLOCK_NEVER_BEGAN : BLOCK_COMMAND_REFUSED;
 }
 
 static void on_own_reply(struct router *rt, struct link *l, struct request *r, struct span bytes,
@@ -343,7 +359,7 @@ static void on_lost(struct link *l, struct request *r, bool wrote, int why)
         answer_unknown_fate(rt, r, l, why);
         return;
     }
-    if (!r->has_error)
+    if (!r->has_error || r->refused != BLOCK_NOT_REFUSED)
         drop_kept(rt, r);
     park_after(rt, r, 0);
 }
@@ -364,6 +380,7 @@ static void on_room(struct link *l)
 
 const struct link_user settle_link_user = {
     .on_reply = on_reply,
+    .on_lead = on_lead,
     .on_lost = on_lost,
     .on_ready = on_ready,
     .on_room = on_room,

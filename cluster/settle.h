@@ -4,6 +4,7 @@
 #ifndef CLUSTER_SETTLE_H
 #define CLUSTER_SETTLE_H
 
+#include "cluster/redirect.h"
 #include "cluster/router.h"
 
 /* What the router wants to hear from its links. */

@@ -8,6 +8,8 @@
 #include "proxy/client_reply.h"
 #include "proxy/dispatch.h"
 #include "proxy/op.h"
+#include "proxy/transaction.h"
+#include "proxy/watch.h"
 #include "proxy/worker.h"
 #include "resp/inline.h"
 
@@ -180,7 +182,8 @@ static bool may_resume(const struct client *c)
 void client_resume(struct client *c)
 {
     list_remove(&c->in_resume);
-    if (!c->paused || c->stream.closing || c->finishing || !may_resume(c))
+    bool ends = c->stream.closing || (c->finishing && !transaction_has_begun(c));
+    if (!c->paused || ends || !may_resume(c))
         return;
     c->paused = c->wants_drain = false;
     if (c->input != NULL)
@@ -225,6 +228,8 @@ static void on_closed(struct stream *s, int why)
         op_forget_client(c->op);
     if (c->blocked != NULL)
         blocked_forget_client(c->blocked);
+    transaction_drop(c);
+    watch_drop(c);
     flow_abandon(&w->router, &c->flow);
     if (c->input != NULL)
         chunk_unref(c->input);

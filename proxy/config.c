@@ -118,8 +118,8 @@ static const struct option rows[] = {
       .fallback = "10000", .min = 1, .max = 10000000, .flags = OPTION_RELOADABLE,
       FIELD(max_leases),
       .help = "Connections to nodes that may be lent to single clients at the same time, in each "
-              "worker: one for each client that waits in a blocking command. Past it such a "
-              "command is an error." },
+              "worker: one for each client that waits in a blocking command, one for each node "
+              "where a client watches keys. Past it such a command is an error." },
     { .name = "node-buffer-limit", .type = OPTION_SIZE, .group = LIMITS, .argument = "size",
       .fallback = "64mb", .min = 64 << 10, .flags = OPTION_RELOADABLE, FIELD(node_buffer_limit),
       .help = "Bytes of requests in flight to one node; past it its clients wait." },

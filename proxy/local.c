@@ -41,7 +41,9 @@ static const struct {
     { "config|rewrite", local_config_rewrite },
     { "config|set", local_config_set },
     { "debug", local_debug },
+    { "discard", local_discard },
     { "echo", local_echo },
+    { "exec", local_exec },
     { "function|stats", local_function_stats },
     { "hello", local_hello },
     { "info", local_info },
@@ -56,6 +58,7 @@ static const struct {
     { "memory|malloc-stats", local_memory_malloc_stats },
     { "memory|stats", local_memory_stats },
     { "move", local_move },
+    { "multi", local_multi },
     { "ping", local_ping },
     { "proxy|command", local_proxy_command },
     { "proxy|help", local_proxy_help },
@@ -78,6 +81,8 @@ static const struct {
     { "slowlog|reset", local_slowlog_reset },
     { "swapdb", local_swapdb },
     { "time", local_time },
+    { "unwatch", local_unwatch },
+    { "watch", local_watch },
 };
 
 static local_command *find(const char *name)

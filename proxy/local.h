@@ -36,6 +36,12 @@ local_command local_cluster, local_node_only;
 /* info.c */
 local_command local_info;
 
+/* transaction.c */
+local_command local_multi, local_exec, local_discard;
+
+/* local_watch.c */
+local_command local_watch, local_unwatch;
+
 struct merge_rule;
 
 /* The bytes of the request that has these arguments; borrowed as they are. */
@@ -45,6 +51,8 @@ struct span local_request(const struct argv *argv);
 struct group *local_broadcast(struct client *c, struct span request, const struct merge_rule *rule);
 /* Sends the client's request to the master of a slot; its reply is the client's. */
 void local_route(struct client *c, const struct argv *argv, uint16_t slot);
+/* Writes "ERR slotgate: NAME why". */
+void local_refuse_as(const struct command *cmd, const char *why, struct writer *w);
 /* Writes the error of a HOW_REFUSE row. */
 void local_refuse(const struct command *cmd, struct writer *w);
 

@@ -87,13 +87,13 @@ bool local_client_reply(struct client *c, const struct argv *argv, struct writer
 {
     struct span mode = argv_get(argv, 2);
     if (span_is(mode, "on")) {
-        c->reply_mode = REPLY_ON;
+        client_set_reply_mode(c, REPLY_ON);
         write_simple(w, "OK");
     } else if (span_is(mode, "off")) {
-        c->reply_mode = REPLY_OFF;
+        client_set_reply_mode(c, REPLY_OFF);
     } else if (span_is(mode, "skip")) {
         if (c->reply_mode != REPLY_OFF)
-            c->reply_mode = REPLY_SKIP_NEXT;
+            client_set_reply_mode(c, REPLY_SKIP_NEXT);
     } else {
         write_error(w, "ERR syntax error");
     }

@@ -186,6 +186,7 @@ static void close_everything(struct worker *w)
     poller_close(&w->poller);
     blocked_room_close(&w->blocked);
     keywatch_close(&w->keywatch);
+    watch_room_close(&w->watches);
     lease_pool_close(&w->leases);
     router_close(&w->router);
     net_close(&w->net);
@@ -346,6 +347,7 @@ static void open_all(struct worker *w)
     router_open(&w->router, &w->net, w->commands, &w->router_options);
     lease_pool_open(&w->leases, &w->net, &w->router_options.link, w->max_leases);
     keywatch_open(&w->keywatch, &w->router, wide_on_found);
+    watch_room_open(&w->watches, &w->loop);
     readiness_open(&w->readiness, &w->router, on_ready, w);
     w->learner = (struct learner){
         .router = &w->router, .commands = w->commands, .on_done = on_learned, .context = w

@@ -24,6 +24,7 @@
 #include "proxy/keywatch.h"
 #include "proxy/scripts.h"
 #include "proxy/slowlog.h"
+#include "proxy/watch.h"
 
 enum { WORKER_LISTENERS_MAX = 32 };
 
@@ -36,6 +37,7 @@ struct worker {
     struct router_options router_options;
     struct router router;
     struct lease_pool leases;
+    struct watch_room watches;
     struct poller poller;
     struct learner learner;
     struct readiness readiness;
