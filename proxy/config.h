@@ -58,13 +58,15 @@ struct config {
     int log_level; /* enum log_level */
     uint64_t shutdown_timeout;
     char *config_file;
+    bool check;
     bool version;
     bool help;
 
     struct options options;
 };
 
-/* 0, or ERR_OPTION with one line in err. With --help or --version set, nothing else is read. */
+/* 0, or ERR_OPTION with one line in err. With --help or --version set, nothing else is read; with
+   --check no secret is, and no cluster node needs to be named. */
 MUST_USE int config_load(struct config *c, int argc, char *const *argv, char *err, size_t cap);
 /* What no single row can know: how the options go together. As config_load; it calls this itself.
  */

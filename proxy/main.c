@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "base/log.h"
+#include "proxy/check.h"
 #include "proxy/supervisor.h"
 
 enum { EXIT_USAGE = 2 };
@@ -21,6 +22,8 @@ int main(int argc, char **argv)
         config_write_help(stdout);
     } else if (worker.config.version) {
         printf("slotgate %s\n", SLOTGATE_VERSION);
+    } else if (worker.config.check) {
+        code = check_run(&worker.config);
     } else {
         log_open((enum log_level)worker.config.log_level);
         worker_prepare(&worker);
