@@ -93,6 +93,10 @@ static const struct option rows[] = {
       .help = "Answer CLUSTER commands as a cluster of one node, which is this proxy, for clients "
               "that insist on a cluster. With no, the answer is that of a plain Redis: cluster "
               "support is disabled." },
+    { .name = "enable-monitor", .type = OPTION_BOOL, .group = CLUSTER, .fallback = "no",
+      .flags = OPTION_RELOADABLE, FIELD(enable_monitor),
+      .help = "Allow MONITOR, which shows a client every command of this worker with its keys and "
+              "values." },
     { .name = "announce", .type = OPTION_STRING, .group = CLUSTER, .argument = "host:port",
       .wrong = node_fault, FIELD(announce),
       .help = "Address of the one node that cluster-facade shows; by default the one that the "
@@ -110,6 +114,11 @@ static const struct option rows[] = {
       FIELD(client_output_limit),
       .help = "Bytes of replies that may wait for a client that reads too slowly; past it the "
               "client is closed." },
+    { .name = "pubsub-output-limit", .type = OPTION_SIZE, .group = LIMITS, .argument = "size",
+      .fallback = "32mb", .min = 64 << 10, .flags = OPTION_RELOADABLE,
+      FIELD(pubsub_output_limit),
+      .help = "Bytes of messages and replies that may wait for a client with subscriptions; past "
+              "it, or past a quarter of it for a minute, the client is closed." },
     { .name = "max-pipeline", .type = OPTION_INT, .group = LIMITS, .argument = "number",
       .fallback = "1024", .min = 1, .max = 1000000, .flags = OPTION_RELOADABLE,
       FIELD(max_pipeline),

@@ -39,12 +39,14 @@ struct config {
     uint64_t topology_min_interval;
     bool enable_cross_slot;
     bool cluster_facade;
+    bool enable_monitor;
     char *announce; /* host:port, or NULL: where the client connected to */
 
     /* Limits. */
     size_t proto_max_bulk_len;
     size_t client_query_buffer_limit;
     size_t client_output_limit;
+    size_t pubsub_output_limit;
     int max_pipeline;
     int max_leases;
     size_t node_buffer_limit;

@@ -22,6 +22,8 @@
 #include "proxy/dispatch.h"
 #include "proxy/info.h"
 #include "proxy/keywatch.h"
+#include "proxy/pause.h"
+#include "proxy/pubsub.h"
 #include "proxy/scripts.h"
 #include "proxy/slowlog.h"
 #include "proxy/watch.h"
@@ -43,6 +45,8 @@ struct worker {
     struct readiness readiness;
     struct scripts scripts;
     struct slowlog slowlog;
+    struct pubsub pubsub;
+    struct pause pause;
     struct listener listeners[WORKER_LISTENERS_MAX];
     uint32_t listener_count;
     struct list_node clients;
@@ -72,6 +76,7 @@ struct worker {
     uint32_t number;           /* of this worker, from 0 */
     uint32_t keyspace_events;  /* notify-keyspace-events, as last set through this worker */
     bool listening, draining, left;
+    bool attention; /* commands are paused, or shown to a monitor */
 };
 
 /* Once, before the workers of a proxy part: what they have in common. */
@@ -81,6 +86,9 @@ int worker_run(struct worker *w, uint32_t number);
 
 /* Takes over the options that may change at run time, after one has. */
 void worker_take_options(struct worker *w);
+
+/* Commands are paused or monitored, or are so no more. */
+void worker_mind(struct worker *w);
 
 /* An empty writer for one reply; the next call takes it back. */
 struct writer *worker_writer(struct worker *w, int protocol);
