@@ -35,7 +35,12 @@ void proxy_await_ready(struct proxy *p, int timeout_ms);
    when this is called in a teardown. A proxy that is not running is fine. */
 bool proxy_stop(struct proxy *p);
 
-/* Resident memory in KiB, and the most it ever was since proxy_forget_peak; 0 when not running. */
+/* The worker processes, which the supervisor p->process has started; gives how many, at most max.
+ */
+int proxy_workers(const struct proxy *p, pid_t *pids, int max);
+
+/* Of the first worker: resident memory in KiB, and the most it ever was since proxy_forget_peak; 0
+ * when not running. */
 long proxy_rss_kib(const struct proxy *p);
 long proxy_peak_kib(const struct proxy *p);
 void proxy_forget_peak(const struct proxy *p);
