@@ -39,20 +39,6 @@ static int stop(void **state)
     return 0;
 }
 
-/* Each worker listens a little before or after the others. */
-static bool all_listen(void *arg)
-{
-    char *log = proxy_log(&proxy), *at = log;
-    int n = 0;
-
-    while (at != NULL && (at = strstr(at, "event=\"listening\"")) != NULL) {
-        at++;
-        n++;
-    }
-    free(log);
-    return n >= *(int *)arg;
-}
-
 static void start_workers(const char *number, int expected, const char *const *more)
 {
     const char *argv[16] = { "--workers", number };
@@ -62,7 +48,8 @@ static void start_workers(const char *number, int expected, const char *const *m
     while (more != NULL && *more != NULL)
         argv[n++] = *more++;
     proxy_start(&proxy, cluster_seeds(&cluster, seeds), argv);
-    assert_true(wait_until(all_listen, &expected, scaled_ms(5000)));
+    /* Each worker listens a little before or after the others. */
+    proxy_await_log(&proxy, "event=\"listening\"", expected, scaled_ms(5000));
 }
 
 static int start_four(void **state)

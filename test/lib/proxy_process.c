@@ -209,3 +209,35 @@ char *proxy_log(const struct proxy *p)
 {
     return file_text(p->process.err);
 }
+
+int proxy_log_count(const struct proxy *p, const char *text)
+{
+    char *log = proxy_log(p);
+    int n = 0;
+
+    for (const char *at = log; at != NULL && (at = strstr(at, text)) != NULL; at++)
+        n++;
+    free(log);
+    return n;
+}
+
+struct awaited {
+    const struct proxy *proxy;
+    const char *text;
+    int n;
+};
+
+static bool is_logged(void *arg)
+{
+    const struct awaited *a = arg;
+
+    return proxy_log_count(a->proxy, a->text) >= a->n;
+}
+
+void proxy_await_log(const struct proxy *p, const char *text, int n, int timeout_ms)
+{
+    struct awaited a = { p, text, n };
+
+    if (!wait_until(is_logged, &a, timeout_ms))
+        fail_msg("the log does not say %d times: %s", n, text);
+}

@@ -47,5 +47,9 @@ void proxy_forget_peak(const struct proxy *p);
 
 /* What it wrote to stderr up to now. The caller frees it. */
 char *proxy_log(const struct proxy *p);
+/* How often the log holds that text. */
+int proxy_log_count(const struct proxy *p, const char *text);
+/* Asserts that it does so at least n times within the time. */
+void proxy_await_log(const struct proxy *p, const char *text, int n, int timeout_ms);
 
 #endif
