@@ -1,6 +1,6 @@
 /*
- * SIGUSR2: a new program takes over the sockets. Nobody is refused and nobody gets an error, time and
- * again; and when the new program is no good, the old one goes on.
+ * SIGUSR2: a new program takes over the sockets. Nobody is refused and nobody gets an error, time
+ * and again; and when the new program is no good, the old one goes on.
  */
 #include <pthread.h>
 #include <setjmp.h>
@@ -144,8 +144,7 @@ static void test_nobody_notices(void **state)
     for (int i = 0; i < THREADS; i++) {
         assert_int_equal(pthread_join(h[i].thread, NULL), 0);
         fprintf(stderr, "client %d: %llu rounds, %llu errors %s\n", i,
-                (unsigned long long)h[i].rounds, (unsigned long long)h[i].errors,
-                h[i].first_error);
+                (unsigned long long)h[i].rounds, (unsigned long long)h[i].errors, h[i].first_error);
     }
     for (int i = 0; i < THREADS; i++) {
         assert_true(h[i].rounds > 100);
