@@ -127,7 +127,7 @@ static void *hammer(void *arg)
 static void test_nobody_notices(void **state)
 {
     struct hammer h[THREADS] = { 0 };
-    pid_t pids[8], before;
+    pid_t before;
 
     (void)state;
     start_proxy("workers 2\nshutdown-timeout 4s");
@@ -152,7 +152,7 @@ static void test_nobody_notices(void **state)
     }
     assert_false(process_ended(&proxy.process));
     assert_int_equal(proxy.process.pid, before);
-    assert_int_equal(proxy_workers(&proxy, pids, 8), 2);
+    proxy_await_workers(&proxy, 2, scaled_ms(5000));
 }
 
 /* A client that stays is served on by its old worker; once it has been quiet it is closed between
@@ -202,8 +202,7 @@ static void test_a_client_that_never_stops(void **state)
 
 static void expect_workers(int n)
 {
-    pid_t pids[16];
-    assert_int_equal(proxy_workers(&proxy, pids, 16), n);
+    proxy_await_workers(&proxy, n, scaled_ms(5000));
     assert_true(proxy_answers(&proxy));
 }
 
@@ -258,6 +257,7 @@ static void expect_failure(const char *more)
     proxy_await_log(&proxy, "takeover failed: the old program goes on", 1, scaled_ms(8000));
     client_ask_expect(&c, "+OK\r\n", "SET", "still", "here");
     client_close(&c);
+    proxy_await_workers(&proxy, 2, scaled_ms(5000));
     assert_int_equal(proxy_workers(&proxy, after, 4), 2);
     assert_memory_equal(before, after, 2 * sizeof(pid_t));
     /* And the next one, with all in order, succeeds. */
@@ -321,7 +321,7 @@ static void test_workers_that_never_serve(void **state)
     proxy_await_log(&proxy, "takeover failed: the old program goes on", 1, scaled_ms(5000));
     assert_true(proxy_answers(&proxy));
     proxy_await_log(&proxy, "event=\"left\"", 2 - killed, scaled_ms(5000));
-    assert_int_equal(proxy_workers(&proxy, all, 8), 2);
+    proxy_await_workers(&proxy, 2, scaled_ms(5000));
 }
 
 #define TAKEOVER(test) cmocka_unit_test_teardown(test, stop_proxy)

@@ -241,3 +241,19 @@ void proxy_await_log(const struct proxy *p, const char *text, int n, int timeout
     if (!wait_until(is_logged, &a, timeout_ms))
         fail_msg("the log does not say %d times: %s", n, text);
 }
+
+static bool has_workers(void *arg)
+{
+    const struct awaited *a = arg;
+    pid_t pids[300];
+
+    return proxy_workers(a->proxy, pids, (int)ARRAY_LEN(pids)) == a->n;
+}
+
+void proxy_await_workers(const struct proxy *p, int n, int timeout_ms)
+{
+    struct awaited a = { p, NULL, n };
+
+    if (!wait_until(has_workers, &a, timeout_ms))
+        fail_msg("there are not %d workers", n);
+}

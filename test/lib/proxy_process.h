@@ -38,6 +38,8 @@ bool proxy_stop(struct proxy *p);
 /* The worker processes, which the supervisor p->process has started; gives how many, at most max.
  */
 int proxy_workers(const struct proxy *p, pid_t *pids, int max);
+/* Asserts that there are exactly so many within the time. */
+void proxy_await_workers(const struct proxy *p, int n, int timeout_ms);
 
 /* Of the first worker: resident memory in KiB, and the most it ever was since proxy_forget_peak; 0
  * when not running. */
