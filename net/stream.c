@@ -84,16 +84,32 @@ static void on_read(uv_stream_t *handle, ssize_t n, const uv_buf_t *buf)
     s->user->on_data(s, c, buf->base, (size_t)n);
 }
 
+/* Writes those that have waited long enough; the oldest come first. */
 static void on_cork_timer(uv_timer_t *timer)
 {
     struct net *net = timer->data;
+    uint64_t now = uv_now(net->loop);
+    struct list_node due;
+    list_init(&due);
     net->cork_timed = false;
-    stream_flush_all(&net->corked);
+    while (!list_is_empty(&net->corked)) {
+        struct stream *s = LIST_ENTRY(net->corked.next, struct stream, dirty);
+        uint64_t until = s->corked_at + CORK_MS;
+        if (until > now) {
+            net->cork_timed = true;
+            uv_timer_start(timer, on_cork_timer, until - now, 0);
+            break;
+        }
+        list_remove(&s->dirty);
+        list_append(&due, &s->dirty);
+    }
+    stream_flush_all(&due);
 }
 
 static void wait_corked(struct stream *s)
 {
     struct net *net = s->net;
+    s->corked_at = uv_now(net->loop);
     list_append(&net->corked, &s->dirty);
     if (net->cork_timed)
         return;

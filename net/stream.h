@@ -36,11 +36,11 @@ enum stream_when {
     STREAM_AT_TURN_END,
     STREAM_WHEN_QUIET, /* after a turn that read nothing, or after four turns: for upstream
                           connections, so that requests of many clients go together */
-    STREAM_CORKED, /* when uncorked, past CORK_BYTES, or after CORK_MS: for a client whose pipelined
-                      requests are half answered */
+    STREAM_CORKED,     /* when uncorked, past CORK_BYTES, or after CORK_MS of its own: for a client
+                          whose pipelined requests are half answered */
 };
 
-enum { CORK_BYTES = CHUNK_SMALL, CORK_MS = 1 };
+enum { CORK_BYTES = 64 * 1024, CORK_MS = 2 };
 
 enum { STREAM_HIGH = 256 * 1024, STREAM_LOW = 64 * 1024 };
 
@@ -55,6 +55,7 @@ struct stream {
     uint64_t given;         /* bytes handed to the kernel or to libuv so far */
     uint64_t queued_total;  /* bytes ever queued */
     uint64_t writing_bytes; /* of the uv_write under way */
+    uint64_t corked_at;     /* ms of loop time */
     uint64_t received;
     void *connect_context; /* the dial that connects it, while it does */
     int why;               /* of closing */

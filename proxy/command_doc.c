@@ -61,6 +61,37 @@ static const char *const merges[] = {
     [MERGE_SPECIAL] = "merged in its own way",
 };
 
+/* What else people should know of a gathered command over several slots. */
+static const struct {
+    const char *name, *note;
+} notes[] = {
+    { "copy", "written at once, or an error" },
+    { "eval", "run on copies; again if a key changes before the results are written" },
+    { "evalsha", "as eval" },
+    { "fcall", "as eval" },
+    { "lmove", "pushed there before it is popped here: for a moment in both lists" },
+    { "lmpop",
+      "asks one key after the other; a list that gets elements meanwhile may be passed over" },
+    { "msetnx", "looks at all keys, then sets them; taken back, and 0, if one came up meanwhile" },
+    { "rename", "written there before it is taken away here: for a moment in both places" },
+    { "renamenx", "as rename" },
+    { "rpoplpush", "as lmove" },
+    { "sdiff", "small sets are merged in the proxy" },
+    { "sinter", "small sets are merged in the proxy" },
+    { "sintercard", "small sets are merged in the proxy" },
+    { "smove", "added there before it is removed here: for a moment in both sets" },
+    { "sunion", "small sets are merged in the proxy" },
+    { "zmpop", "as lmpop, for sorted sets" },
+};
+
+static const char *note_of(const struct command *c)
+{
+    for (size_t i = 0; i < ARRAY_LEN(notes); i++)
+        if (c->parent == NULL && strcmp(notes[i].name, c->name) == 0)
+            return notes[i].note;
+    return "";
+}
+
 /* A row that asks for a merge of its own which nobody has written yet. */
 static bool is_missing(const struct command *c, local_command *const *locals)
 {
@@ -86,8 +117,10 @@ static const char *remark(const struct command *c, local_command *const *locals)
         return "changes what the connection is";
     if (c->how == HOW_BLOCK)
         return c->spec_count == 1 && strncmp(c->name, "xread", 5) == 0
-                   ? "may block; by its keys when it has no BLOCK"
+                   ? "may block; without BLOCK by its keys, over several slots part by part"
                    : "may block";
+    if (c->how == HOW_GATHER)
+        return note_of(c);
     if (c->how == HOW_SPLIT || c->how == HOW_BROADCAST)
         return merges[c->merge];
     if ((c->flags & CMD_AFTER_7_0) != 0)

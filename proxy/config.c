@@ -18,6 +18,7 @@ enum {
     MINUTE = 60 * SECOND,
     DAY = 24 * 60 * MINUTE,
     WORKERS_AUTO = 0,
+    WORKER_TIMEOUT_MIN = 500, /* a worker shows signs of life every 200 ms */
 };
 
 static const char *node_fault(const char *text);
@@ -150,7 +151,7 @@ static const struct option rows[] = {
               "one per CPU that the process may use, of its container's share if that is less." },
     { .name = "worker-timeout", .type = OPTION_DURATION, .group = PROCESS,
       .argument = "duration", .fallback = "1500ms", .bare_ms = SECOND, .max = DAY,
-      .flags = OPTION_RELOADABLE, FIELD(worker_timeout),
+      .flags = OPTION_BY_RELOAD, FIELD(worker_timeout),
       .help = "A worker that shows no sign of life for so long is killed and replaced; 0 waits for "
               "ever, for example for a debugger." },
     { .name = "log-level", .alias = "loglevel", .type = OPTION_ENUM, .group = PROCESS,
@@ -294,6 +295,8 @@ int config_check(const struct config *c, char *err, size_t cap)
         return fail(err, cap, "bind names no address to listen on");
     if (c->auth_user != NULL && c->auth == NULL)
         return fail(err, cap, "auth-user needs a password; give auth or auth-file");
+    if (c->worker_timeout != 0 && c->worker_timeout < WORKER_TIMEOUT_MIN)
+        return fail(err, cap, "worker-timeout is shorter than 500ms; 0 is off");
     if (c->topology_min_interval > c->topology_interval)
         return fail(err, cap, "topology-min-interval is longer than topology-interval");
     return 0;

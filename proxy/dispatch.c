@@ -194,10 +194,20 @@ static bool may_block(const struct call *call)
     return false;
 }
 
+/* XREAD, XREADGROUP. */
+static bool by_streams(const struct call *call)
+{
+    int slot = keys_slot(call->cmd, call->argv);
+    if (slot != KEYS_CROSS || !call->client->worker->config.enable_cross_slot)
+        return by_keys(call);
+    gather_streams(call->client, call->cmd, call->argv);
+    return true;
+}
+
 static bool by_blocking(const struct call *call)
 {
     if (!may_block(call))
-        return by_keys(call);
+        return by_streams(call);
     return refuse(call->client, call->cmd, "may block; blocking commands are not supported yet");
 }
 

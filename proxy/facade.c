@@ -157,6 +157,8 @@ static void cluster_ask_slot(struct client *c, const struct argv *argv, struct w
         write_error(w, "ERR value is not an integer or out of range");
     else if (slot < 0 || slot >= SLOT_COUNT || count < 0)
         write_error(w, "ERR Invalid slot%s", with_count ? " or number of keys" : "");
+    else if (with_count)
+        local_route_names(c, argv, (uint16_t)slot);
     else
         local_route(c, argv, (uint16_t)slot);
 }

@@ -5,6 +5,8 @@
  */
 #include <stdlib.h>
 
+#include <uthash.h>
+
 #include "cluster/keys.h"
 #include "cluster/keyslot.h"
 #include "proxy/gather.h"
@@ -22,6 +24,7 @@ struct carry {
     bool added; /* SMOVE: the member was new there */
     uint32_t tries;
     uint32_t key, keys; /* MPOP: argument of the key that is tried, and how many are left */
+    uint32_t *pairs;    /* MSETNX: arguments of its keys, of which there are `keys` */
 };
 
 static struct carry *carry_of(struct op *op)
@@ -33,6 +36,7 @@ static void free_carry(struct op *op)
 {
     struct carry *m = carry_of(op);
     free(m->element);
+    free(m->pairs);
     free(m);
 }
 
@@ -243,34 +247,90 @@ void element_lmove(struct client *c, const struct command *cmd, const struct arg
 
 /* --- MSETNX ----------------------------------------------------------------------------------- */
 
-static void msetnx_done(struct op *op)
+/* Of a key that is named twice the last value counts. */
+struct pair {
+    UT_hash_handle hh;
+    uint32_t arg; /* of the key that was named last */
+};
+
+/* The keys' arguments in the order of their first mention, each key once. */
+static void list_pairs(struct carry *m)
 {
-    answer(op, SPAN(":1\r\n"));
+    const struct argv *argv = &m->op.argv;
+    struct pair *room = calloc(argv->count / 2, sizeof(*room)), *table = NULL, *known;
+    m->pairs = calloc(argv->count / 2, sizeof(m->pairs[0]));
+    REQUIRE(room != NULL && m->pairs != NULL);
+    for (uint32_t i = 1; i + 1 < argv->count; i += 2) {
+        struct span key = argv_get(argv, i);
+        HASH_FIND(hh, table, key.at, key.len, known);
+        if (known == NULL) {
+            known = &room[m->keys++];
+            HASH_ADD_KEYPTR(hh, table, key.at, key.len, known);
+        }
+        known->arg = i;
+    }
+    HASH_CLEAR(hh, table);
+    for (uint32_t i = 0; i < m->keys; i++)
+        m->pairs[i] = room[i].arg;
+    free(room);
+}
+
+static void msetnx_undone(struct op *op)
+{
+    answer(op, SPAN(":0\r\n"));
+}
+
+/* A key of which somebody else made something meanwhile is not ours to take away. */
+static const char unset_script[] = "if redis.pcall('GET',KEYS[1])==ARGV[1] then "
+                                   "return redis.call('UNLINK',KEYS[1]) end return 0";
+
+/* Somebody else made one of the keys after we had looked: ours go away again. */
+static void msetnx_set(struct op *op)
+{
+    struct carry *m = carry_of(op);
+    uint32_t there = 0;
+    for (uint32_t i = 0; i < op->count; i++)
+        there += op_value(op, i).kind == VALUE_STRING;
+    if (there == m->keys) {
+        answer(op, SPAN(":1\r\n"));
+        return;
+    }
+    for (uint32_t i = 0; i < op->count; i++) {
+        struct span key = argv_get(&op->argv, m->pairs[i]);
+        if (op_value(op, i).kind == VALUE_STRING)
+            OP_SEND(op, keyslot_of(key), SPAN("eval"), SPAN(unset_script), SPAN("1"), key,
+                    argv_get(&op->argv, m->pairs[i] + 1));
+    }
+    op_then(op, msetnx_undone);
 }
 
 static void msetnx_looked(struct op *op)
 {
+    struct carry *m = carry_of(op);
     for (uint32_t i = 0; i < op->count; i++) {
         if (op_integer(op, i) != 0) {
             answer(op, SPAN(":0\r\n"));
             return;
         }
     }
-    for (uint32_t i = 1; i + 1 < op->argv.count; i += 2) {
-        struct span key = argv_get(&op->argv, i);
-        OP_SEND(op, keyslot_of(key), SPAN("set"), key, argv_get(&op->argv, i + 1));
+    for (uint32_t i = 0; i < m->keys; i++) {
+        struct span key = argv_get(&op->argv, m->pairs[i]);
+        OP_SEND(op, keyslot_of(key), SPAN("set"), key, argv_get(&op->argv, m->pairs[i] + 1),
+                SPAN("NX"));
     }
-    op_then(op, msetnx_done);
+    op_then(op, msetnx_set);
 }
 
 static void msetnx_look(struct op *op)
 {
+    struct carry *m = carry_of(op);
     if (op->argv.count % 2 == 0) {
         answer(op, SPAN("-ERR wrong number of arguments for 'msetnx' command\r\n"));
         return;
     }
-    for (uint32_t i = 1; i < op->argv.count; i += 2) {
-        struct span key = argv_get(&op->argv, i);
+    list_pairs(m);
+    for (uint32_t i = 0; i < m->keys; i++) {
+        struct span key = argv_get(&op->argv, m->pairs[i]);
         OP_SEND(op, keyslot_of(key), SPAN("exists"), key);
     }
     op_then(op, msetnx_looked);

@@ -6,6 +6,7 @@
 #include "proxy/local.h"
 #include "proxy/merge.h"
 #include "proxy/scan_cursor.h"
+#include "proxy/visible_names.h"
 #include "proxy/worker.h"
 
 /* --- SCAN: see scan_cursor.h ------------------------------------------------------------------ */
@@ -80,9 +81,10 @@ static void send_scan(struct client *c, const struct group *g, struct replies *a
     struct value v;
     uint64_t at;
     bool fits;
+    struct visible_names names;
     if (!value_next(&p->at, &v) || v.kind != VALUE_LIST || v.count != 2 ||
         !value_next(&p->at, &v) || v.kind != VALUE_STRING ||
-        !text_to_u64(v.text.at, v.text.len, &at)) {
+        !text_to_u64(v.text.at, v.text.len, &at) || !visible_names_enter(p, &names)) {
         merge_odd_reply(c);
         return;
     }
@@ -96,8 +98,9 @@ static void send_scan(struct client *c, const struct group *g, struct replies *a
     }
     write_array(w, 2);
     write_bulk_format(w, "%llu", (unsigned long long)next);
+    write_array(w, names.count);
     stream_send(&c->stream, writer_span(w));
-    merge_send(c, p, merge_rest(p));
+    visible_names_send(c, p, &names);
 }
 
 bool local_scan(struct client *c, const struct argv *argv, struct writer *w)
@@ -131,68 +134,44 @@ bool local_scan(struct client *c, const struct argv *argv, struct writer *w)
     return true;
 }
 
-/* --- RANDOMKEY -------------------------------------------------------------------------------- */
+/* --- KEYS ------------------------------------------------------------------------------------- */
 
-static bool is_null(const struct part_reply *p)
+static void send_keys(struct client *c, const struct group *g, struct replies *all)
 {
-    struct span s = merge_rest(p);
-    return s.len > 1 && (s.at[0] == '_' || (s.at[0] == '$' && s.at[1] == '-'));
-}
-
-/* The key of the shard chosen, or of another one: it may have become empty since it counted. */
-static void send_key_of(struct client *c, const struct replies *all, uint32_t chosen)
-{
-    for (uint32_t i = 0; is_null(&all->part[chosen]) && i < all->count; i += 2)
-        if (!is_null(&all->part[i + 1]))
-            chosen = i + 1;
-    merge_send(c, &all->part[chosen], merge_rest(&all->part[chosen]));
-}
-
-/* Parts: DBSIZE and RANDOMKEY of each shard. A shard speaks as often as it has keys. */
-static void send_random(struct client *c, const struct group *g, struct replies *all)
-{
-    struct value v;
-    uint64_t keys = 0, *upto = calloc(all->count / 2 + 1, sizeof(*upto));
+    uint64_t total = 0;
+    struct visible_names *names = malloc(all->count * sizeof(names[0]));
     (void)g;
-    REQUIRE(upto != NULL);
+    REQUIRE(names != NULL);
     bool sound = true;
-    for (uint32_t i = 0; sound && i < all->count; i += 2) {
-        sound = value_next(&all->part[i].at, &v) && v.kind == VALUE_INTEGER && v.number >= 0;
-        keys += sound ? (uint64_t)v.number : 0;
-        upto[i / 2] = keys;
+    for (uint32_t i = 0; i < all->count && sound; i++) {
+        sound = visible_names_enter(&all->part[i], &names[i]);
+        total += sound ? names[i].count : 0;
     }
     if (!sound) {
         merge_odd_reply(c);
     } else {
-        uint64_t at = worker_random(c->worker) % (keys > 0 ? keys : 1);
-        uint32_t shard = 0;
-        while (keys > 0 && at >= upto[shard])
-            shard++;
-        send_key_of(c, all, 2 * shard + 1);
+        struct writer *w = worker_writer(c->worker, c->flow.protocol);
+        write_array(w, total);
+        stream_send(&c->stream, writer_span(w));
+        for (uint32_t i = 0; i < all->count; i++)
+            visible_names_send(c, &all->part[i], &names[i]);
     }
-    free(upto);
+    free(names);
 }
 
-bool local_randomkey(struct client *c, const struct argv *argv, struct writer *w)
+static const struct merge_rule keys_rule = { .send = send_keys };
+
+bool local_keys(struct client *c, const struct argv *argv, struct writer *w)
 {
-    static const struct merge_rule rule = { .send = send_random };
-    static const struct span dbsize = { "*1\r\n$6\r\nDBSIZE\r\n", 16 };
-    static const struct span key = { "*1\r\n$9\r\nRANDOMKEY\r\n", 19 };
-    struct router *rt = &c->worker->router;
-    bool silent = c->reply_mode != REPLY_ON;
-    struct group *g = NULL;
-    struct order o;
-    (void)argv;
-    read_order(rt, &o);
-    for (uint32_t i = 0; i < o.shards; i++) {
-        g = group_one(rt, &c->flow, c->last_command, g, o.slot[i], dbsize, silent);
-        g = group_one(rt, &c->flow, c->last_command, g, o.slot[i], key, silent);
-    }
-    if (g == NULL)
-        write_error(w, "CLUSTERDOWN Hash slot not served");
-    else
-        g->rule = &rule;
-    return true;
+    (void)w;
+    return local_broadcast(c, local_request(argv), &keys_rule) != NULL;
+}
+
+void local_route_names(struct client *c, const struct argv *argv, uint16_t slot)
+{
+    struct group *g = group_one(&c->worker->router, &c->flow, c->last_command, NULL, slot,
+                                local_request(argv), c->reply_mode != REPLY_ON);
+    g->rule = &keys_rule;
 }
 
 /* --- one database: texts as of redis-server --databases 1 --------------------------------------

@@ -47,6 +47,7 @@ static const struct {
     { "function|stats", local_function_stats },
     { "hello", local_hello },
     { "info", local_info },
+    { "keys", local_keys },
     { "memory|doctor", local_memory_doctor },
     { "memory|stats", local_memory_stats },
     { "move", local_move },

@@ -47,7 +47,13 @@ void local_route(struct client *c, const struct argv *argv, uint16_t slot);
 void local_refuse(const struct command *cmd, struct writer *w);
 
 /* keyspace.c */
-local_command local_scan, local_randomkey, local_move, local_swapdb;
+local_command local_scan, local_keys, local_move, local_swapdb;
+
+/* As local_route; the reply is a list of keys and is shown without temporary ones. */
+void local_route_names(struct client *c, const struct argv *argv, uint16_t slot);
+
+/* random_key.c */
+local_command local_randomkey;
 
 /* broadcast.c */
 local_command local_function_stats, local_memory_doctor, local_memory_stats, local_pubsub_names,

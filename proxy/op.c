@@ -112,11 +112,12 @@ static void fail_over_limit(struct op *op)
 /* The first error speaks for the step. */
 static void look_for_errors(struct op *op)
 {
-    if (op->over_limit) {
+    op->overflowed = op->bounded && op->over_limit;
+    if (op->over_limit && !op->bounded) {
         fail_over_limit(op);
         return;
     }
-    for (uint32_t i = 0; i < op->count && !op->tolerant; i++) {
+    for (uint32_t i = 0; i < op->count && !op->tolerant && !op->overflowed; i++) {
         if (op_reply_failed(op, i)) {
             op_fail(op, op_reply(op, i));
             return;
@@ -155,12 +156,13 @@ static void deliver(struct op *op)
 
 static void run_steps(struct op *op)
 {
+    op->waiting = false;
     collect(op);
     look_for_errors(op);
-    while (!op->ended && op->open == 0) {
+    while (!op->ended && !op->waiting && op->open == 0) {
         op_step *step = op->next;
         op->next = NULL;
-        op->tolerant = op->measures = op->over_limit = false;
+        op->tolerant = op->measures = op->bounded = op->over_limit = false;
         op->limit = op->worker->config.client_output_limit;
         REQUIRE(step != NULL);
         step(op);
@@ -175,11 +177,8 @@ static void run_steps(struct op *op)
 
 void op_run_ready(struct worker *w)
 {
-    struct list_node now;
-    list_init(&now);
-    list_splice(&now, &w->ops_ready);
-    while (!list_is_empty(&now)) {
-        struct op *op = LIST_ENTRY(now.next, struct op, in_ready);
+    while (!list_is_empty(&w->ops_ready)) { /* one that ends may wake others */
+        struct op *op = LIST_ENTRY(w->ops_ready.next, struct op, in_ready);
         list_remove(&op->in_ready);
         run_steps(op);
     }
@@ -211,10 +210,23 @@ void op_then(struct op *op, op_step *next)
     op->next = next;
 }
 
+void op_wait(struct op *op, struct list_node *list, op_step *next)
+{
+    op->waiting = true;
+    op->next = next;
+    list_append(list, &op->in_ready);
+}
+
 void op_measure(struct op *op)
 {
     op->measures = true;
     op->limit = op->worker->config.cross_slot_max_bytes;
+}
+
+void op_bound(struct op *op, uint64_t bytes)
+{
+    op->bounded = true;
+    op->limit = bytes;
 }
 
 void op_tolerate(struct op *op)

@@ -52,7 +52,10 @@ struct op {
     uint64_t limit;       /* bytes of replies in this step */
     bool tolerant;        /* this step looks at errors itself */
     bool measures;        /* the limit is cross-slot-max-bytes */
+    bool bounded;         /* past the limit is no failure */
+    bool overflowed;      /* the step before was bounded, and it was too much */
     bool over_limit, ended, failed;
+    bool waiting;   /* in a list of op_wait, by in_ready */
     char token[33]; /* of its temporary keys */
 };
 
@@ -75,8 +78,13 @@ void op_send_words(struct op *op, uint16_t slot, const struct span *words, size_
                   sizeof((const struct span[]){ __VA_ARGS__ }) / sizeof(struct span))
 
 void op_then(struct op *op, op_step *next);
+/* Sends nothing: next runs when the op has been moved from that list to worker->ops_ready. */
+void op_wait(struct op *op, struct list_node *list, op_step *next);
 /* The replies to come are copies of values: together at most cross-slot-max-bytes. */
 void op_measure(struct op *op);
+/* The replies to come are of no use if they are longer together: then the next step finds
+   op->overflowed set and none of them whole. */
+void op_bound(struct op *op, uint64_t bytes);
 /* Errors among the replies to come are for the next step to look at. */
 void op_tolerate(struct op *op);
 

@@ -376,6 +376,15 @@ static bool rescue(void *context, struct link *l, const struct request *r, struc
     return false;
 }
 
+bool scripts_heal(struct scripts *s, const struct command *cmd, const struct argv *argv,
+                  struct span error)
+{
+    if (begins(error, "-NOSCRIPT ") && strncmp(cmd->name, "evalsha", 7) == 0)
+        return scripts_knows(s, argv_get(argv, 1));
+    return begins(error, "-ERR Function not found") && strncmp(cmd->name, "fcall", 5) == 0 &&
+           s->library_count > 0;
+}
+
 /* --- life ------------------------------------------------------------------------------------- */
 
 void scripts_open(struct scripts *s, struct router *rt)

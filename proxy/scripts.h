@@ -43,6 +43,12 @@ void scripts_close(struct scripts *s);
    sent; others are ignored. */
 void scripts_see(struct scripts *s, const struct command *cmd, const struct argv *argv);
 
+/* Whether the error is that of a call whose script or library the node lacked, and has been given
+   by now (by the router's rescue, which came too late for this call): then it may be tried again.
+ */
+bool scripts_heal(struct scripts *s, const struct command *cmd, const struct argv *argv,
+                  struct span error);
+
 /* sha: 40 hex digits in any case. */
 bool scripts_knows(struct scripts *s, struct span sha);
 

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/text.h"
+#include "cluster/slot_tag.h"
 
 /* The number behind the prefix, or count when there is none. */
 static uint32_t read_number(const struct temp_names *t, const char *at, const char *end)
@@ -84,4 +85,34 @@ bool temp_names_replace(const struct temp_names *t, struct span reply, struct wr
         at = line_end + 2;
     }
     return true;
+}
+
+/* --- names of any proxy: "{tag}slotgate:tmp:<32 hex digits>:<7 digits>", see op_temp_name
+ * --------- */
+
+static const struct span behind_tag = { "}slotgate:tmp:", 14 };
+
+bool temp_names_in(struct span bytes)
+{
+    return memmem(bytes.at, bytes.len, behind_tag.at, behind_tag.len) != NULL;
+}
+
+static bool only(const char *at, size_t len, const char *letters)
+{
+    for (size_t i = 0; i < len; i++)
+        if (at[i] == '\0' || strchr(letters, at[i]) == NULL)
+            return false;
+    return true;
+}
+
+bool temp_names_has(struct span name)
+{
+    const size_t tail = TEMP_TOKEN_LEN + 1 + TEMP_NUMBER_LEN;
+    const size_t len = 1 + SLOT_TAG_LEN + behind_tag.len + tail;
+    if (name.len != len || name.at[0] != '{' ||
+        memcmp(name.at + 1 + SLOT_TAG_LEN, behind_tag.at, behind_tag.len) != 0)
+        return false;
+    const char *token = name.at + len - tail;
+    return only(token, TEMP_TOKEN_LEN, "0123456789abcdef") && token[TEMP_TOKEN_LEN] == ':' &&
+           only(token + TEMP_TOKEN_LEN + 1, TEMP_NUMBER_LEN, "0123456789");
 }

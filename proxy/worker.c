@@ -328,7 +328,8 @@ static void fit_clients_to_descriptors(struct worker *w)
     limit.rlim_cur = limit.rlim_max;
     if (setrlimit(RLIMIT_NOFILE, &limit) != 0)
         getrlimit(RLIMIT_NOFILE, &limit);
-    uint64_t room = limit.rlim_cur > OTHER_DESCRIPTORS ? limit.rlim_cur - OTHER_DESCRIPTORS : 1;
+    uint64_t other = OTHER_DESCRIPTORS + w->crew->count; /* an inbox of each */
+    uint64_t room = limit.rlim_cur > other ? limit.rlim_cur - other : 1;
     if (w->max_clients <= room)
         return;
     log_warn("maxclients lowered: too few file descriptors", "maxclients=%u limit=%llu",
@@ -370,6 +371,7 @@ static void open_all(struct worker *w)
     list_init(&w->to_resume);
     list_init(&w->ops);
     list_init(&w->ops_ready);
+    list_init(&w->scripts_waiting);
     slab_init(&w->client_slab, sizeof(struct client));
     writer_init(&w->reply, 2);
     writer_init(&w->inline_request, 2);
@@ -406,6 +408,7 @@ static void free_all(struct worker *w)
     writer_close(&w->inline_request);
     free(w->locals);
     slot_tags_free(w->slot_tags);
+    free(w->script_slots);
     command_table_free(w->commands);
     REQUIRE(uv_loop_close(&w->loop) == 0);
 }

@@ -54,6 +54,8 @@ struct worker {
     struct list_node ops;        /* see op.h */
     struct list_node ops_ready;  /* ops whose next step may run */
     struct slot_tags *slot_tags; /* made when first needed */
+    bool *script_slots;          /* per slot, made when first needed: see script_slots.h */
+    struct list_node scripts_waiting;
     uint32_t client_count;
     struct slab client_slab;
     uint32_t max_pipeline, max_clients; /* from config */

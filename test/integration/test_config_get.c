@@ -369,7 +369,10 @@ static void test_facade(void **state)
         ask(&c, "SET {tag}x 1", "+OK\r\n");
         ask(&c, "CLUSTER KEYSLOT {tag}x", ":8338\r\n");
         ask(&c, "CLUSTER COUNTKEYSINSLOT 8338", ":1\r\n");
+        ask(&c, "SET {tag}slotgate:tmp:0123456789abcdef0123456789abcdef:0000001 x PX 60000",
+            "+OK\r\n");
         ask(&c, "CLUSTER GETKEYSINSLOT 8338 10", "*1\r\n$6\r\n{tag}x\r\n");
+        ask(&c, "DEL {tag}slotgate:tmp:0123456789abcdef0123456789abcdef:0000001", ":1\r\n");
         ask(&c, "CLUSTER COUNTKEYSINSLOT 99999", "-ERR Invalid slot\r\n");
         ask(&c, "CLUSTER LINKS", "*0\r\n");
         ask(&c, "CLUSTER REPLICAS nobody", "-ERR Unknown node nobody\r\n");

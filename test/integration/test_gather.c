@@ -78,6 +78,18 @@ static void test_sets(void **state)
         "EXISTS e",
         "SINTERSTORE new nokey1 nokey2",
         "EXISTS new",
+        "SADD ints1 5 9 -3",
+        "SADD ints2 1 9 10",
+        "SUNION ints1 ints2 a",
+        "SDIFF ints2 ints1 ints1",
+        "SDIFF ints2 ints2",
+        "SINTER ints1 ints2 ints1",
+        "SINTER ints2 nokey ints1",
+        "SINTERCARD 2 ints1 ints1 LIMIT 2",
+        "SINTERCARD 3 ints1 ints2 ints1 LIMIT 0",
+        "SINTERCARD 2 ints1 ints2 LIMIT x",
+        "SINTERCARD 2 ints1 ints2 limit 9223372036854775807",
+        "SINTERCARD 2 ints1 ints2 LIMIT 9223372036854775808",
         "SADD s x y z",
         "SADD t y z",
         "SUNIONSTORE u s t",
@@ -87,6 +99,11 @@ static void test_sets(void **state)
         "LPUSH list x",
         "SUNION a list",
         "SINTER list nokey",
+        "SINTER nokey list",
+        "SUNION nokey list",
+        "SDIFF nokey list",
+        "SINTERCARD 2 nokey list",
+        "SINTERCARD 2 list nokey NONSENSE",
         "SINTERSTORE d a list",
         "SMEMBERS d",
         "SUNIONSTORE list a b",
@@ -242,6 +259,82 @@ static void test_first_that_has_something(void **state)
     compare_all(words, ARRAY_LEN(words));
 }
 
+static void test_streams(void **state)
+{
+    static const char *const words[] = {
+        "XADD s1 1-1 f a",
+        "XADD s1 1-2 f b",
+        "XADD s2 2-1 f c",
+        "XADD s3 3-1 f d",
+        "XREAD STREAMS s3 s1 s2 0 0 0",
+        "XREAD STREAMS s3 nokey s2 s1 0 0 2-1 1-1",
+        "XREAD COUNT 1 STREAMS s1 s2 s3 0 0 3-1",
+        "XREAD STREAMS s1 s2 s1 0 0 1-1",
+        "XREAD STREAMS s1 s2 9-9 9-9",
+        "XREAD STREAMS nokey1 nokey2 0 0",
+        "XREAD STREAMS s1 s2 $ $",
+        "XREAD STREAMS s1 s2 0",
+        "XREAD STREAMS s1 s2 s3 0 0",
+        "XREAD COUNT x STREAMS s1 s2 0 0",
+        "XREAD STREAMS s1 s2 0 nonsense",
+        "XREAD STREAMS s1 s2 > 0",
+        "SET text v",
+        "XREAD STREAMS s1 text s2 0 0 0",
+        "XREAD STREAMS s1 text s2 nonsense 0 0",
+        "XREADGROUP GROUP g me STREAMS s1 s2 > >",
+        "XGROUP CREATE s1 g 0",
+        "XREADGROUP GROUP g me STREAMS s2 s3 > >",
+        "XGROUP CREATE s2 g 0",
+        "XGROUP CREATE s3 g $",
+        "XREADGROUP GROUP g me COUNT 1 STREAMS s3 s2 s1 > > >",
+        "XREADGROUP GROUP g me NOACK STREAMS s1 s2 > >",
+        "XREADGROUP GROUP g me STREAMS s1 s2 > >",
+        "XREADGROUP GROUP g me STREAMS s1 s2 0 0",
+        "XREADGROUP GROUP g you STREAMS s1 s2 s3 0 0 >",
+        "XREADGROUP GROUP g me STREAMS s1 s2 $ >",
+        "XREADGROUP GROUP g me STREAMS text nokey > >",
+        "XREADGROUP GROUP g me STREAMS s1 s2 s3 > >",
+        "XREADGROUP NOACK NOACK NOACK STREAMS s1 s2 > >",
+        "XPENDING s1 g",
+        "XPENDING s2 g",
+        "XACK s1 g 1-1",
+        "XREADGROUP GROUP g me STREAMS s1 s2 0 0",
+    };
+    (void)state;
+    compare_all(words, ARRAY_LEN(words));
+}
+
+/* Long replies, and a place among other commands. */
+static void test_streams_in_a_pipeline(void **state)
+{
+    struct client c, o;
+    (void)state;
+    assert_true(client_open(&c, proxy.port));
+    assert_true(client_open(&o, oracle.port));
+    for (int i = 1; i <= 400; i++) {
+        char text[64];
+        snprintf(text, sizeof(text), "XADD long:%d 1-%d field %032d", i % 3, i, i);
+        oracle_compare_words(&c, &o, text);
+    }
+    for (int i = 0; i < 50; i++) {
+        static const char text[] = "XREAD STREAMS long:0 long:1 long:2 0 0 0\r\n"
+                                   "XDEL long:1 1-1\r\n"
+                                   "XREAD COUNT 3 STREAMS long:2 long:1 0 0\r\n";
+        assert_true(client_send_text(&c, text) && client_send_text(&o, text));
+    }
+    for (int i = 0; i < 150; i++) {
+        size_t len;
+        const char *want = client_read(&o, &len);
+        assert_non_null(want);
+        client_expect_bytes(&c, want, len);
+    }
+    assert_true(client_send_text(&c, "CLIENT REPLY SKIP\r\nXREAD STREAMS long:0 long:1 0 0\r\n"
+                                     "XREAD STREAMS nokey:1 nokey:2 0 0\r\n"));
+    client_expect(&c, "*-1\r\n");
+    client_close(&c);
+    client_close(&o);
+}
+
 static void test_scripts(void **state)
 {
     static const char *const words[] = {
@@ -347,6 +440,56 @@ static void test_large_sets_and_binary_members(void **state)
     gather_nothing_left(&cluster);
 }
 
+static long long members_of(struct client *c, const char *words)
+{
+    size_t len;
+    assert_true(client_send_text(c, words) && client_send_text(c, "\r\n"));
+    const char *reply = client_read(c, &len);
+    assert_non_null(reply);
+    assert_int_equal(reply[0], '*');
+    return strtoll(reply + 1, NULL, 10);
+}
+
+/* Small sets are merged in the proxy, and no node restores anything; larger ones, or with long
+   members, are gathered. The results are the same. */
+static void test_small_sets_are_merged_here(void **state)
+{
+    static const struct {
+        int members, length;
+        bool here;
+    } sizes[] = { { 100, 10, true }, { 400, 10, true }, { 600, 10, false }, { 300, 1000, false } };
+    char key[2][64], text[300], member[1100];
+    struct client c;
+    (void)state;
+    assert_true(client_open(&c, proxy.port));
+    for (size_t n = 0; n < ARRAY_LEN(sizes); n++) {
+        for (int k = 0; k < 2; k++) {
+            cluster_key(&cluster, k, (int)n, "small", key[k]);
+            for (int i = 0; i < sizes[n].members; i++) {
+                snprintf(member, sizeof(member), "%0*d", sizes[n].length, i * (2 + k));
+                assert_true(client_send_command(&c, "SADD", key[k], member, NULL));
+                client_expect(&c, ":1\r\n");
+            }
+        }
+        cluster_do(&cluster, 0, "CONFIG RESETSTAT");
+        int common = (2 * (sizes[n].members - 1)) / 6 + 1; /* multiples of 2 and of 3 */
+        snprintf(text, sizeof(text), "SINTER %s %s", key[0], key[1]);
+        assert_int_equal(members_of(&c, text), common);
+        snprintf(text, sizeof(text), "SUNION %s %s", key[0], key[1]);
+        assert_int_equal(members_of(&c, text), 2 * sizes[n].members - common);
+        snprintf(text, sizeof(text), "SDIFF %s %s", key[0], key[1]);
+        assert_int_equal(members_of(&c, text), sizes[n].members - common);
+        snprintf(text, sizeof(text), "SINTERCARD 2 %s %s", key[0], key[1]);
+        assert_int_equal(gather_number(&c, text), common);
+        redisReply *stats = cluster_ask(&cluster, 0, "INFO commandstats");
+        assert_non_null(stats);
+        assert_int_equal(strstr(stats->str, "cmdstat_restore") == NULL, sizes[n].here);
+        freeReplyObject(stats);
+    }
+    client_close(&c);
+    gather_nothing_left(&cluster);
+}
+
 /* Order around a gathered command in one pipeline, and what CLIENT REPLY takes away. */
 static void test_order_in_a_pipeline(void **state)
 {
@@ -431,7 +574,7 @@ static void test_switched_off(void **state)
 {
     static const char *const words[] = {
         "SUNION a b",          "SINTERSTORE a b c", "RENAME a b",    "EVAL return 2 a b",
-        "LMOVE a b LEFT LEFT", "MSETNX a 1 b 2",    "PFCOUNT a b c",
+        "LMOVE a b LEFT LEFT", "MSETNX a 1 b 2",    "PFCOUNT a b c", "XREAD STREAMS a b 0 0",
     };
     struct proxy strict;
     struct client c;
@@ -491,9 +634,12 @@ int main(void)
         cmocka_unit_test(test_sorted_sets),
         cmocka_unit_test(test_strings_and_lists),
         cmocka_unit_test(test_first_that_has_something),
+        cmocka_unit_test(test_streams),
+        cmocka_unit_test(test_streams_in_a_pipeline),
         cmocka_unit_test(test_scripts),
         cmocka_unit_test(test_script_leaves_what_it_reads),
         cmocka_unit_test(test_large_sets_and_binary_members),
+        cmocka_unit_test(test_small_sets_are_merged_here),
         cmocka_unit_test(test_order_in_a_pipeline),
         cmocka_unit_test(test_size_limit),
         cmocka_unit_test(test_clients_that_leave),

@@ -161,6 +161,9 @@ static void test_elements(void **state)
         "MSETNX m4 4 m5",
         "MSETNX m6 1 m6 2 m7 3",
         "MGET m6 m7",
+        "MSETNX m9 1 m10 2 m9 3 m7 4",
+        "MSETNX m9 1 m10 2 m9 3",
+        "MGET m9 m10",
         "MSETNX text 1 m8 2",
     };
     (void)state;
@@ -247,6 +250,54 @@ static void test_movers_race(void **state)
         snprintf(words, sizeof(words), "LREM race:to 0 %d", i);
         assert_int_equal(gather_number(&c[0], words), 1);
     }
+    for (int i = 0; i < RACERS; i++)
+        client_close(&c[i]);
+}
+
+/* Clients of MSETNX over the same keys, in different orders: one of them gets them all, or nobody
+   does, and no value is written over. */
+static void test_msetnx_races(void **state)
+{
+    enum { ROUNDS = 100 };
+    static const char *const orders[RACERS] = { "nx:1 %d nx:2 %d nx:3 %d",
+                                                "nx:3 %d nx:2 %d nx:1 %d",
+                                                "nx:2 %d nx:3 %d nx:1 %d",
+                                                "nx:1 %d nx:3 %d nx:2 %d" };
+    struct client c[RACERS];
+    int won = 0;
+    (void)state;
+    for (int i = 0; i < RACERS; i++)
+        assert_true(client_open(&c[i], proxy.port));
+    for (int round = 0; round < ROUNDS; round++) {
+        int winners = 0, winner = -1;
+        assert_non_null(client_ask(&c[0], "DEL", "nx:1", "nx:2", "nx:3", NULL));
+        for (int i = 0; i < RACERS; i++) {
+            char pairs[64], text[96];
+            snprintf(pairs, sizeof(pairs), orders[i], i, i, i);
+            snprintf(text, sizeof(text), "MSETNX %s\r\n", pairs);
+            assert_true(client_send_text(&c[i], text));
+        }
+        for (int i = 0; i < RACERS; i++) {
+            const char *reply = client_read(&c[i], &(size_t){ 0 });
+            assert_non_null(reply);
+            assert_true(reply[0] == ':');
+            winners += reply[1] == '1';
+            winner = reply[1] == '1' ? i : winner;
+        }
+        assert_true(winners <= 1);
+        won += winners;
+        for (int key = 1; key <= 3 && winners == 0; key++) {
+            char text[32];
+            snprintf(text, sizeof(text), "EXISTS nx:%d", key);
+            assert_int_equal(gather_number(&c[0], text), 0);
+        }
+        for (int key = 1; key <= 3 && winners == 1; key++) {
+            char text[32];
+            snprintf(text, sizeof(text), "INCRBY nx:%d 0", key);
+            assert_int_equal(gather_number(&c[0], text), winner);
+        }
+    }
+    print_message("  %d of %d rounds had a winner\n", won, ROUNDS);
     for (int i = 0; i < RACERS; i++)
         client_close(&c[i]);
 }
@@ -402,6 +453,7 @@ int main(void)
         cmocka_unit_test(test_time_to_live_moves_along),
         cmocka_unit_test(test_binary),
         cmocka_unit_test(test_movers_race),
+        cmocka_unit_test(test_msetnx_races),
         cmocka_unit_test(test_rename_under_writes),
         cmocka_unit_test(test_while_slots_move),
         cmocka_unit_test(test_killed_at_any_time),

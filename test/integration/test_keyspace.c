@@ -310,6 +310,55 @@ static void test_randomkey_by_weight(void **state)
     assert_in_range(heavy, ASKED * 85 / 100, ASKED * 95 / 100);
 }
 
+/* How many keys a scan shows; none may be a temporary one. */
+static size_t count_by_scan(const char *options)
+{
+    char cursor[32] = "0";
+    size_t found = 0;
+    do {
+        redisReply *r = redisCommand(c, "SCAN %s COUNT %s", cursor, options);
+        assert_int_equal(r->elements, 2);
+        snprintf(cursor, sizeof(cursor), "%s", r->element[0]->str);
+        found += r->element[1]->elements;
+        for (size_t i = 0; i < r->element[1]->elements; i++)
+            assert_null(strstr(r->element[1]->element[i]->str, ":0000007"));
+        freeReplyObject(r);
+    } while (strcmp(cursor, "0") != 0);
+    return found;
+}
+
+/* Copies that a proxy makes for commands over several slots are nobody's keys. */
+static void test_temporary_keys_are_hidden(void **state)
+{
+    enum { TEMPORARY = 60, OTHERS = 5 };
+    redisReply *r;
+    (void)state;
+    freeReplyObject(redisCommand(c, "FLUSHALL"));
+    for (int i = 0; i < TEMPORARY; i++)
+        freeReplyObject(redisCommand(c, "SET {%03d}slotgate:tmp:%032x:0000007 x EX 100", i, i));
+    r = redisCommand(c, "RANDOMKEY");
+    assert_int_equal(r->type, REDIS_REPLY_NIL);
+    freeReplyObject(r);
+    assert_int_equal(count_by_scan("10"), 0);
+    for (int i = 0; i < OTHERS; i++)
+        freeReplyObject(redisCommand(c, "SET {%03d}slotgate:tmp:%d x", i, i));
+    assert_int_equal(count_by_scan("1"), OTHERS);
+    assert_int_equal(count_by_scan("1000"), OTHERS);
+    r = redisCommand(c, "KEYS *");
+    assert_int_equal(r->elements, OTHERS);
+    freeReplyObject(r);
+    for (int i = 0; i < 50; i++) {
+        r = redisCommand(c, "RANDOMKEY");
+        assert_int_equal(r->type, REDIS_REPLY_STRING);
+        assert_null(strstr(r->str, ":0000007"));
+        freeReplyObject(r);
+    }
+    r = redisCommand(c, "DBSIZE"); /* the nodes' own numbers */
+    assert_int_equal(r->integer, TEMPORARY + OTHERS);
+    freeReplyObject(r);
+    freeReplyObject(redisCommand(c, "FLUSHALL"));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -323,6 +372,7 @@ int main(void)
         cmocka_unit_test(test_resharding),
         cmocka_unit_test(test_master_dies),
         cmocka_unit_test(test_randomkey_by_weight),
+        cmocka_unit_test(test_temporary_keys_are_hidden),
     };
 
     return testenv_finish(cmocka_run_group_tests(tests, start, stop));

@@ -193,7 +193,7 @@ static void test_corked(void **state)
     assert_true(first == 13 || first == 4); /* 4: this machine took a millisecond for a turn */
     one_turn(&l);
     receive(&p, in, sizeof(in));
-    /* After a millisecond, by itself. */
+    /* After CORK_MS, by itself. */
     stream_write_when(&p.s, STREAM_CORKED);
     stream_send(&p.s, SPAN("alone"));
     uint64_t begun = uv_hrtime();
@@ -214,6 +214,39 @@ static void test_corked(void **state)
     assert_int_equal(receive(&p, in, sizeof(in)), 3);
     assert_int_equal(p.why, ERR_IDLE);
     end_pair(&p);
+    loop_end(&l);
+}
+
+/* Each waits its own time: one that was corked later does not leave with an earlier one. */
+static void test_corked_one_by_one(void **state)
+{
+    (void)state;
+    struct loop l;
+    struct pair first, second;
+    loop_begin(&l, NULL, NULL);
+    open_pair(&first, &l, true);
+    open_pair(&second, &l, true);
+    unsigned apart = 0;
+    for (int i = 0; i < 50; i++) {
+        stream_write_when(&first.s, STREAM_CORKED);
+        stream_write_when(&second.s, STREAM_CORKED);
+        uv_update_time(&l.uv);
+        stream_send(&first.s, SPAN("early"));
+        uint64_t corked = uv_now(&l.uv);
+        while (uv_now(&l.uv) == corked)
+            uv_update_time(&l.uv);
+        stream_send(&second.s, SPAN("late"));
+        LOOP_UNTIL(&l, stream_unsent(&first.s) == 0);
+        assert_true(uv_now(&l.uv) - corked >= CORK_MS);
+        if (uv_now(&l.uv) - second.s.corked_at < CORK_MS) {
+            assert_int_equal(stream_unsent(&second.s), 4);
+            apart++;
+        }
+        LOOP_UNTIL(&l, stream_unsent(&second.s) == 0);
+    }
+    assert_true(apart > 0);
+    end_pair(&first);
+    end_pair(&second);
     loop_end(&l);
 }
 
@@ -463,10 +496,10 @@ static void test_read_into(void **state)
     struct pair p;
     loop_begin(&l, NULL, NULL);
     open_pair(&p, &l, false);
-    struct chunk *mine = chunk_try_take(&l.net.store.chunks, 20);
-    assert_non_null(mine);
-    memcpy(mine->bytes, "begun ", 6);
-    mine->used = 6;
+    struct chunk *mine = NULL;
+    struct rope begun = { 0 };
+    rope_copy(&begun, &l.net.store, &mine, SPAN("begun "));
+    rope_clear(&begun, &l.net.store);
     stream_read_into(&p.s, mine);
     assert_int_equal(write(p.fd, "and ended", 9), 9);
     LOOP_UNTIL(&l, p.got == 9);
@@ -494,6 +527,7 @@ int main(void)
         cmocka_unit_test(test_one_write_per_turn),
         cmocka_unit_test(test_quiet),
         cmocka_unit_test(test_corked),
+        cmocka_unit_test(test_corked_one_by_one),
         cmocka_unit_test(test_send_after_close),
         cmocka_unit_test(test_behind),
         cmocka_unit_test(test_drained_at_the_end_of_a_turn),

@@ -69,11 +69,43 @@ static void test_cut_off(void **state)
     writer_close(&w);
 }
 
+static void test_names_of_any_proxy(void **state)
+{
+#define TOKEN "0123456789abcdef0123456789abcdef"
+    static const struct {
+        const char *name;
+        bool temporary;
+    } names[] = {
+        { "{0a9}slotgate:tmp:" TOKEN ":0000000", true },
+        { "{zZ0}slotgate:tmp:" TOKEN ":9999999", true },
+        { "{0a9}slotgate:tmp:" TOKEN ":000000", false },
+        { "{0a9}slotgate:tmp:" TOKEN ":00000000", false },
+        { "{0a9}slotgate:tmp:" TOKEN ":000000x", false },
+        { "{0a9}slotgate:tmp:" TOKEN "a0000000", false },
+        { "{0a9}slotgate:tmp:X123456789abcdef0123456789abcdef:0000000", false },
+        { "{0a}slotgate:tmp:" TOKEN ":00000000", false },
+        { "x0a9}slotgate:tmp:" TOKEN ":0000000", false },
+        { "{0a9}slotgate:tmp:", false },
+        { "slotgate:tmp", false },
+        { "", false },
+    };
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+        struct span name = { names[i].name, strlen(names[i].name) };
+        if (temp_names_has(name) != names[i].temporary)
+            fail_msg("%s", names[i].name);
+        if (names[i].temporary)
+            assert_true(temp_names_in(name));
+    }
+    assert_false(temp_names_in(SPAN("*1\r\n$12\r\nslotgate:tmp\r\n")));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_replace),
         cmocka_unit_test(test_cut_off),
+        cmocka_unit_test(test_names_of_any_proxy),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
