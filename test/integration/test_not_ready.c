@@ -38,7 +38,8 @@ static void start_proxy(const char *after)
 {
     char seeds[512];
     proxy_start(&proxy, cluster_seeds(&cluster, seeds),
-                (const char *const[]){ "--workers", "2", "--not-ready-after", after, NULL });
+                (const char *const[]){ "--workers", "2", "--not-ready-after", after,
+                                       "--tcp-backlog", "4096", NULL });
     proxy_await_log(&proxy, "event=\"listening\"", 2, scaled_ms(5000));
 }
 

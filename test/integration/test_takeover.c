@@ -2,6 +2,7 @@
  * SIGUSR2: a new program takes over the sockets. Nobody is refused and nobody gets an error, time
  * and again; and when the new program is no good, the old one goes on.
  */
+#include <dirent.h>
 #include <pthread.h>
 #include <setjmp.h>
 #include <signal.h>
@@ -124,6 +125,20 @@ static void *hammer(void *arg)
     return NULL;
 }
 
+static int descriptors_of_supervisor(void)
+{
+    char path[64];
+    int n = 0;
+
+    snprintf(path, sizeof(path), "/proc/%d/fd", (int)proxy.process.pid);
+    DIR *dir = opendir(path);
+    assert_non_null(dir);
+    while (readdir(dir) != NULL)
+        n++;
+    closedir(dir);
+    return n;
+}
+
 static void test_nobody_notices(void **state)
 {
     struct hammer h[THREADS] = { 0 };
@@ -137,6 +152,7 @@ static void test_nobody_notices(void **state)
         h[i].number = i;
         assert_int_equal(pthread_create(&h[i].thread, NULL, hammer, &h[i]), 0);
     }
+    int descriptors = descriptors_of_supervisor();
     for (int n = 1; n <= TAKEOVERS; n++)
         take_over(n);
     proxy_await_log(&proxy, "event=\"left\"", 2 * TAKEOVERS, scaled_ms(8000));
@@ -153,6 +169,7 @@ static void test_nobody_notices(void **state)
     assert_false(process_ended(&proxy.process));
     assert_int_equal(proxy.process.pid, before);
     proxy_await_workers(&proxy, 2, scaled_ms(5000));
+    assert_int_equal(descriptors_of_supervisor(), descriptors);
 }
 
 /* A client that stays is served on by its old worker; once it has been quiet it is closed between
