@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "cluster/group.h"
 #include "proxy/merge.h"
+#include "proxy/transaction.h"
 #include "proxy/worker.h"
 
 static void close_slow_reader(struct client *c)
@@ -51,7 +52,7 @@ static void send_kept(struct client *c, struct request *r)
 
 void client_finish_if_quiet(struct client *c)
 {
-    if (c->finishing && c->flow.count == 0)
+    if (c->finishing && c->flow.count == 0 && !transaction_has_begun(c))
         stream_finish(&c->stream, c->finish_why);
 }
 

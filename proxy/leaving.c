@@ -2,6 +2,7 @@
 
 #include "base/error.h"
 #include "base/log.h"
+#include "proxy/blocked.h"
 #include "proxy/op.h"
 #include "proxy/parting.h"
 #include "proxy/worker.h"
@@ -35,6 +36,8 @@ static bool patience_is_over(const struct worker *w)
 static void sweep(struct worker *w)
 {
     bool all = patience_is_over(w);
+    if (all || w->leaving.how == LEAVE_FOR_GOOD)
+        blocked_room_leave(w);
     struct list_node *n, *safe;
     LIST_EACH (&w->clients, n, safe) {
         struct client *c = LIST_ENTRY(n, struct client, in_worker);

@@ -6,6 +6,7 @@
 #include "base/error.h"
 #include "base/text.h"
 #include "proxy/local.h"
+#include "proxy/transaction.h"
 #include "proxy/worker.h"
 
 enum { ADDRESS_MAX = 64 };
@@ -15,6 +16,13 @@ enum { ADDRESS_MAX = 64 };
 static const char *label_or_empty(const char *label)
 {
     return label != NULL ? label : "";
+}
+
+static const char *flags_of(const struct client *c)
+{
+    if (c->blocked != NULL)
+        return "b";
+    return c->transaction != NULL ? "x" : "N";
 }
 
 static void write_line(struct writer *line, const struct client *c, uint64_t now)
@@ -34,17 +42,18 @@ static void write_line(struct writer *line, const struct client *c, uint64_t now
     char *text = NULL; /* names may be of any length */
     int n = asprintf(
         &text,
-        "id=%llu addr=%s laddr=%s fd=%d name=%s age=%llu idle=%llu flags=N db=0 sub=0 psub=0 "
+        "id=%llu addr=%s laddr=%s fd=%d name=%s age=%llu idle=%llu flags=%s db=0 sub=0 psub=0 "
         "ssub=0 "
-        "multi=-1 qbuf=%llu qbuf-free=%llu argv-mem=0 multi-mem=0 rbs=0 rbp=0 obl=0 oll=%u "
+        "multi=%lld qbuf=%llu qbuf-free=%llu argv-mem=0 multi-mem=0 rbs=0 rbp=0 obl=0 oll=%u "
         "omem=%llu tot-mem=%llu events=%s cmd=%s user=default redir=-1 resp=%u lib-name=%s "
         "lib-ver=%s\n",
         (unsigned long long)c->id, peer, local, stream_fd(&c->stream), label_or_empty(labels->name),
         (unsigned long long)((now - c->created_at) / 1000),
-        (unsigned long long)((now - c->active_at) / 1000), (unsigned long long)input,
-        (unsigned long long)room, c->flow.count, (unsigned long long)omem,
-        (unsigned long long)total, c->paused ? "" : "r", command, c->flow.protocol,
-        label_or_empty(labels->lib_name), label_or_empty(labels->lib_ver));
+        (unsigned long long)((now - c->active_at) / 1000), flags_of(c),
+        (long long)transaction_count(c), (unsigned long long)input, (unsigned long long)room,
+        c->flow.count, (unsigned long long)omem, (unsigned long long)total, c->paused ? "" : "r",
+        command, c->flow.protocol, label_or_empty(labels->lib_name),
+        label_or_empty(labels->lib_ver));
     REQUIRE(n >= 0);
     write_raw(line, (struct span){ text, (size_t)n });
     free(text);
