@@ -255,7 +255,8 @@ static void test_without_its_supervisor(void **state)
     assert_true(client_send_command(&c, "INCR", key, NULL));
     assert_true(client_hears_nothing(&c, 100));
     assert_int_equal(proxy_workers(&proxy, &worker, 1), 1);
-    process_kill(&proxy.process);
+    process_signal(&proxy.process, SIGKILL);
+    assert_true(process_wait(&proxy.process, scaled_ms(2000)));
     assert_true(wait_until(refuses, NULL, scaled_ms(2000)));
     cluster_continue_node(&cluster, 0);
     client_expect(&c, ":2\r\n");

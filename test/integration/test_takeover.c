@@ -196,6 +196,45 @@ static void test_a_client_that_stays(void **state)
     client_close(&later);
 }
 
+/* One that waits, and one in a transaction, are not idle. */
+static void test_clients_with_a_state(void **state)
+{
+    struct client waits, multi;
+
+    (void)state;
+    start_proxy("workers 1\nshutdown-timeout 6s");
+    assert_true(client_open(&waits, proxy.port));
+    assert_true(client_open(&multi, proxy.port));
+    client_ask_expect(&multi, "+OK\r\n", "MULTI");
+    client_ask_expect(&multi, "+QUEUED\r\n", "RPUSH", "taken:over", "x");
+    assert_true(client_send_command(&waits, "BLPOP", "taken:over", "0", NULL));
+    take_over(1);
+    assert_true(client_hears_nothing(&waits, 1500));
+    client_ask_expect(&multi, "*1\r\n:1\r\n", "EXEC");
+    client_expect(&waits, "*2\r\n$10\r\ntaken:over\r\n$1\r\nx\r\n");
+    assert_true(client_sees_end(&waits));
+    assert_true(client_sees_end(&multi));
+    client_close(&waits);
+    client_close(&multi);
+}
+
+/* One that waits for ever does not keep the old worker for ever. */
+static void test_a_client_that_waits_for_ever(void **state)
+{
+    struct client c;
+
+    (void)state;
+    start_proxy("workers 1\nshutdown-timeout 2s");
+    assert_true(client_open(&c, proxy.port));
+    assert_true(client_send_command(&c, "BLPOP", "never", "0", NULL));
+    take_over(1);
+    uint64_t began = now_ms();
+    assert_true(client_sees_end(&c));
+    assert_in_range(now_ms() - began, 500, scaled_ms(2500));
+    client_close(&c);
+    proxy_await_log(&proxy, "event=\"left\"", 1, scaled_ms(4000));
+}
+
 /* The old worker does not wait for ever for one that never stops: it ends at shutdown-timeout. */
 static void test_a_client_that_never_stops(void **state)
 {
@@ -348,6 +387,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TAKEOVER(test_nobody_notices),
         TAKEOVER(test_a_client_that_stays),
+        TAKEOVER(test_clients_with_a_state),
+        TAKEOVER(test_a_client_that_waits_for_ever),
         TAKEOVER(test_a_client_that_never_stops),
         TAKEOVER(test_more_and_fewer_workers),
         TAKEOVER(test_another_port),

@@ -336,6 +336,37 @@ static void test_connection_age(void **state)
     cluster_await_settled(&cluster, 20000);
 }
 
+/* A client that has something here which would be lost in silence stays, however old it is. */
+static void test_age_of_clients_with_a_state(void **state)
+{
+    struct client multi, watch, waits, plain;
+
+    (void)state;
+    start_workers("1", 1, (const char *const[]){ "--max-connection-age", "1s", NULL });
+    assert_true(client_open(&multi, proxy.port));
+    assert_true(client_open(&watch, proxy.port));
+    assert_true(client_open(&waits, proxy.port));
+    client_ask_expect(&multi, "+OK\r\n", "MULTI");
+    client_ask_expect(&multi, "+QUEUED\r\n", "SET", "age", "1");
+    client_ask_expect(&watch, "+OK\r\n", "WATCH", "age");
+    assert_true(client_send_command(&waits, "BLPOP", "age:list", "0", NULL));
+    assert_true(client_open(&plain, proxy.port));
+    assert_true(client_sees_end(&plain)); /* it came last */
+    client_ask_expect(&multi, "*1\r\n+OK\r\n", "EXEC");
+    assert_true(client_sees_end(&multi));
+    client_ask_expect(&watch, "+OK\r\n", "UNWATCH");
+    assert_true(client_sees_end(&watch));
+    client_close(&plain);
+    assert_true(client_open(&plain, proxy.port));
+    client_ask_expect(&plain, ":1\r\n", "RPUSH", "age:list", "x");
+    client_expect(&waits, "*2\r\n$8\r\nage:list\r\n$1\r\nx\r\n");
+    assert_true(client_sees_end(&waits));
+    client_close(&multi);
+    client_close(&watch);
+    client_close(&waits);
+    client_close(&plain);
+}
+
 /* --- process 1 -------------------------------------------------------------------------------- */
 
 static pid_t only_child(pid_t parent)
@@ -410,6 +441,7 @@ int main(void)
         cmocka_unit_test_teardown(test_auto, stop_proxy),
         cmocka_unit_test_teardown(test_few_descriptors, stop_proxy),
         cmocka_unit_test_teardown(test_connection_age, stop_proxy),
+        cmocka_unit_test_teardown(test_age_of_clients_with_a_state, stop_proxy),
         cmocka_unit_test_teardown(test_process_1, stop_proxy),
     };
 
