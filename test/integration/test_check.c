@@ -109,6 +109,7 @@ static void test_not_yet_serving(void **state)
     (void)state;
     snprintf(seed, sizeof(seed), "127.0.0.1:%u", nobody);
     proxy_launch(&proxy, seed, NULL, NULL);
+    proxy_await_log(&proxy, "no slot map from node", 1, scaled_ms(10000));
     assert_int_equal(check_port(proxy.port, "Connection refused"), 1);
     port_give_back(nobody);
 }
