@@ -210,7 +210,8 @@ struct request *router_request(struct router *rt, struct flow *f, const struct c
     r->slot = slot;
     if (cmd != NULL)
         r->safe = (cmd->flags & CMD_READONLY) != 0 ||
-                  (cmd->how == HOW_ANY && (cmd->flags & (CMD_WRITE | CMD_MAY_REPLICATE)) == 0);
+                  (cmd->how == HOW_ANY &&
+                   (cmd->flags & (CMD_WRITE | CMD_MAY_REPLICATE | CMD_PUBSUB)) == 0);
     list_append(&f->requests, &r->in_flow);
     f->count++;
     return r;

@@ -8,6 +8,7 @@
 #include "proxy/client_reply.h"
 #include "proxy/dispatch.h"
 #include "proxy/op.h"
+#include "proxy/subscriber.h"
 #include "proxy/transaction.h"
 #include "proxy/watch.h"
 #include "proxy/worker.h"
@@ -230,6 +231,7 @@ static void on_closed(struct stream *s, int why)
         blocked_forget_client(c->blocked);
     transaction_drop(c);
     watch_drop(c);
+    subscriber_free(c);
     flow_abandon(&w->router, &c->flow);
     if (c->input != NULL)
         chunk_unref(c->input);

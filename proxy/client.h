@@ -26,6 +26,7 @@ struct op;
 struct blocked;
 struct transaction;
 struct watch;
+struct subscriber;
 
 enum client_reply_mode { REPLY_ON, REPLY_OFF, REPLY_SKIP_NEXT, REPLY_SKIP };
 
@@ -51,6 +52,7 @@ struct client {
     struct blocked *blocked; /* waits in a blocking command; or NULL */
     struct transaction *transaction; /* from MULTI until EXEC is done; else NULL */
     struct watch *watch;             /* from WATCH until EXEC; else NULL */
+    struct subscriber *subscriber;   /* subscriptions and MONITOR, see subscriber.h; or NULL */
     const struct command *last_command;
     uint64_t id;
     uint64_t created_at; /* ms of loop time */

@@ -4,24 +4,29 @@
 #include "base/log.h"
 #include "cluster/group.h"
 #include "proxy/merge.h"
+#include "proxy/subscriber.h"
 #include "proxy/transaction.h"
 #include "proxy/worker.h"
 
-static void close_slow_reader(struct client *c)
+void client_close_slow_reader(struct client *c)
 {
+    if (c->stream.closing)
+        return;
     log_warn("client closed: its output limit is reached", "id=%llu bytes=%llu",
              (unsigned long long)c->id, (unsigned long long)(c->stream.out.bytes + c->flow.held));
     stream_close(&c->stream, ERR_SLOW_READER);
 }
 
-static void check_output(struct client *c)
+void client_check_output(struct client *c)
 {
     uint64_t owed = c->stream.out.bytes + c->flow.held;
     if (LIKELY(owed <= CLIENT_BACKLOG_MAX))
         return;
     c->window = CLIENT_WINDOW_MIN;
-    if (owed > c->worker->config.client_output_limit && !c->stream.closing)
-        close_slow_reader(c);
+    uint64_t limit =
+        c->subscriber != NULL ? subscriber_output_limit(c) : c->worker->config.client_output_limit;
+    if (owed > limit)
+        client_close_slow_reader(c);
 }
 
 static void send_bytes(struct client *c, struct span bytes, struct chunk *chunk)
@@ -73,6 +78,8 @@ static void after_progress(struct client *c)
 void client_take_off(struct client *c, struct request *r)
 {
     stream_write_when(&c->stream, r->ends_batch ? STREAM_AT_TURN_END : STREAM_CORKED);
+    if (UNLIKELY(r->started) && c->subscriber != NULL)
+        subscriber_reply_ended(c);
     if (c->window < c->worker->max_pipeline)
         c->window++;
     router_release(&c->worker->router, r);
@@ -95,7 +102,7 @@ static void deliver_ready(struct client *c)
             send_kept(c, r);
         client_take_off(c, r);
     }
-    check_output(c);
+    client_check_output(c);
     after_progress(c);
 }
 
@@ -121,7 +128,7 @@ static void send_piece(struct client *c, struct request *r, struct span bytes, s
         send_kept(c, r);
     if (!r->silent)
         send_bytes(c, bytes, chunk);
-    check_output(c);
+    client_check_output(c);
 }
 
 /* A part of a group waits for the others, whether it is its turn or not. */
@@ -129,7 +136,7 @@ static void keep_part(struct client *c, struct request *r, struct span bytes, st
                       bool done)
 {
     keep(c, r, bytes, chunk);
-    check_output(c);
+    client_check_output(c);
     if (done && --r->group->open == 0 && !c->flow.walking)
         deliver_ready(c);
 }
@@ -149,7 +156,7 @@ static void on_reply(struct flow *f, struct request *r, struct span bytes, struc
         send_piece(c, r, bytes, chunk);
     else {
         keep(c, r, bytes, chunk);
-        check_output(c);
+        client_check_output(c);
     }
 }
 
@@ -179,11 +186,11 @@ void client_reply(struct client *c, struct span reply)
         return;
     if (c->flow.count == 0) {
         stream_send(&c->stream, reply);
-        check_output(c);
+        client_check_output(c);
         return;
     }
     struct request *r = router_request(&c->worker->router, &c->flow, NULL, SLOT_ANY);
     r->state = REQUEST_DONE;
     keep(c, r, reply, NULL);
-    check_output(c);
+    client_check_output(c);
 }

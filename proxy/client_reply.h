@@ -29,6 +29,9 @@ extern const struct flow_user client_flow_user;
 void client_finish_if_quiet(struct client *c);
 /* Releases the head of the client's flow, whose reply has been sent. */
 void client_take_off(struct client *c, struct request *r);
+/* Closes a client that owes us too much reading. */
+void client_check_output(struct client *c);
+void client_close_slow_reader(struct client *c);
 /* The client may take more requests than a moment ago: looked at when the turn ends. */
 void client_wake(struct client *c);
 

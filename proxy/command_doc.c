@@ -108,7 +108,7 @@ static const char *kind(const struct command *c, local_command *const *locals)
 {
     if (is_missing(c, locals))
         return kinds[HOW_SESSION];
-    if (c->how != HOW_BROADCAST && locals[c->index] != NULL)
+    if (c->how != HOW_BROADCAST && c->how != HOW_ANY && locals[c->index] != NULL)
         return "here";
     return kinds[c->how];
 }
@@ -119,7 +119,7 @@ static const char *remark(const struct command *c, local_command *const *locals)
         return "concerns every node";
     if (c->how == HOW_REFUSE)
         return locals[c->index] == NULL ? c->refuse : "";
-    if (c->how == HOW_SESSION)
+    if (c->how == HOW_SESSION && locals[c->index] == NULL)
         return "changes what the connection is";
     if (c->how == HOW_BLOCK)
         return c->spec_count == 1 && strncmp(c->name, "xread", 5) == 0

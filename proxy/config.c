@@ -52,8 +52,9 @@ static const struct option rows[] = {
     { .name = "tcp-backlog", .type = OPTION_INT, .group = LISTENING, .argument = "number",
       .fallback = "511", .min = 1, .max = 65535, FIELD(tcp_backlog),
       .help = "Connections that may wait to be accepted." },
-    { .name = "tcp-keepalive", .type = OPTION_DURATION, .group = LISTENING, .argument = "duration",
-      .fallback = "60s", .bare_ms = SECOND, .max = DAY, FIELD(tcp_keepalive),
+    { .name = "tcp-keepalive", .alias = "tcpkeepalive", .type = OPTION_DURATION,
+      .group = LISTENING, .argument = "duration", .fallback = "60s", .bare_ms = SECOND,
+      .max = DAY, FIELD(tcp_keepalive),
       .help = "Silence after which TCP asks whether the peer is still there; 0 never asks. "
               "A plain number is seconds." },
     { .name = "maxclients", .type = OPTION_INT, .group = LISTENING, .argument = "number",
@@ -71,8 +72,9 @@ static const struct option rows[] = {
       .help = "When no master has answered for so long, the port is closed until one does, so that "
               "a load balancer takes this instance out. 0 is never. A plain number is seconds." },
 
-    { .name = "cluster-nodes", .type = OPTION_LIST, .group = CLUSTER, .argument = "host:port,...",
-      .flags = OPTION_POSITIONAL, .wrong = node_fault, FIELD(cluster_nodes),
+    { .name = "cluster-nodes", .alias = "cluster", .type = OPTION_LIST, .group = CLUSTER,
+      .argument = "host:port,...", .flags = OPTION_POSITIONAL, .wrong = node_fault,
+      FIELD(cluster_nodes),
       .help = "Nodes to learn the cluster from; one that answers is enough. "
               "The same as the arguments without an option." },
     { .name = "auth", .letter = 'a', .type = OPTION_SECRET, .group = CLUSTER,
@@ -112,6 +114,10 @@ static const struct option rows[] = {
       .help = "Answer CLUSTER commands as a cluster of one node, which is this proxy, for clients "
               "that insist on a cluster. With no, the answer is that of a plain Redis: cluster "
               "support is disabled." },
+    { .name = "enable-monitor", .type = OPTION_BOOL, .group = CLUSTER, .fallback = "no",
+      .flags = OPTION_RELOADABLE, FIELD(enable_monitor),
+      .help = "Allow MONITOR, which shows a client every command of this worker with its keys and "
+              "values." },
     { .name = "announce", .type = OPTION_STRING, .group = CLUSTER, .argument = "host:port",
       .wrong = node_fault, FIELD(announce),
       .help = "Address of the one node that cluster-facade shows; by default the one that the "
@@ -129,6 +135,11 @@ static const struct option rows[] = {
       FIELD(client_output_limit),
       .help = "Bytes of replies that may wait for a client that reads too slowly; past it the "
               "client is closed." },
+    { .name = "pubsub-output-limit", .type = OPTION_SIZE, .group = LIMITS, .argument = "size",
+      .fallback = "32mb", .min = 64 << 10, .flags = OPTION_RELOADABLE,
+      FIELD(pubsub_output_limit),
+      .help = "Bytes of messages and replies that may wait for a client with subscriptions; past "
+              "it, or past a quarter of it for a minute, the client is closed." },
     { .name = "max-pipeline", .type = OPTION_INT, .group = LIMITS, .argument = "number",
       .fallback = "1024", .min = 1, .max = 1000000, .flags = OPTION_RELOADABLE,
       FIELD(max_pipeline),
@@ -177,6 +188,10 @@ static const struct option rows[] = {
       .argument = "duration", .fallback = "10s", .bare_ms = SECOND, .max = DAY,
       .flags = OPTION_RELOADABLE, FIELD(shutdown_timeout),
       .help = "After SIGTERM, time to finish what is in flight. A plain number is seconds." },
+    { .name = "check", .type = OPTION_BOOL, .group = PROCESS,
+      .flags = OPTION_NO_FILE | OPTION_NO_ENV, FIELD(check),
+      .help = "Ask a running slotgate of this configuration whether it serves; the exit code is 0 "
+              "if it does and 1 if not. For the health check of a container." },
     { .name = "version", .letter = 'v', .type = OPTION_BOOL, .group = PROCESS,
       .flags = OPTION_NO_FILE | OPTION_NO_ENV, FIELD(version), .help = "Print the version." },
     { .name = "help", .letter = 'h', .type = OPTION_BOOL, .group = PROCESS,
@@ -336,11 +351,13 @@ int config_load(struct config *c, int argc, char *const *argv, char *err, size_t
     drop_empty(&c->config_file);
     if (code == 0 && c->config_file != NULL)
         code = option_read_file(&c->options, c->config_file, err, cap);
+    if (code != 0 || c->check)
+        return code;
     drop_empty(&c->auth);
     drop_empty(&c->auth_file);
     drop_empty(&c->auth_user);
     drop_empty(&c->announce);
-    if (code == 0 && c->auth_file != NULL)
+    if (c->auth_file != NULL)
         code = read_auth_file(c, err, cap);
     if (code == 0)
         code = config_check(c, err, cap);

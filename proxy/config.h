@@ -43,12 +43,14 @@ struct config {
     uint64_t topology_min_interval;
     bool enable_cross_slot;
     bool cluster_facade;
+    bool enable_monitor;
     char *announce; /* host:port, or NULL: where the client connected to */
 
     /* Limits. */
     size_t proto_max_bulk_len;
     size_t client_query_buffer_limit;
     size_t client_output_limit;
+    size_t pubsub_output_limit;
     int max_pipeline;
     int max_leases;
     size_t node_buffer_limit;
@@ -61,13 +63,15 @@ struct config {
     uint64_t shutdown_timeout;
     uint64_t worker_timeout; /* ms; 0 is off */
     char *config_file;
+    bool check;
     bool version;
     bool help;
 
     struct options options;
 };
 
-/* 0, or ERR_OPTION with one line in err. With --help or --version set, nothing else is read. */
+/* 0, or ERR_OPTION with one line in err. With --help or --version set, nothing else is read; with
+   --check no secret is, and no cluster node needs to be named. */
 MUST_USE int config_load(struct config *c, int argc, char *const *argv, char *err, size_t cap);
 /* What no single row can know: how the options go together. As config_load; it calls this itself.
  */

@@ -9,6 +9,7 @@
 #include "proxy/gather.h"
 #include "proxy/gather_sort.h"
 #include "proxy/local.h"
+#include "proxy/monitor.h"
 #include "proxy/transaction.h"
 #include "proxy/watch.h"
 #include "proxy/worker.h"
@@ -174,8 +175,14 @@ static bool by_gathering(const struct call *call)
     return gather(call->client, call->cmd, call->argv);
 }
 
+static bool by_proxy(const struct call *call);
+
+/* PUBLISH tells how many receive it, so those who are connected here have to be counted. */
 static bool by_any(const struct call *call)
 {
+    const struct worker *w = call->client->worker;
+    if (w->pubsub.topics.table != NULL && w->locals[call->cmd->index] != NULL)
+        return by_proxy(call);
     return route(call, SLOT_ANY);
 }
 
@@ -248,6 +255,25 @@ static bool (*const executors[])(const struct call *) = {
 
 /* --- the way in ------------------------------------------------------------------------------ */
 
+static inline bool run_row(const struct call *call)
+{
+    const struct command *cmd = call->cmd;
+    if (LIKELY(cmd->how == HOW_KEYS))
+        return by_keys(call);
+    if (cmd->how == HOW_GATHER || cmd->how == HOW_BROADCAST)
+        scripts_see(&call->client->worker->scripts, cmd, call->argv);
+    return executors[cmd->how](call);
+}
+
+/* The worker's commands are paused, or shown to a monitor. */
+static bool run_with_attention(const struct call *call)
+{
+    if (pause_holds(call->client, call->cmd) || !run_row(call))
+        return false;
+    monitor_feed(call->client, call->cmd, call->argv);
+    return true;
+}
+
 static bool execute(const struct call *call)
 {
     const struct command *cmd = call->cmd;
@@ -255,11 +281,11 @@ static bool execute(const struct call *call)
     c->last_command = cmd;
     if (UNLIKELY(!command_arity_ok(cmd, call->argv->count)))
         return wrong_arity(c, cmd);
-    if (LIKELY(cmd->how == HOW_KEYS))
-        return by_keys(call);
-    if (cmd->how == HOW_GATHER || cmd->how == HOW_BROADCAST)
-        scripts_see(&c->worker->scripts, cmd, call->argv);
-    return executors[cmd->how](call);
+    if (UNLIKELY(c->subscriber != NULL) && !subscriber_allows(c, cmd, writer_of(c)))
+        return reply(c, &c->worker->reply);
+    if (UNLIKELY(c->worker->attention))
+        return run_with_attention(call);
+    return run_row(call);
 }
 
 static inline bool run(const struct call *call, const struct command *container)
@@ -283,7 +309,10 @@ static bool queue(const struct call *call, const struct command *container)
         transaction_spoil(c);
         return run(call, container);
     }
+    if (c->worker->attention && pause_holds(c, cmd))
+        return false;
     c->last_command = cmd;
+    monitor_feed(c, cmd, call->argv);
     if (cmd->how == HOW_GATHER)
         scripts_see(&c->worker->scripts, cmd, call->argv);
     struct writer *w = writer_of(c);
@@ -318,5 +347,5 @@ bool dispatch_queued(struct client *c, const struct command *cmd, const struct a
                      struct span bytes)
 {
     struct call call = { .client = c, .cmd = cmd, .argv = argv, .bytes = bytes };
-    return execute(&call);
+    return run_row(&call);
 }

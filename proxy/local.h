@@ -1,6 +1,6 @@
 /*
  * local.h: the commands that the proxy answers itself, by name; the table is in local.c, the
- * handlers in local_*.c, info.c, facade.c, keyspace.c and broadcast.c. See local_command in
+ * handlers in local_*.c and the files named here. See local_command in
  * dispatch.h.
  */
 #ifndef PROXY_LOCAL_H
@@ -15,10 +15,19 @@ local_command local_ping, local_echo, local_quit, local_select, local_reset, loc
 /* local_client.c */
 local_command local_client_id, local_client_getname, local_client_setname, local_client_setinfo,
     local_client_reply, local_client_no_evict, local_client_no_touch, local_client_getredir,
-    local_client_trackinginfo, local_client_tracking, local_client_caching, local_client_pause;
+    local_client_trackinginfo, local_client_tracking, local_client_caching;
 
 /* local_unblock.c */
 local_command local_client_unblock;
+
+/* pause.c */
+local_command local_client_pause, local_client_unpause;
+
+/* subscriber.c, monitor.c */
+local_command local_subscribe, local_monitor;
+
+/* pubsub_count.c */
+local_command local_publish, local_pubsub_names, local_pubsub_counts, local_pubsub_numpat;
 
 /* local_client_list.c */
 local_command local_client_info, local_client_list, local_client_kill;
@@ -77,8 +86,7 @@ local_command local_randomkey;
 
 /* broadcast.c */
 local_command local_function_stats, local_memory_doctor, local_memory_stats,
-    local_memory_malloc_stats, local_pubsub_names, local_pubsub_counts, local_pubsub_numpat,
-    local_script_exists;
+    local_memory_malloc_stats, local_script_exists;
 
 /* "ERR Client names cannot contain ..." unless it is a name that Redis accepts. */
 bool local_label_ok(struct span label);

@@ -168,15 +168,3 @@ bool local_client_trackinginfo(struct client *c, const struct argv *argv, struct
     write_array(w, 0);
     return true;
 }
-
-/* --- pausing, which the proxy does not do yet --------------------------------------------------
- */
-
-bool local_client_pause(struct client *c, const struct argv *argv, struct writer *w)
-{
-    (void)c;
-    struct span sub = argv_get(argv, 1);
-    write_error(w, "ERR slotgate: CLIENT %s is not supported yet",
-                span_is(sub, "pause") ? "PAUSE" : "UNPAUSE");
-    return true;
-}

@@ -18,18 +18,45 @@ static const char *label_or_empty(const char *label)
     return label != NULL ? label : "";
 }
 
-static const char *flags_of(const struct client *c)
+static bool is_subscribed(const struct client *c)
 {
-    if (c->blocked != NULL)
-        return "b";
-    return c->transaction != NULL ? "x" : "N";
+    return c->subscriber != NULL && subscriber_total(c->subscriber) > 0;
+}
+
+static bool monitors(const struct client *c)
+{
+    return c->subscriber != NULL && list_is_linked(&c->subscriber->in_monitors);
+}
+
+/* The letters stand in Redis's order. */
+static const char *flags_of(const struct client *c, char out[8])
+{
+    const struct {
+        bool is;
+        char letter;
+    } all[] = {
+        { monitors(c), 'O' },
+        { is_subscribed(c), 'P' },
+        { c->transaction != NULL, 'x' },
+        { c->blocked != NULL, 'b' },
+    };
+    size_t n = 0;
+    for (size_t i = 0; i < ARRAY_LEN(all); i++)
+        if (all[i].is)
+            out[n++] = all[i].letter;
+    if (n == 0)
+        out[n++] = 'N';
+    out[n] = '\0';
+    return out;
 }
 
 static void write_line(struct writer *line, const struct client *c, uint64_t now)
 {
     static const struct client_labels none;
+    static const struct subscriber nothing;
     const struct client_labels *labels = c->labels != NULL ? c->labels : &none;
-    char peer[ADDRESS_MAX], local[ADDRESS_MAX], command[64] = "NULL";
+    const struct subscriber *s = c->subscriber != NULL ? c->subscriber : &nothing;
+    char peer[ADDRESS_MAX], local[ADDRESS_MAX], command[64] = "NULL", flags[8];
     stream_peer_text(&c->stream, peer, sizeof(peer));
     stream_local_text(&c->stream, local, sizeof(local));
     const struct command *cmd = c->last_command;
@@ -42,14 +69,15 @@ static void write_line(struct writer *line, const struct client *c, uint64_t now
     char *text = NULL; /* names may be of any length */
     int n = asprintf(
         &text,
-        "id=%llu addr=%s laddr=%s fd=%d name=%s age=%llu idle=%llu flags=%s db=0 sub=0 psub=0 "
-        "ssub=0 "
-        "multi=%lld qbuf=%llu qbuf-free=%llu argv-mem=0 multi-mem=0 rbs=0 rbp=0 obl=0 oll=%u "
+        "id=%llu addr=%s laddr=%s fd=%d name=%s age=%llu idle=%llu flags=%s db=0 sub=%u psub=%u "
+        "ssub=%u multi=%lld qbuf=%llu qbuf-free=%llu argv-mem=0 multi-mem=0 rbs=0 rbp=0 obl=0 "
+        "oll=%u "
         "omem=%llu tot-mem=%llu events=%s cmd=%s user=default redir=-1 resp=%u lib-name=%s "
         "lib-ver=%s\n",
         (unsigned long long)c->id, peer, local, stream_fd(&c->stream), label_or_empty(labels->name),
         (unsigned long long)((now - c->created_at) / 1000),
-        (unsigned long long)((now - c->active_at) / 1000), flags_of(c),
+        (unsigned long long)((now - c->active_at) / 1000), flags_of(c, flags),
+        s->count[TOPIC_CHANNEL], s->count[TOPIC_PATTERN], s->count[TOPIC_SHARD],
         (long long)transaction_count(c), (unsigned long long)input, (unsigned long long)room,
         c->flow.count, (unsigned long long)omem, (unsigned long long)total, c->paused ? "" : "r",
         command, c->flow.protocol, label_or_empty(labels->lib_name),
@@ -78,15 +106,32 @@ bool local_client_info(struct client *c, const struct argv *argv, struct writer 
 
 /* --- LIST ------------------------------------------------------------------------------------- */
 
-/* All clients here are normal ones. False: no such type. */
-static bool read_type(struct span type, bool *matches)
+/* There are no masters and replicas among our clients. */
+enum client_type { TYPE_ANY, TYPE_NORMAL, TYPE_PUBSUB, TYPE_NONE };
+
+/* False: no such type. */
+static bool read_type(struct span name, enum client_type *type)
 {
-    static const char *const others[] = { "master", "slave", "replica", "pubsub" };
-    *matches = span_is(type, "normal");
-    bool known = *matches;
-    for (size_t i = 0; i < ARRAY_LEN(others); i++)
-        known = known || span_is(type, others[i]);
-    return known;
+    static const struct {
+        const char *name;
+        enum client_type type;
+    } types[] = { { "normal", TYPE_NORMAL },
+                  { "pubsub", TYPE_PUBSUB },
+                  { "master", TYPE_NONE },
+                  { "slave", TYPE_NONE },
+                  { "replica", TYPE_NONE } };
+    for (size_t i = 0; i < ARRAY_LEN(types); i++) {
+        if (!span_is(name, types[i].name))
+            continue;
+        *type = types[i].type;
+        return true;
+    }
+    return false;
+}
+
+static bool type_matches(enum client_type type, const struct client *c)
+{
+    return type == TYPE_ANY || type == (is_subscribed(c) ? TYPE_PUBSUB : TYPE_NORMAL);
 }
 
 static void unknown_type(struct writer *w, struct span type)
@@ -118,8 +163,9 @@ static bool ids_ok(const struct argv *argv, uint32_t from)
 
 bool local_client_list(struct client *c, const struct argv *argv, struct writer *w)
 {
-    bool all = argv->count == 2, by_id = false, matches = true;
-    if (!all) {
+    bool by_id = false;
+    enum client_type type = TYPE_ANY;
+    if (argv->count > 2) {
         struct span option = argv_get(argv, 2);
         by_id = span_is(option, "id") && argv->count > 3;
         bool by_type = span_is(option, "type") && argv->count == 4;
@@ -127,7 +173,7 @@ bool local_client_list(struct client *c, const struct argv *argv, struct writer 
             write_error(w, "ERR syntax error");
             return true;
         }
-        if (by_type && !read_type(argv_get(argv, 3), &matches)) {
+        if (by_type && !read_type(argv_get(argv, 3), &type)) {
             unknown_type(w, argv_get(argv, 3));
             return true;
         }
@@ -141,7 +187,7 @@ bool local_client_list(struct client *c, const struct argv *argv, struct writer 
     struct list_node *n, *safe;
     LIST_EACH (&c->worker->clients, n, safe) {
         struct client *other = LIST_ENTRY(n, struct client, in_worker);
-        bool listed = by_id ? named_in(argv, 3, other->id) : matches;
+        bool listed = by_id ? named_in(argv, 3, other->id) : type_matches(type, other);
         if (listed && !other->stream.closing)
             write_line(&lines, other, uv_now(c->worker->net.loop));
     }
@@ -153,8 +199,9 @@ bool local_client_list(struct client *c, const struct argv *argv, struct writer 
 
 struct kill_filter {
     int64_t id; /* 0: any */
-    struct span addr, laddr, user;
-    bool type_matches, skip_me;
+    struct span addr, laddr;
+    enum client_type type;
+    bool skip_me;
 };
 
 /* Reads the option at i and its value; false: an error has been written. */
@@ -167,7 +214,7 @@ static bool read_filter(struct kill_filter *f, struct span option, struct span v
             return false;
         }
     } else if (span_is(option, "type")) {
-        if (!read_type(value, &f->type_matches)) {
+        if (!read_type(value, &f->type)) {
             unknown_type(w, value);
             return false;
         }
@@ -176,7 +223,10 @@ static bool read_filter(struct kill_filter *f, struct span option, struct span v
     } else if (span_is(option, "laddr")) {
         f->laddr = value;
     } else if (span_is(option, "user")) {
-        f->user = value;
+        if (!span_equal(value, SPAN("default"))) {
+            write_error(w, "ERR No such user '%.*s'", (int)value.len, value.at);
+            return false;
+        }
     } else if (span_is(option, "skipme") && (span_is(value, "yes") || span_is(value, "no"))) {
         f->skip_me = span_is(value, "yes");
     } else {
@@ -197,7 +247,7 @@ static bool filter_matches(const struct kill_filter *f, const struct client *c)
     stream_peer_text(&c->stream, peer, sizeof(peer));
     stream_local_text(&c->stream, local, sizeof(local));
     return (f->id == 0 || (uint64_t)f->id == c->id) && text_is(f->addr, peer) &&
-           text_is(f->laddr, local) && text_is(f->user, "default") && f->type_matches;
+           text_is(f->laddr, local) && type_matches(f->type, c);
 }
 
 static long long kill_matching(struct client *c, const struct kill_filter *f)
@@ -219,7 +269,7 @@ static long long kill_matching(struct client *c, const struct kill_filter *f)
 
 bool local_client_kill(struct client *c, const struct argv *argv, struct writer *w)
 {
-    struct kill_filter f = { .type_matches = true };
+    struct kill_filter f = { .type = TYPE_ANY };
     if (argv->count == 3) { /* the old form, which names an address and kills even its caller */
         f.addr = argv_get(argv, 2);
         if (kill_matching(c, &f) == 0)

@@ -12,13 +12,17 @@
 
 bool local_ping(struct client *c, const struct argv *argv, struct writer *w)
 {
-    (void)c;
-    if (argv->count > 2)
+    if (argv->count > 2) {
         write_error(w, "ERR wrong number of arguments for 'ping' command");
-    else if (argv->count == 2)
+    } else if (subscriber_is_exclusive(c)) {
+        write_array(w, 2);
+        write_bulk_text(w, "pong");
+        write_bulk(w, argv->count == 2 ? argv_get(argv, 1) : SPAN(""));
+    } else if (argv->count == 2) {
         write_bulk(w, argv_get(argv, 1));
-    else
+    } else {
         write_simple(w, "PONG");
+    }
     return true;
 }
 
@@ -178,8 +182,9 @@ bool local_hello(struct client *c, const struct argv *argv, struct writer *w)
 bool local_reset(struct client *c, const struct argv *argv, struct writer *w)
 {
     (void)argv;
-    if (c->flow.protocol != 2 && c->flow.count > 0)
+    if ((c->flow.protocol != 2 || c->subscriber != NULL) && c->flow.count > 0)
         return false;
+    subscriber_reset(c);
     c->flow.protocol = 2;
     client_set_reply_mode(c, REPLY_ON);
     transaction_drop(c);

@@ -5,6 +5,7 @@
 
 #include "base/log.h"
 #include "proxy/baton.h"
+#include "proxy/check.h"
 #include "proxy/supervisor.h"
 #include "proxy/takeover.h"
 
@@ -26,6 +27,8 @@ static int run(struct worker *w, struct baton *baton)
         printf("slotgate %s\n", SLOTGATE_VERSION);
         return 0;
     }
+    if (w->config.check)
+        return check_run(&w->config);
     log_open((enum log_level)w->config.log_level);
     worker_prepare(w);
     if (baton != NULL && is_role(baton, BATON_LAUNCH))

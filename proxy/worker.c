@@ -24,6 +24,11 @@ enum {
     READY_SOON_MS = 2000,
 };
 
+void worker_mind(struct worker *w)
+{
+    w->attention = w->pause.until != 0 || !list_is_empty(&w->pubsub.monitors);
+}
+
 struct writer *worker_writer(struct worker *w, int protocol)
 {
     writer_clear(&w->reply, protocol);
@@ -49,12 +54,14 @@ uint64_t worker_random(struct worker *w)
 
 static bool somebody_waits(const struct worker *w)
 {
-    return !list_is_empty(&w->to_resume) || !list_is_empty(&w->ops_ready);
+    return !list_is_empty(&w->to_resume) || !list_is_empty(&w->ops_ready) ||
+           pubsub_has_checks(&w->pubsub);
 }
 
 static void resume_clients(struct worker *w)
 {
     op_run_ready(w);
+    pubsub_run_checks(&w->pubsub);
     struct list_node now;
     list_init(&now);
     list_splice(&now, &w->to_resume);
@@ -67,6 +74,8 @@ static void resume_clients(struct worker *w)
 static void on_turn_end(void *context)
 {
     struct worker *w = context;
+    if (UNLIKELY(w->pubsub.topics.epoch != w->router.epoch))
+        topics_on_map(&w->pubsub.topics);
     if (UNLIKELY(somebody_waits(w)))
         resume_clients(w);
     router_turn_end(&w->router);
@@ -223,6 +232,8 @@ static void close_everything(struct worker *w)
     reach_close(w);
     w->learner.closing = true;
     readiness_close(&w->readiness);
+    pubsub_close(&w->pubsub);
+    pause_close(w);
     poller_close(&w->poller);
     blocked_room_close(&w->blocked);
     keywatch_close(&w->keywatch);
@@ -409,6 +420,8 @@ static void open_all(struct worker *w)
     reach_open(w);
     scripts_open(&w->scripts, &w->router);
     slowlog_open(w);
+    pubsub_open(w);
+    pause_open(w);
     w->random = uv_hrtime() | 1;
     struct topology_options topology = topology_options(w);
     poller_open(&w->poller, &w->router, &topology, w->config.seeds, (uint32_t)w->config.seed_count,
@@ -420,6 +433,7 @@ static void free_all(struct worker *w)
 {
     lease_pool_free(&w->leases);
     keywatch_free(&w->keywatch);
+    pubsub_free(&w->pubsub);
     router_free(&w->router);
     scripts_close(&w->scripts);
     slowlog_reset(&w->slowlog);

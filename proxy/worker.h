@@ -26,6 +26,8 @@
 #include "proxy/info.h"
 #include "proxy/keywatch.h"
 #include "proxy/leaving.h"
+#include "proxy/pause.h"
+#include "proxy/pubsub.h"
 #include "proxy/reach.h"
 #include "proxy/reload.h"
 #include "proxy/scripts.h"
@@ -53,6 +55,8 @@ struct worker {
     struct readiness readiness;
     struct scripts scripts;
     struct slowlog slowlog;
+    struct pubsub pubsub;
+    struct pause pause;
     struct listener listeners[CREW_ADDRESSES_MAX];
     struct balance balance;
     struct leaving leaving;
@@ -85,6 +89,7 @@ struct worker {
     uint32_t number;           /* of this worker, from 0 */
     uint32_t keyspace_events;  /* notify-keyspace-events, as last set through this worker */
     bool listening, draining, left;
+    bool attention; /* commands are paused, or shown to a monitor */
 };
 
 /* Once, before the workers of a proxy part: what they have in common. */
@@ -95,6 +100,9 @@ int worker_run(struct worker *w);
 
 /* Takes over the options that may change at run time, after one has. */
 void worker_take_options(struct worker *w);
+
+/* Commands are paused or monitored, or are so no more. */
+void worker_mind(struct worker *w);
 
 /* An empty writer for one reply; the next call takes it back. */
 struct writer *worker_writer(struct worker *w, int protocol);

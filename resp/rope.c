@@ -70,8 +70,15 @@ const char *rope_copy(struct rope *r, struct rope_store *s, struct chunk **curre
 
 void rope_share(struct rope *r, struct rope_store *s, struct chunk *chunk, struct span bytes)
 {
-    if (bytes.len > 0)
-        append_piece(r, s, chunk, bytes);
+    struct piece *last = r->tail;
+    if (bytes.len == 0)
+        return;
+    if (last != NULL && last->chunk == chunk && last->at + last->len == bytes.at) {
+        last->len += bytes.len;
+        r->bytes += bytes.len;
+        return;
+    }
+    append_piece(r, s, chunk, bytes);
 }
 
 static void drop_head(struct rope *r, struct rope_store *s)

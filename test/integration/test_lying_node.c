@@ -142,6 +142,27 @@ static void test_closes_instead_of_a_reply(void **state)
     expect_recovery();
 }
 
+/* A PUBLISH that may have been executed would reach the subscribers twice. */
+static void test_publish_is_sent_once(void **state)
+{
+    (void)state;
+    for (int i = 0; i < 4; i++) { /* clients have different nodes for what has no key */
+        struct client other;
+        assert_true(client_open(&other, proxy.port));
+        fake_node_behave(liar, FAKE_CLOSE, NULL);
+        fake_node_behave(honest, FAKE_CLOSE, NULL);
+        unsigned before = fake_node_count(liar, "PUBLISH") + fake_node_count(honest, "PUBLISH");
+        const char *reply = client_ask(&other, "PUBLISH", "c", "m", NULL);
+        assert_non_null(reply);
+        assert_non_null(strstr(reply, "may have been executed"));
+        assert_int_equal(fake_node_count(liar, "PUBLISH") + fake_node_count(honest, "PUBLISH"),
+                         before + 1);
+        fake_node_behave(honest, FAKE_ECHO, NULL);
+        expect_recovery();
+        client_close(&other);
+    }
+}
+
 /* A read is asked again, so that a single broken connection costs nothing. */
 static void test_read_is_retried(void **state)
 {
@@ -368,6 +389,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         LYING(test_closes_inside_a_reply),
         LYING(test_closes_instead_of_a_reply),
+        LYING(test_publish_is_sent_once),
         LYING(test_read_is_retried),
         LYING(test_garbage),
         LYING(test_silence),

@@ -147,6 +147,22 @@ static void the_old_command_line(void **state)
     assert_int_equal(c.seeds[2].port, 7002);
 }
 
+/* proxy.conf of the tool that people come from, as far as it says the same here. */
+static void the_old_file(void **state)
+{
+    const char *file = put_file("a.conf", "port 7777\nbind 127.0.0.1\nmaxclients 20\nthreads 8\n"
+                                          "tcpkeepalive 300\ntcp-backlog 100\nlog-level warning\n"
+                                          "enable-cross-slot yes\nauth pw\nauth-user u\n"
+                                          "cluster 10.0.0.1:7000\ncluster 10.0.0.2:7000\n");
+    (void)state;
+    assert_int_equal(load("-c", file, NULL), 0);
+    assert_int_equal(c.workers, 8);
+    assert_int_equal(c.tcp_keepalive, 300000);
+    assert_int_equal(c.log_level, LOG_LEVEL_WARN);
+    assert_int_equal(c.seed_count, 2);
+    assert_string_equal(c.seeds[1].host, "10.0.0.2");
+}
+
 static void addresses(void **state)
 {
     (void)state;
@@ -400,6 +416,7 @@ int main(void)
         TEST(worker_counts),
         TEST(passwords_change_by_reload_only),
         TEST(the_old_command_line),
+        TEST(the_old_file),
         TEST(addresses),
         TEST(wrong_calls),
         TEST(binds),

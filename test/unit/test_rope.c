@@ -78,11 +78,13 @@ static void test_share_and_drop(void **state)
     struct rope_store s;
     rope_store_init(&s);
     struct chunk *mine = chunk_take(&s.chunks, CHUNK_READ);
-    memcpy(mine->bytes, "0123456789", 10);
+    memcpy(mine->bytes, "0123 456789", 11);
     struct rope r = { 0 };
     rope_share(&r, &s, mine, (struct span){ mine->bytes, 4 });
-    rope_share(&r, &s, mine, (struct span){ mine->bytes + 4, 6 });
+    rope_share(&r, &s, mine, (struct span){ mine->bytes + 5, 3 });
+    rope_share(&r, &s, mine, (struct span){ mine->bytes + 8, 3 }); /* joins the one before */
     assert_int_equal(mine->refs, 3);
+    assert_int_equal(pieces(&r), 2);
     chunk_unref(mine);
     assert_holds(&r, "0123456789", 10);
     rope_drop(&r, &s, 0);
