@@ -22,12 +22,12 @@ enum { CREW_MAX = 256 }; /* workers of one proxy */
 struct config {
     /* Listening. */
     int port;
-    struct option_list bind; /* "*", "::*", or addresses; a leading '-': may be missing */
     int tcp_backlog;
-    uint64_t tcp_keepalive; /* ms; 0 is off */
-    int maxclients;
-    uint64_t max_connection_age; /* these in ms; 0 is off */
+    struct option_list bind; /* "*", "::*", or addresses; a leading '-': may be missing */
+    uint64_t tcp_keepalive;  /* these in ms; 0 is off */
+    uint64_t max_connection_age;
     uint64_t not_ready_after;
+    int maxclients;
     int workers; /* ask config_worker_count */
 
     /* The cluster. */

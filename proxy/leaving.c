@@ -5,6 +5,7 @@
 #include "proxy/blocked.h"
 #include "proxy/op.h"
 #include "proxy/parting.h"
+#include "proxy/port.h"
 #include "proxy/worker.h"
 
 enum {
@@ -70,9 +71,9 @@ void leaving_start(struct worker *w, enum leaving_how how)
              how == LEAVE_TO_SUCCESSOR ? "yes" : "no");
     seat_enter(w->seat, SEAT_LEAVING);
     if (how == LEAVE_FOR_GOOD)
-        worker_shut_port(w);
+        port_shut(w);
     else
-        worker_stop_accepting(w);
+        port_stop_accepting(w);
     w->draining = true;
     w->leaving.how = how;
     uv_update_time(&w->loop);

@@ -1,6 +1,7 @@
 #include "proxy/reach.h"
 
 #include "base/log.h"
+#include "proxy/port.h"
 #include "proxy/worker.h"
 
 enum { ASK_MIN_MS = 50, ASK_MAX_MS = 1000 };
@@ -17,7 +18,7 @@ static void on_answer(struct request *asked, int status)
         return;
     r->cut_off = false;
     log_info("listening again: a master answers", "port=%d worker=%u", w->config.port, w->number);
-    worker_open_port(w);
+    port_open(w);
 }
 
 static void ask(struct worker *w)
@@ -39,7 +40,7 @@ static void cut_off(struct worker *w)
     w->reach.cut_off = true;
     log_error("port closed: no master answers", "port=%d worker=%u for_ms=%llu", w->config.port,
               w->number, (unsigned long long)(uv_now(&w->loop) - w->reach.answered_at));
-    worker_shut_port(w);
+    port_shut(w);
     seat_enter(w->seat, SEAT_CUT_OFF);
 }
 

@@ -14,6 +14,7 @@
 #include "proxy/client_reply.h"
 #include "proxy/op.h"
 #include "proxy/parting.h"
+#include "proxy/port.h"
 
 enum {
     BULK_MIN = 64 * 1024, /* requests of this size get a link of their own kind, see link.h */
@@ -94,54 +95,6 @@ void worker_publish_clients(struct worker *w)
     atomic_store_explicit(&w->seat->clients, w->client_count, memory_order_relaxed);
 }
 
-static void on_accept(void *context, int fd)
-{
-    struct worker *w = context;
-    if (balance_hand_over(w, fd))
-        return;
-    client_accept(w, fd);
-    worker_publish_clients(w);
-}
-
-static const int *sockets_of(const struct worker *w)
-{
-    return w->crew->members[w->number].listeners;
-}
-
-void worker_stop_accepting(struct worker *w)
-{
-    for (uint32_t i = 0; i < w->crew->addresses; i++)
-        listener_close(&w->listeners[i]);
-}
-
-void worker_shut_port(struct worker *w)
-{
-    for (uint32_t i = 0; i < w->crew->addresses; i++) {
-        listener_accept_waiting(&w->listeners[i]);
-        listener_close(&w->listeners[i]);
-        listener_hush(sockets_of(w)[i]);
-    }
-}
-
-void worker_open_port(struct worker *w)
-{
-    static const struct listener_user user = { .on_accept = on_accept, .refusal = &client_refusal };
-    w->listening = true;
-    for (uint32_t i = 0; i < w->crew->addresses; i++) {
-        if (sockets_of(w)[i] < 0)
-            continue;
-        int rc = listener_start(&w->listeners[i], &w->net, sockets_of(w)[i], w->config.tcp_backlog,
-                                &user, w);
-        if (rc == 0)
-            continue;
-        log_error("cannot listen", "port=%d reason=%s", w->config.port, log_text(uv_strerror(rc)));
-        w->left = true;
-        leaving_start(w, LEAVE_FOR_GOOD);
-        return;
-    }
-    seat_enter(w->seat, SEAT_SERVING);
-}
-
 /* A map that covers every slot, the cluster's commands asked for once, and a master that says that
    the cluster serves: only now may a load balancer's probe succeed. */
 static void on_learned(void *context)
@@ -156,7 +109,7 @@ static void on_ready(void *context)
     struct worker *w = context;
     if (w->listening || w->draining)
         return;
-    worker_open_port(w);
+    port_open(w);
     log_info("listening", "port=%d worker=%u slots=%u", w->config.port, w->number,
              w->router.map->covered);
 }
@@ -274,7 +227,7 @@ static void shut_port_unless_ready(struct worker *w)
 {
     if (w->crew->members[w->number].again && !w->listening && !w->draining &&
         uv_now(&w->loop) - w->started_at >= READY_SOON_MS)
-        worker_shut_port(w);
+        port_shut(w);
 }
 
 static void on_second(uv_timer_t *timer)

@@ -110,11 +110,5 @@ uint64_t worker_next_client_id(struct worker *w);
 void worker_client_left(struct worker *w);
 /* Tells the others how many clients there are. */
 void worker_publish_clients(struct worker *w);
-/* Listens and accepts on its sockets. What fails there ends the worker. */
-void worker_open_port(struct worker *w);
-/* Accepts no more; the sockets listen on, for somebody else. */
-void worker_stop_accepting(struct worker *w);
-/* Accepts who waits, and then refuses. */
-void worker_shut_port(struct worker *w);
 
 #endif

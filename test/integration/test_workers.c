@@ -339,13 +339,15 @@ static void test_connection_age(void **state)
 /* A client that has something here which would be lost in silence stays, however old it is. */
 static void test_age_of_clients_with_a_state(void **state)
 {
-    struct client multi, watch, waits, plain;
+    struct client multi, watch, waits, listens, plain;
 
     (void)state;
     start_workers("1", 1, (const char *const[]){ "--max-connection-age", "1s", NULL });
     assert_true(client_open(&multi, proxy.port));
     assert_true(client_open(&watch, proxy.port));
     assert_true(client_open(&waits, proxy.port));
+    assert_true(client_open(&listens, proxy.port));
+    client_ask_expect(&listens, "*3\r\n$9\r\nsubscribe\r\n$3\r\nage\r\n:1\r\n", "SUBSCRIBE", "age");
     client_ask_expect(&multi, "+OK\r\n", "MULTI");
     client_ask_expect(&multi, "+QUEUED\r\n", "SET", "age", "1");
     client_ask_expect(&watch, "+OK\r\n", "WATCH", "age");
@@ -361,6 +363,11 @@ static void test_age_of_clients_with_a_state(void **state)
     client_ask_expect(&plain, ":1\r\n", "RPUSH", "age:list", "x");
     client_expect(&waits, "*2\r\n$8\r\nage:list\r\n$1\r\nx\r\n");
     assert_true(client_sees_end(&waits));
+    client_close(&plain);
+    assert_true(client_open(&plain, proxy.port));
+    assert_non_null(client_ask(&plain, "PUBLISH", "age", "x", NULL));
+    client_expect(&listens, "*3\r\n$7\r\nmessage\r\n$3\r\nage\r\n$1\r\nx\r\n");
+    client_close(&listens);
     client_close(&multi);
     client_close(&watch);
     client_close(&waits);
