@@ -38,6 +38,7 @@ enum command_flag {
     CMD_ALLOW_BUSY = 1u << 18,
     CMD_NO_MANDATORY_KEYS = 1u << 19,
     CMD_AFTER_7_0 = 1u << 20, /* ours, no flag of COMMAND: a row that Redis 7.0 lacks */
+    CMD_OURS = 1u << 21,      /* a row of the proxy's own, which no Redis has */
 };
 
 /* Key specifications, as on https://redis.io/docs/reference/key-specs/ . */

@@ -9,7 +9,7 @@ static const struct command client_subs[] = {
       .flags = CMD_NOSCRIPT | CMD_LOADING | CMD_STALE },
     { .name = "getredir", .arity = 2, .how = HOW_LOCAL,
       .flags = CMD_NOSCRIPT | CMD_LOADING | CMD_STALE },
-    { .name = "help", .arity = 2, .how = HOW_LOCAL, .flags = CMD_LOADING | CMD_STALE },
+    { .name = "help", .arity = 2, .how = HOW_ANY, .flags = CMD_LOADING | CMD_STALE },
     { .name = "id", .arity = 2, .how = HOW_LOCAL,
       .flags = CMD_NOSCRIPT | CMD_LOADING | CMD_STALE },
     { .name = "info", .arity = 2, .how = HOW_LOCAL,
@@ -44,7 +44,7 @@ static const struct command client_subs[] = {
 const struct command commands_connection[] = {
     { .name = "auth", .arity = -2, .how = HOW_LOCAL,
       .flags = CMD_NOSCRIPT | CMD_LOADING | CMD_STALE | CMD_FAST | CMD_NO_AUTH | CMD_ALLOW_BUSY },
-    { .name = "client", .arity = -2, .how = HOW_LOCAL, .subs = client_subs },
+    { .name = "client", .arity = -2, .how = HOW_ANY, .subs = client_subs },
     { .name = "echo", .arity = 2, .how = HOW_LOCAL, .flags = CMD_LOADING | CMD_STALE | CMD_FAST },
     { .name = "hello", .arity = -1, .how = HOW_LOCAL,
       .flags = CMD_NOSCRIPT | CMD_LOADING | CMD_STALE | CMD_FAST | CMD_NO_AUTH | CMD_ALLOW_BUSY },

@@ -64,8 +64,8 @@ const struct command commands_generic[] = {
       .flags = CMD_WRITE | CMD_DENYOOM | CMD_MOVABLEKEYS,
       .specs = { KEY_AT(1, KEY_RO | KEY_ACCESS), KEY_UNKNOWN(KEY_RO | KEY_ACCESS),
         KEY_UNKNOWN(KEY_OW | KEY_UPDATE) } },
-    /* Names one key: what BY and GET read are patterns, which a cluster refuses. */
-    { .name = "sort_ro", .arity = -2, .how = HOW_KEYS, .flags = CMD_READONLY | CMD_MOVABLEKEYS,
+    /* Names one key, but what BY and GET read are patterns. */
+    { .name = "sort_ro", .arity = -2, .how = HOW_GATHER, .flags = CMD_READONLY | CMD_MOVABLEKEYS,
       .specs = { KEY_AT(1, KEY_RO | KEY_ACCESS), KEY_UNKNOWN(KEY_RO | KEY_ACCESS) } },
     { .name = "touch", .arity = -2, .how = HOW_SPLIT, .merge = MERGE_SUM,
       .flags = CMD_READONLY | CMD_FAST, .specs = { KEYS_FROM(1, KEY_RO) } },

@@ -56,19 +56,18 @@ static const struct command config_subs[] = {
 };
 
 static const struct command latency_subs[] = {
-    { .name = "doctor", .arity = 2, .how = HOW_BROADCAST, .merge = MERGE_SPECIAL,
+    { .name = "doctor", .arity = 2, .how = HOW_LOCAL,
       .flags = CMD_ADMIN | CMD_NOSCRIPT | CMD_LOADING | CMD_STALE },
-    { .name = "graph", .arity = 3, .how = HOW_BROADCAST, .merge = MERGE_SPECIAL,
+    { .name = "graph", .arity = 3, .how = HOW_LOCAL,
       .flags = CMD_ADMIN | CMD_NOSCRIPT | CMD_LOADING | CMD_STALE },
     { .name = "help", .arity = 2, .how = HOW_ANY, .flags = CMD_LOADING | CMD_STALE },
     { .name = "histogram", .arity = -2, .how = HOW_BROADCAST, .merge = MERGE_SPECIAL,
       .flags = CMD_ADMIN | CMD_NOSCRIPT | CMD_LOADING | CMD_STALE },
-    { .name = "history", .arity = 3, .how = HOW_BROADCAST, .merge = MERGE_SPECIAL,
+    { .name = "history", .arity = 3, .how = HOW_LOCAL,
       .flags = CMD_ADMIN | CMD_NOSCRIPT | CMD_LOADING | CMD_STALE },
-    { .name = "latest", .arity = 2, .how = HOW_BROADCAST, .merge = MERGE_SPECIAL,
+    { .name = "latest", .arity = 2, .how = HOW_LOCAL,
       .flags = CMD_ADMIN | CMD_NOSCRIPT | CMD_LOADING | CMD_STALE },
-    /* COMMAND tips all_succeeded, but the reply is a number of series. */
-    { .name = "reset", .arity = -2, .how = HOW_BROADCAST, .merge = MERGE_SUM,
+    { .name = "reset", .arity = -2, .how = HOW_LOCAL,
       .flags = CMD_ADMIN | CMD_NOSCRIPT | CMD_LOADING | CMD_STALE },
     ROWS_END,
 };
@@ -97,13 +96,20 @@ static const struct command module_subs[] = {
 };
 
 static const struct command slowlog_subs[] = {
-    { .name = "get", .arity = -2, .how = HOW_BROADCAST, .merge = MERGE_SPECIAL,
+    { .name = "get", .arity = -2, .how = HOW_LOCAL,
       .flags = CMD_ADMIN | CMD_LOADING | CMD_STALE },
     { .name = "help", .arity = 2, .how = HOW_ANY, .flags = CMD_LOADING | CMD_STALE },
-    { .name = "len", .arity = 2, .how = HOW_BROADCAST, .merge = MERGE_SUM,
+    { .name = "len", .arity = 2, .how = HOW_LOCAL,
       .flags = CMD_ADMIN | CMD_LOADING | CMD_STALE },
-    { .name = "reset", .arity = 2, .how = HOW_BROADCAST, .merge = MERGE_ALL_OK,
+    { .name = "reset", .arity = 2, .how = HOW_LOCAL,
       .flags = CMD_ADMIN | CMD_LOADING | CMD_STALE },
+    ROWS_END,
+};
+
+/* Ours; the old tool had it, too. */
+static const struct command proxy_subs[] = {
+    { .name = "command", .arity = -2, .how = HOW_LOCAL, .flags = CMD_LOADING | CMD_STALE | CMD_OURS },
+    { .name = "help", .arity = 2, .how = HOW_LOCAL, .flags = CMD_LOADING | CMD_STALE | CMD_OURS },
     ROWS_END,
 };
 
@@ -137,6 +143,7 @@ const struct command commands_server[] = {
     { .name = "module", .arity = -2, .how = HOW_ANY, .subs = module_subs },
     { .name = "monitor", .arity = 1, .how = HOW_SESSION,
       .flags = CMD_ADMIN | CMD_NOSCRIPT | CMD_LOADING | CMD_STALE },
+    { .name = "proxy", .arity = -2, .how = HOW_ANY, .flags = CMD_OURS, .subs = proxy_subs },
     { .name = "psync", .arity = -3, REFUSED(WHY_REPLICATION),
       .flags = CMD_ADMIN | CMD_NOSCRIPT | CMD_NO_ASYNC_LOADING | CMD_NO_MULTI },
     { .name = "replconf", .arity = -1, REFUSED(WHY_REPLICATION),

@@ -6,16 +6,16 @@
 
 static const uint32_t none = UINT32_MAX;
 
-static struct group *group_new(const struct command *cmd, uint32_t keys)
+struct group *group_new(const struct command *cmd, uint32_t keys, size_t room)
 {
-    struct group *g = malloc(sizeof(*g) + keys * sizeof(g->part_of_key[0]));
+    struct group *g = malloc(sizeof(*g) + keys * sizeof(g->part_of_key[0]) + room);
     REQUIRE(g != NULL);
     *g = (struct group){ .cmd = cmd, .keys = keys };
     return g;
 }
 
-static struct request *add_part(struct router *rt, struct flow *f, struct group *g, uint16_t slot,
-                                bool silent)
+struct request *group_add(struct router *rt, struct flow *f, struct group *g, uint16_t slot,
+                          bool silent)
 {
     struct request *r = router_request(rt, f, g->cmd, slot);
     r->group = g;
@@ -117,11 +117,11 @@ void group_split(struct router *rt, struct flow *f, const struct command *cmd,
                  const struct argv *argv, uint32_t step, bool silent)
 {
     struct split s;
-    struct group *g = group_new(cmd, (argv->count - 1) / step);
+    struct group *g = group_new(cmd, (argv->count - 1) / step, 0);
     split_open(rt, &s, g->keys);
     assign_keys(rt, &s, g, argv, step);
     for (uint32_t part = 0; part < s.parts; part++) {
-        struct request *r = add_part(rt, f, g, s.slot[part], silent);
+        struct request *r = group_add(rt, f, g, s.slot[part], silent);
         write_part(&rt->part, &s, part, argv, step);
         router_submit(rt, r, writer_span(&rt->part), NULL);
     }
@@ -149,8 +149,8 @@ struct group *group_one(struct router *rt, struct flow *f, const struct command 
                         struct group *g, uint16_t slot, struct span bytes, bool silent)
 {
     if (g == NULL)
-        g = group_new(cmd, 0);
-    router_submit(rt, add_part(rt, f, g, slot, silent), bytes, NULL);
+        g = group_new(cmd, 0, 0);
+    router_submit(rt, group_add(rt, f, g, slot, silent), bytes, NULL);
     return g;
 }
 

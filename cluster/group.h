@@ -12,6 +12,12 @@
 
 #include "cluster/router.h"
 
+/* Marks a slot (or shard) that the walk with that number has seen. */
+struct split_mark {
+    uint64_t walk;
+    uint32_t part;
+};
+
 struct group {
     const struct command *cmd;
     const void *rule;       /* the flow's user's: how it merges; NULL: by cmd->merge */
@@ -41,6 +47,13 @@ MUST_USE struct group *group_broadcast(struct router *rt, struct flow *f, const 
  */
 struct group *group_one(struct router *rt, struct flow *f, const struct command *cmd,
                         struct group *g, uint16_t slot, struct span bytes, bool silent);
+
+/* A group that the flow's user fills and merges itself: with `keys` places in part_of_key and
+   `room` bytes behind them. Lent; it lives as long as its parts, of which there must be one. */
+struct group *group_new(const struct command *cmd, uint32_t keys, size_t room);
+/* One more part, for the caller to submit in this turn. */
+struct request *group_add(struct router *rt, struct flow *f, struct group *g, uint16_t slot,
+                          bool silent);
 
 /* The lowest slots of each shard in ascending order, up to `room`; gives how many there are. */
 uint32_t group_shard_slots(struct router *rt, uint16_t *slots, uint32_t room);

@@ -1,11 +1,8 @@
 #include "cluster/link.h"
 
-#include <stdio.h>
-#include <stdlib.h>
-
 #include "base/error.h"
 #include "base/log.h"
-#include "resp/writer.h"
+#include "cluster/login.h"
 
 static void link_dial(struct link *l);
 
@@ -148,71 +145,31 @@ static void become_ready(struct link *l)
     }
 }
 
-/* One call of the login; its record has no flow and lives until its reply. */
-struct greeting {
-    struct pipe_call call;
-    struct rope reply;
-};
-
-static void send_greeting(struct link *l, const char *const *args, size_t count)
-{
-    struct writer w;
-    writer_init(&w, 2);
-    write_request(&w, args, count);
-    struct greeting *g = calloc(1, sizeof(*g));
-    REQUIRE(g != NULL);
-    pipe_send(&l->pipe, &g->call, writer_span(&w));
-    writer_close(&w);
-    l->greetings++;
-}
-
 static void on_open(struct pipe *p)
 {
     struct link *l = link_of(p);
     const struct link_options *o = l->options;
-    bool auth = o->auth_password != NULL && o->auth_password[0] != '\0';
-    const char *user = o->auth_user != NULL && o->auth_user[0] != '\0' ? o->auth_user : NULL;
+    int protocol = l->kind == LINK_RESP3 || l->kind == LINK_BULK3 ? 3 : 2;
     l->state = LINK_GREETING;
-    l->greetings = 0;
-    if (auth && user != NULL)
-        send_greeting(l, (const char *[]){ "AUTH", user, o->auth_password }, 3);
-    else if (auth)
-        send_greeting(l, (const char *[]){ "AUTH", o->auth_password }, 2);
-    if (l->kind == LINK_RESP3 || l->kind == LINK_BULK3)
-        send_greeting(l, (const char *[]){ "HELLO", "3" }, 2);
+    l->greetings = login_send(p, o->auth_user, o->auth_password, protocol);
     if (l->greetings == 0)
         become_ready(l);
-}
-
-/* The server's reason, without anything that could carry a secret: its first word. */
-static void log_refused(struct link *l, struct span bytes)
-{
-    char word[24];
-    size_t n = 0;
-    while (n + 1 < bytes.len && n < sizeof(word) - 1 && bytes.at[n + 1] > ' ') {
-        word[n] = bytes.at[n + 1];
-        n++;
-    }
-    word[n] = '\0';
-    char to[ENDPOINT_TEXT_MAX];
-    log_warn("login refused", "node=%s answer=%s", endpoint_text(l->to, to), word);
 }
 
 static void on_greeted(struct link *l, struct pipe_call *call, struct span bytes, char first,
                        bool done)
 {
-    if (first == '-' || first == '!' || first == '\0') {
-        if (done)
-            free(CONTAINER_OF(call, struct greeting, call));
-        log_refused(l, bytes);
+    switch (login_take(call, bytes, first, done, l->to)) {
+    case LOGIN_REFUSED:
         pipe_close(&l->pipe, ERR_AUTH);
         return;
-    }
-    if (!done)
+    case LOGIN_ANSWERED:
+        if (--l->greetings == 0)
+            become_ready(l);
         return;
-    free(CONTAINER_OF(call, struct greeting, call));
-    if (--l->greetings == 0)
-        become_ready(l);
+    case LOGIN_MORE:
+        return;
+    }
 }
 
 static void on_reply(struct pipe *p, struct pipe_call *call, struct span bytes, struct chunk *chunk,
@@ -226,6 +183,14 @@ static void on_reply(struct pipe *p, struct pipe_call *call, struct span bytes, 
     if (done)
         l->rest = l->options->rest_min;
     l->user->on_reply(l, request_of_call(call), bytes, chunk, first, done);
+}
+
+static void on_lead(struct pipe *p, struct pipe_call *call, struct span bytes, char first,
+                    bool done)
+{
+    struct link *l = link_of(p);
+    if (done)
+        l->user->on_lead(l, request_of_call(call), bytes, first);
 }
 
 /* --- losing it ----------------------------------------------------------------------------- */
@@ -269,7 +234,7 @@ static void on_closed(struct pipe *p, int why)
         struct pipe_call *call = LIST_ENTRY(calls.next, struct pipe_call, link);
         list_remove(&call->link);
         if (greeting)
-            free(CONTAINER_OF(call, struct greeting, call));
+            login_drop(call);
         else
             l->user->on_lost(l, request_of_call(call), call->end <= sent, why);
     }
@@ -284,6 +249,7 @@ static void on_closed(struct pipe *p, int why)
 static const struct pipe_user link_pipe_user = {
     .on_open = on_open,
     .on_reply = on_reply,
+    .on_lead = on_lead,
     .on_closed = on_closed,
 };
 

@@ -31,6 +31,8 @@ struct link_options {
 struct link_user {
     void (*on_reply)(struct link *l, struct request *r, struct span bytes, struct chunk *chunk,
                      char first, bool done);
+    /* A reply that r->call.lead has announced. */
+    void (*on_lead)(struct link *l, struct request *r, struct span bytes, char first);
     /* wrote: r may have been executed. */
     void (*on_lost)(struct link *l, struct request *r, bool wrote, int why);
     /* Before what waits for it is written: requests put from inside go out first. */

@@ -42,6 +42,8 @@ struct node *node_get(struct node_table *t, const struct endpoint *e)
     REQUIRE(n != NULL);
     n->endpoint = *e;
     n->fingerprint = fingerprint_of(e);
+    list_init(&n->idle_leases[0]);
+    list_init(&n->idle_leases[1]);
     for (int kind = 0; kind < LINK_KINDS; kind++)
         link_init(&n->links[kind], (enum link_kind)kind, n, &n->endpoint, t->net, t->options,
                   t->user, t->context);
@@ -61,7 +63,7 @@ static void node_free(struct node_table *t, struct node *n)
  */
 static bool node_is_quiet(struct node *n, uint64_t now)
 {
-    bool quiet = n->hinted == 0;
+    bool quiet = n->hinted == 0 && n->leases == 0;
     for (int kind = 0; kind < LINK_KINDS; kind++) {
         struct link *l = &n->links[kind];
         if (l->pending == 0 && now - l->used_at > UNUSED_MS)

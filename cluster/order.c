@@ -1,6 +1,7 @@
 #include "cluster/order.h"
 
 #include "cluster/keys.h"
+#include "cluster/router_inner.h"
 #include "resp/request.h"
 
 /*
@@ -91,15 +92,10 @@ static int keys_meet(const struct request *a, const struct argv *args_a, const s
     return 0;
 }
 
-static void parse_again(const struct request *r, struct arg_room *room, struct argv *argv)
+static struct argv parse_again(const struct request *r, struct arg_room *room)
 {
-    struct request_limits any = request_limits_default;
-    any.max_bulk = any.max_request = UINT32_MAX;
-    struct request_parser p = { 0 };
     size_t used;
-    const char *error;
-    enum request_result rc = request_parse(&p, &any, room, r->bytes, r->len, argv, &used, &error);
-    REQUIRE(rc == REQUEST_ARGS); /* it was parsed before it came here */
+    return request_again((struct span){ r->bytes, r->len }, room, &used);
 }
 
 /* Whether the order of the two can be seen: not both reads, and a key in common. */
@@ -107,12 +103,11 @@ static bool conflict(const struct request *a, const struct request *b)
 {
     if (a->slot != b->slot || (a->safe && b->safe))
         return false;
-    if (a->slot == SLOT_ANY)
+    if (a->slot == SLOT_ANY || a->call.lead > 0 ||
+        b->call.lead > 0) /* a block: about all of its slot */
         return true;
     struct arg_room room_a = { 0 }, room_b = { 0 };
-    struct argv args_a, args_b;
-    parse_again(a, &room_a, &args_a);
-    parse_again(b, &room_b, &args_b);
+    struct argv args_a = parse_again(a, &room_a), args_b = parse_again(b, &room_b);
     bool meet = keys_meet(a, &args_a, b, &args_b);
     arg_room_close(&room_a);
     arg_room_close(&room_b);

@@ -39,7 +39,8 @@ enum request_state { REQUEST_NEW, REQUEST_SENT, REQUEST_PARKED, REQUEST_DONE };
 typedef void request_own_done(struct request *r, int status);
 
 struct request {
-    struct pipe_call call; /* in the link's pipe, or in its list of waiting ones */
+    struct pipe_call call; /* in the link's pipe, or in its list of waiting ones; call.lead > 0: a
+                              block, see block.h */
     struct list_node in_flow;
     struct flow *flow;
     struct link *link; /* SENT: where; its pipe may not be open yet */
@@ -53,6 +54,8 @@ struct request {
     struct node *hint;   /* where a redirect points */
     struct group *group; /* of which this is a part, see group.h; or NULL */
     uint32_t served_by;  /* a part that is answered: the fingerprint of the node that did */
+    uint8_t refused;     /* enum block_refused */
+    bool scripted;       /* a block that calls scripts: router->prepare comes before it is sent */
     struct rope reply;   /* what waits: of the reply, or the last error of a retried one */
     request_own_done *on_own;
     void *own_context;

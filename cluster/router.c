@@ -2,11 +2,13 @@
 
 #include <stdlib.h>
 
+#include "cluster/block.h"
 #include "cluster/group.h"
+#include "cluster/router_inner.h"
 
 /* --- where a request goes ------------------------------------------------------------------ */
 
-static struct node *owner_of(const struct router *rt, uint16_t slot)
+struct node *router_owner(const struct router *rt, uint16_t slot)
 {
     if (UNLIKELY(rt->map == NULL))
         return NULL;
@@ -59,7 +61,7 @@ struct link *router_target(struct router *rt, struct request *r, uint64_t now)
     }
     if (UNLIKELY(r->slot == SLOT_ANY))
         return any_target(rt, r, now);
-    struct node *n = owner_of(rt, r->slot);
+    struct node *n = router_owner(rt, r->slot);
     if (n == NULL)
         return NULL;
     struct link *l = &n->links[kind_for(rt, r)];
@@ -125,15 +127,29 @@ static void keep_bytes(struct router *rt, struct request *r, struct span bytes, 
     rope_clear(&place, &rt->net->store);
 }
 
+static inline void take_in(struct router *rt, struct request *r, struct span bytes, uint64_t now)
+{
+    r->deadline = now + rt->options->request_timeout;
+    r->len = (uint32_t)bytes.len;
+    r->flow->bytes += bytes.len;
+    rt->counters.requests++;
+    count_outstanding(rt);
+}
+
+void router_submit_later(struct router *rt, struct request *r, struct span bytes,
+                         struct chunk *chunk)
+{
+    uint64_t now = uv_now(rt->net->loop);
+    take_in(rt, r, bytes, now);
+    keep_bytes(rt, r, bytes, chunk);
+    router_park(rt, r, now);
+}
+
 void router_submit(struct router *rt, struct request *r, struct span bytes, struct chunk *chunk)
 {
     struct flow *f = r->flow;
     uint64_t now = uv_now(rt->net->loop);
-    r->deadline = now + rt->options->request_timeout;
-    r->len = (uint32_t)bytes.len;
-    f->bytes += bytes.len;
-    rt->counters.requests++;
-    count_outstanding(rt);
+    take_in(rt, r, bytes, now);
     bool regular = f->irregular == 0 && flow_head(f)->epoch == rt->epoch && r->slot != SLOT_ANY &&
                    bytes.len < ROPE_SHARE_MIN;
     struct link *l = LIKELY(regular) ? router_target(rt, r, now) : NULL;
@@ -154,10 +170,11 @@ static struct request *new_request(struct router *rt)
     return r;
 }
 
-/* ASKING counts for the next command on its connection only, so the two go as a pair. */
+/* ASKING counts for the next command on its connection, or to the end of the block that it begins;
+   so the two go as a pair. */
 static struct request *make_asking(struct router *rt)
 {
-    static const struct span text = { "*1\r\n$6\r\nASKING\r\n", 16 };
+    static const struct span text = { BLOCK_ASKING, sizeof(BLOCK_ASKING) - 1 };
     struct request *r = new_request(rt);
     r->kind = REQUEST_ASKING;
     r->deadline = UINT64_MAX;
@@ -171,7 +188,7 @@ void router_dispatch(struct router *rt, struct request *r, struct link *l)
     struct flow *f = r->flow;
     if (--f->parked == 0)
         list_remove(&f->stalled);
-    struct node *owner = r->slot == SLOT_ANY ? NULL : owner_of(rt, r->slot);
+    struct node *owner = r->slot == SLOT_ANY ? NULL : router_owner(rt, r->slot);
     bool regular = l->node == owner && !r->asking && l->kind <= LINK_RESP3 && !r->overtaken;
     if (regular && r->irregular) {
         r->irregular = false;
@@ -179,6 +196,8 @@ void router_dispatch(struct router *rt, struct request *r, struct link *l)
     }
     struct request *asking = r->asking ? make_asking(rt) : NULL;
     drop_hint(r);
+    if (UNLIKELY(r->scripted) && rt->prepare != NULL)
+        rt->prepare(rt->rescue_context, l, r);
     link_put(l, r, asking);
 }
 

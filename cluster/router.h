@@ -18,7 +18,6 @@
 #define CLUSTER_ROUTER_H
 
 #include "cluster/node.h"
-#include "cluster/redirect.h"
 #include "cluster/slotmap.h"
 
 enum {
@@ -37,11 +36,7 @@ struct router_counters {
         lost_links;
 };
 
-/* Marks a slot (or shard) that the walk with that number has seen. */
-struct split_mark {
-    uint64_t walk;
-    uint32_t part;
-};
+struct split_mark;
 
 struct router {
     struct net *net;
@@ -63,20 +58,25 @@ struct router {
     struct chunk *keep;       /* bytes of requests that cannot be sent at once */
     uint64_t walk;            /* number of the walk; marks what belongs to it */
     struct order_mark *marks; /* SLOT_PLACES of them, see order.c */
-    struct split_mark *split_marks; /* SLOT_COUNT of them, see group.c */
+    struct split_mark *split_marks; /* SLOT_PLACES of them, see group.c */
     void *split_room;               /* scratch of group.c */
     size_t split_room_size;
     struct writer part;              /* scratch of group.c: the part being written */
     void (*on_doubt)(void *context); /* the map may be wrong: the poller asks soon */
     void *doubt_context;
     /* A node gave r an error that is the client's own answer, unless this says true: then the node
-       has been told what it lacked (router_tell), and r is sent again. NULL: nobody wants to know.
-     */
+       has been told what it lacked (router_tell), and r is sent again. NULL: nobody asks. */
     bool (*rescue)(void *context, struct link *l, const struct request *r, struct span error);
     /* A link to a node that may lack what others have: it has just connected, or its node has
        become a master. What router_tell sends now goes out before any request. NULL: nobody. */
     void (*greet)(void *context, struct link *l);
-    void *rescue_context; /* of both */
+    /* The same right before r is sent, which is `scripted`. */
+    void (*prepare)(void *context, struct link *l, const struct request *r);
+    void *rescue_context; /* of these three */
+    /* r is done, slow_after ms or more after its deadline (mostly a negative number; INT64_MAX:
+       nobody wants to know); its bytes are still there. */
+    void (*on_slow)(const struct request *r);
+    int64_t slow_after;
     struct router_counters counters;
 };
 
@@ -101,8 +101,14 @@ struct request *router_request(struct router *rt, struct flow *f, const struct c
 /* Sends it: bytes are borrowed, and lie in chunk if chunk is not NULL. Nothing is called back from
    inside. */
 void router_submit(struct router *rt, struct request *r, struct span bytes, struct chunk *chunk);
+/* The same, at the end of the turn, and by way of router->prepare. */
+void router_submit_later(struct router *rt, struct request *r, struct span bytes,
+                         struct chunk *chunk);
 /* Frees a DONE (or NEW) request; its reply is dropped if it still waits. */
 void router_release(struct router *rt, struct request *r);
+
+/* The master of a slot; NULL: nobody knows one. */
+struct node *router_owner(const struct router *rt, uint16_t slot);
 
 /* A request of the program's own (CLUSTER SLOTS) to one node, RESP2; done comes later, once. */
 void router_ask(struct router *rt, struct node *node, struct span bytes, uint64_t timeout,
@@ -110,12 +116,5 @@ void router_ask(struct router *rt, struct node *node, struct span bytes, uint64_
 /* Sends a request of the program's own on that link, before whatever is sent there from now on; its
    reply is dropped. For router->rescue. */
 void router_tell(struct router *rt, struct link *l, struct span bytes);
-
-/* For the router's other files. */
-void router_on_tick(struct router *rt);
-struct link *router_target(struct router *rt, struct request *r, uint64_t now);
-void router_dispatch(struct router *rt, struct request *r, struct link *l);
-void router_fail(struct router *rt, struct request *r);
-void router_park(struct router *rt, struct request *r, uint64_t not_before);
 
 #endif

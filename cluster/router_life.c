@@ -2,8 +2,9 @@
 #include <stdlib.h>
 
 #include "base/error.h"
+#include "cluster/group.h"
 #include "cluster/order.h"
-#include "cluster/router.h"
+#include "cluster/router_inner.h"
 #include "cluster/settle.h"
 
 static void doubt_nothing(void *context)
@@ -14,16 +15,19 @@ static void doubt_nothing(void *context)
 void router_open(struct router *rt, struct net *net, const struct command_table *commands,
                  const struct router_options *options)
 {
-    *rt = (struct router){
-        .net = net, .commands = commands, .options = options, .epoch = 1, .on_doubt = doubt_nothing
-    };
+    *rt = (struct router){ .net = net,
+                           .commands = commands,
+                           .options = options,
+                           .epoch = 1,
+                           .on_doubt = doubt_nothing,
+                           .slow_after = INT64_MAX };
     slab_init(&rt->requests, sizeof(struct request));
     node_table_open(&rt->nodes, net, &options->link, &settle_link_user, rt);
     list_init(&rt->stalled);
     list_init(&rt->kicked);
     list_init(&rt->refused);
     rt->marks = calloc(SLOT_PLACES, sizeof(rt->marks[0]));
-    rt->split_marks = calloc(SLOT_COUNT, sizeof(rt->split_marks[0]));
+    rt->split_marks = calloc(SLOT_PLACES, sizeof(rt->split_marks[0]));
     REQUIRE(rt->marks != NULL && rt->split_marks != NULL);
     writer_init(&rt->part, 2);
     uv_timer_init(net->loop, &rt->tick);

@@ -4,8 +4,10 @@
 
 #include "base/error.h"
 #include "base/log.h"
+#include "cluster/block.h"
 #include "cluster/group.h"
 #include "cluster/order.h"
+#include "cluster/router_inner.h"
 
 /*
  * Every way in which a request ends:
@@ -44,6 +46,8 @@ static void complete(struct router *rt, struct request *r)
         if (f->parked > 0 && !list_is_linked(&f->kicked))
             list_append(&rt->kicked, &f->kicked);
     }
+    if (UNLIKELY((int64_t)(now_of(rt) - r->deadline) >= rt->slow_after))
+        rt->on_slow(r);
     if (r->chunk != NULL)
         chunk_unref(r->chunk);
     r->chunk = NULL;
@@ -70,6 +74,7 @@ static void park_after(struct router *rt, struct request *r, uint64_t delay)
 {
     if (r->hops < UINT8_MAX)
         r->hops++;
+    r->refused = BLOCK_NOT_REFUSED;
     rt->counters.retries++;
     router_park(rt, r, now_of(rt) + delay);
 }
@@ -90,21 +95,27 @@ static struct node *known_or_new(struct router *rt, const struct endpoint *e)
     return room ? node_get(&rt->nodes, e) : node_find(&rt->nodes, e);
 }
 
-static void follow_moved(struct router *rt, struct request *r, const struct redirect *to)
+struct node *settle_heed(struct router *rt, struct redirect *to, const struct endpoint *from)
 {
-    rt->counters.moved++;
+    if (to->to.host[0] == '\0')
+        memcpy(to->to.host, from->host, sizeof(to->to.host));
     struct node *n = known_or_new(rt, &to->to);
+    if (to->verdict == VERDICT_ASK) {
+        rt->counters.ask++;
+        return n;
+    }
+    rt->counters.moved++;
     uint16_t shard = rt->map->shard_of[to->slot];
     if (n != NULL && (shard == SLOTMAP_NO_SHARD || rt->masters[shard] != n))
         router_set_map(rt, slotmap_moved(rt->map, to->slot, &to->to));
     rt->on_doubt(rt->doubt_context);
-    park_after(rt, r, hop_delay(r));
+    return n;
 }
 
-static void follow_ask(struct router *rt, struct request *r, const struct redirect *to)
+static void follow_ask(struct router *rt, struct request *r, struct redirect *to,
+                       const struct endpoint *from)
 {
-    rt->counters.ask++;
-    struct node *n = known_or_new(rt, &to->to);
+    struct node *n = settle_heed(rt, to, from);
     if (n != NULL) {
         r->hint = n;
         r->asking = true;
@@ -115,14 +126,13 @@ static void follow_ask(struct router *rt, struct request *r, const struct redire
 
 static void try_again(struct router *rt, struct request *r, struct link *l, struct redirect *to)
 {
-    if (to->to.host[0] == '\0')
-        memcpy(to->to.host, l->to->host, sizeof(to->to.host));
     switch (to->verdict) {
     case VERDICT_MOVED:
-        follow_moved(rt, r, to);
+        settle_heed(rt, to, l->to);
+        park_after(rt, r, hop_delay(r));
         return;
     case VERDICT_ASK:
-        follow_ask(rt, r, to);
+        follow_ask(rt, r, to, l->to);
         return;
     case VERDICT_TRY_AGAIN:
         rt->counters.try_again++;
@@ -164,18 +174,31 @@ static bool rescue(struct router *rt, struct link *l, struct request *r, struct 
 /* True when the error is the client's own answer. */
 static bool judge(struct router *rt, struct link *l, struct request *r, struct span error)
 {
-    struct redirect to = redirect_read(error);
+    struct redirect to = LIKELY(r->call.lead == 0) ? redirect_read(error) : block_judge(r, error);
     if (to.verdict == VERDICT_PASS)
         return !rescue(rt, l, r, error);
-    drop_kept(rt, r);
     /* A redirect is meant for us, not for the client: it is never the answer, even at the deadline.
      */
+    bool kept = r->refused != BLOCK_NOT_REFUSED; /* the first error of a block says more */
     r->redirected = to.verdict == VERDICT_MOVED || to.verdict == VERDICT_ASK;
-    if (!r->redirected)
+    if (!kept || r->redirected)
+        drop_kept(rt, r);
+    if (!kept && !r->redirected)
         keep_error(rt, r, error);
     link_forget(l, r);
     try_again(rt, r, l, &to);
     return false;
+}
+
+/* Of what the commands of a block are answered before EXEC only the first error counts. */
+static void on_lead(struct link *l, struct request *r, struct span bytes, char first)
+{
+    bool is_error = first == '-' || first == '!';
+    if (!is_error || r->flow == NULL || r->refused != BLOCK_NOT_REFUSED)
+        return;
+    drop_kept(l->context, r);
+    keep_error(l->context, r, bytes);
+    r->refused = r->call.lead_left == r->call.lead ? BLOCK_NEVER_BEGAN : BLOCK_COMMAND_REFUSED;
 }
 
 static void on_own_reply(struct router *rt, struct link *l, struct request *r, struct span bytes,
@@ -336,7 +359,7 @@ static void on_lost(struct link *l, struct request *r, bool wrote, int why)
         answer_unknown_fate(rt, r, l, why);
         return;
     }
-    if (!r->has_error)
+    if (!r->has_error || r->refused != BLOCK_NOT_REFUSED)
         drop_kept(rt, r);
     park_after(rt, r, 0);
 }
@@ -357,6 +380,7 @@ static void on_room(struct link *l)
 
 const struct link_user settle_link_user = {
     .on_reply = on_reply,
+    .on_lead = on_lead,
     .on_lost = on_lost,
     .on_ready = on_ready,
     .on_room = on_room,

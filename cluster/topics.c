@@ -4,6 +4,7 @@
 
 #include "base/error.h"
 #include "base/log.h"
+#include "cluster/redirect.h"
 
 enum {
     UNUSED_MS = 5000,        /* a connection that carries nothing is kept so long */

@@ -41,9 +41,14 @@ static void hand_on(struct pipe *p, struct span bytes, struct chunk *chunk, bool
     bool is_error = first == '-' || first == '!';
     if (UNLIKELY(is_error) && !collect_error(p, &bytes, &chunk, &first, done))
         return;
-    if (done)
-        list_remove(&call->link);
-    p->user->on_reply(p, call, bytes, chunk, first, done);
+    if (UNLIKELY(call->lead_left > 0)) {
+        p->user->on_lead(p, call, bytes, first, done);
+        call->lead_left -= done;
+    } else {
+        if (done)
+            list_remove(&call->link);
+        p->user->on_reply(p, call, bytes, chunk, first, done);
+    }
     if (UNLIKELY(is_error)) {
         writer_clear(&p->error, 2);
         p->long_error = p->long_error && !done;
@@ -121,6 +126,7 @@ static void append(struct pipe *p, struct pipe_call *call)
     if (list_is_empty(&p->calls))
         p->heard_at = uv_now(p->stream.net->loop);
     call->end = p->stream.queued_total;
+    call->lead_left = call->lead;
     list_append(&p->calls, &call->link);
 }
 

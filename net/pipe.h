@@ -2,7 +2,8 @@
  * pipe.h: a pipelined RESP connection: requests go out, replies come back in the same order.
  *
  * Knows no command: it matches the n-th reply with the n-th call and hands the reply on in the
- * pieces in which it arrives. Life: pipe_dial -> on_open or on_closed; on_closed comes exactly once
+ * pieces in which it arrives. A call may owe several replies (MULTI, commands, EXEC): the last one
+ * is its own. Life: pipe_dial -> on_open or on_closed; on_closed comes exactly once
  * per pipe_dial, also when it never connected. Calls belong to the caller; the pipe only lists
  * them, and on_closed finds those that were never answered still in `calls`, oldest first.
  */
@@ -19,6 +20,8 @@ struct pipe;
 struct pipe_call {
     struct list_node link; /* in pipe->calls */
     uint64_t end;          /* the stream's queued_total behind the call's last byte */
+    uint32_t lead;         /* replies that come before the call's own: on_lead gets them */
+    uint32_t lead_left;    /* of those, still to come */
 };
 
 struct pipe_user {
@@ -28,6 +31,10 @@ struct pipe_user {
        together. One of more than PIPE_ERROR_MAX bytes comes in pieces, with '\0' for first. */
     void (*on_reply)(struct pipe *p, struct pipe_call *call, struct span bytes, struct chunk *chunk,
                      char first, bool done);
+    /* A piece of a reply that call->lead has announced; as on_reply. Needed only with such calls.
+     */
+    void (*on_lead)(struct pipe *p, struct pipe_call *call, struct span bytes, char first,
+                    bool done);
     /* A RESP3 push, in pieces; belongs to no call. */
     void (*on_push)(struct pipe *p, struct span bytes, bool done);
     void (*on_closed)(struct pipe *p, int why);

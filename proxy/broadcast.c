@@ -170,6 +170,34 @@ bool local_memory_stats(struct client *c, const struct argv *argv, struct writer
     return true;
 }
 
+/* A reader of such pages wants all of them, one node's after the other's. */
+static void send_texts(struct client *c, const struct group *g, struct replies *all)
+{
+    struct writer text;
+    (void)g;
+    writer_init(&text, 2);
+    for (uint32_t i = 0; i < all->count; i++) {
+        struct value v;
+        if (!value_next(&all->part[i].at, &v) || v.kind != VALUE_STRING) {
+            writer_close(&text);
+            merge_odd_reply(c);
+            return;
+        }
+        write_raw(&text, v.text);
+    }
+    struct writer *w = worker_writer(c->worker, c->flow.protocol);
+    write_verbatim(w, "txt", writer_span(&text));
+    writer_close(&text);
+    send_writer(c, w);
+}
+
+bool local_memory_malloc_stats(struct client *c, const struct argv *argv, struct writer *w)
+{
+    static const struct merge_rule rule = { .send = send_texts };
+    broadcast(c, argv, w, &rule);
+    return true;
+}
+
 /* --- SCRIPT EXISTS ---------------------------------------------------------------------------- */
 
 enum { NOTED_MAX = 64 };

@@ -4,10 +4,13 @@
 
 #include "base/error.h"
 #include "base/log.h"
+#include "proxy/blocked.h"
 #include "proxy/client_reply.h"
 #include "proxy/dispatch.h"
 #include "proxy/op.h"
 #include "proxy/subscriber.h"
+#include "proxy/transaction.h"
+#include "proxy/watch.h"
 #include "proxy/worker.h"
 #include "resp/inline.h"
 
@@ -24,13 +27,15 @@ static struct client *client_of(struct stream *s)
 static bool may_take_more(const struct client *c)
 {
     return c->flow.count < c->window && c->flow.bytes < FLOW_BYTES_MAX && c->op == NULL &&
-           !stream_is_behind(&c->stream);
+           c->blocked == NULL && !stream_is_behind(&c->stream);
 }
 
 static void pause_reading(struct client *c)
 {
     c->paused = true;
     stream_pause(&c->stream);
+    if (c->blocked != NULL)
+        blocked_watch(c);
 }
 
 static void drop_input(struct client *c)
@@ -178,7 +183,8 @@ static bool may_resume(const struct client *c)
 void client_resume(struct client *c)
 {
     list_remove(&c->in_resume);
-    if (!c->paused || c->stream.closing || c->finishing || !may_resume(c))
+    bool ends = c->stream.closing || (c->finishing && !transaction_has_begun(c));
+    if (!c->paused || ends || !may_resume(c))
         return;
     c->paused = c->wants_drain = false;
     if (c->input != NULL)
@@ -222,6 +228,10 @@ static void on_closed(struct stream *s, int why)
     if (c->op != NULL)
         op_forget_client(c->op);
     subscriber_free(c);
+    if (c->blocked != NULL)
+        blocked_forget_client(c->blocked);
+    transaction_drop(c);
+    watch_drop(c);
     flow_abandon(&w->router, &c->flow);
     if (c->input != NULL)
         chunk_unref(c->input);

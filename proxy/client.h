@@ -24,8 +24,14 @@ struct worker;
 struct client;
 struct op;
 struct subscriber;
+struct blocked;
+struct transaction;
+struct watch;
 
 enum client_reply_mode { REPLY_ON, REPLY_OFF, REPLY_SKIP_NEXT, REPLY_SKIP };
+
+/* Why dispatch has to look twice at a client's request; most clients have none of these. */
+enum client_special { SPECIAL_REPLY_MODE = 1 << 0, SPECIAL_TRANSACTION = 1 << 1 };
 
 /* What CLIENT SETNAME and SETINFO set; most clients have none. */
 struct client_labels {
@@ -42,8 +48,11 @@ struct client {
     struct chunk *input; /* bytes read and not yet parsed, from input_at to used */
     struct chunk *stash; /* where replies that wait for their turn are copied */
     struct client_labels *labels;
-    struct op *op; /* runs for this client, which reads no request meanwhile; or NULL */
-    struct subscriber *subscriber; /* subscriptions and MONITOR, see subscriber.h; or NULL */
+    struct op *op;           /* runs for this client, which reads no request meanwhile; or NULL */
+    struct blocked *blocked; /* waits in a blocking command; or NULL */
+    struct transaction *transaction; /* from MULTI until EXEC is done; else NULL */
+    struct watch *watch;             /* from WATCH until EXEC; else NULL */
+    struct subscriber *subscriber;   /* subscriptions and MONITOR, see subscriber.h; or NULL */
     const struct command *last_command;
     uint64_t id;
     uint64_t created_at; /* ms of loop time */
@@ -51,7 +60,8 @@ struct client {
     uint64_t commands;
     uint32_t input_at;
     uint32_t window;    /* requests that may be under way; see client_reply.c */
-    uint8_t reply_mode; /* enum client_reply_mode */
+    uint8_t reply_mode; /* enum client_reply_mode; set by client_set_reply_mode */
+    uint8_t special;    /* enum client_special */
     bool paused;        /* not reading: client_resume goes on when it may */
     bool wants_drain;   /* ... not before every reply is out */
     bool finishing;     /* closes with finish_why once every reply is out */
@@ -72,6 +82,17 @@ void client_reply(struct client *c, struct span reply);
 void client_finish_later(struct client *c, int why);
 /* The same, and closes at once when nothing is owed. */
 void client_finish(struct client *c, int why);
+
+static inline void client_set_special(struct client *c, enum client_special what, bool on)
+{
+    c->special = (uint8_t)(on ? c->special | what : c->special & ~(unsigned)what);
+}
+
+static inline void client_set_reply_mode(struct client *c, enum client_reply_mode mode)
+{
+    c->reply_mode = (uint8_t)mode;
+    client_set_special(c, SPECIAL_REPLY_MODE, mode != REPLY_ON);
+}
 
 static inline struct client *client_of_flow(struct flow *f)
 {

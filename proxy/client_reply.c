@@ -5,6 +5,7 @@
 #include "cluster/group.h"
 #include "proxy/merge.h"
 #include "proxy/subscriber.h"
+#include "proxy/transaction.h"
 #include "proxy/worker.h"
 
 void client_close_slow_reader(struct client *c)
@@ -56,7 +57,7 @@ static void send_kept(struct client *c, struct request *r)
 
 void client_finish_if_quiet(struct client *c)
 {
-    if (c->finishing && c->flow.count == 0)
+    if (c->finishing && c->flow.count == 0 && !transaction_has_begun(c))
         stream_finish(&c->stream, c->finish_why);
 }
 
@@ -67,6 +68,8 @@ static void after_progress(struct client *c)
         chunk_unref(c->stash);
         c->stash = NULL;
     }
+    if (UNLIKELY(c->subscriber != NULL) && c->flow.count == 0)
+        subscriber_reply_ended(c);
     if (UNLIKELY(c->paused))
         client_wake(c);
     if (UNLIKELY(c->finishing))

@@ -1,5 +1,6 @@
 #include "proxy/command_doc.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -35,6 +36,11 @@ static const char *const intro[] = {
     "",
     "**here**: the proxy answers itself, as one Redis would.",
     "",
+    "**waits**: on a connection of its own to the node that serves its keys; over several slots "
+    "the",
+    "proxy looks again and again. See \"Commands that wait\" in "
+    "[architecture.md](architecture.md).",
+    "",
     "**not yet**: answered with one clear error; the connection goes on.",
     "",
     "**refused**: makes no sense or would do harm through a proxy.",
@@ -46,7 +52,7 @@ static const char *const intro[] = {
 static const char *const kinds[] = {
     [HOW_KEYS] = "by its keys",  [HOW_SPLIT] = "split",           [HOW_GATHER] = "gathered",
     [HOW_ANY] = "by any master", [HOW_BROADCAST] = "every shard", [HOW_LOCAL] = "here",
-    [HOW_SESSION] = "not yet",   [HOW_BLOCK] = "not yet",         [HOW_REFUSE] = "refused",
+    [HOW_SESSION] = "not yet",   [HOW_BLOCK] = "waits",           [HOW_REFUSE] = "refused",
 };
 
 static const char *const merges[] = {
@@ -101,7 +107,7 @@ static bool is_missing(const struct command *c, local_command *const *locals)
 static const char *kind(const struct command *c, local_command *const *locals)
 {
     if (is_missing(c, locals))
-        return "not yet";
+        return kinds[HOW_SESSION];
     if (c->how != HOW_BROADCAST && c->how != HOW_ANY && locals[c->index] != NULL)
         return "here";
     return kinds[c->how];
@@ -117,21 +123,45 @@ static const char *remark(const struct command *c, local_command *const *locals)
         return "changes what the connection is";
     if (c->how == HOW_BLOCK)
         return c->spec_count == 1 && strncmp(c->name, "xread", 5) == 0
-                   ? "may block; without BLOCK by its keys, over several slots part by part"
-                   : "may block";
+                   ? "with BLOCK; otherwise by its keys, over several slots part by part"
+                   : "";
     if (c->how == HOW_GATHER)
         return note_of(c);
     if (c->how == HOW_SPLIT || c->how == HOW_BROADCAST)
         return merges[c->merge];
+    if ((c->flags & CMD_OURS) != 0)
+        return "no Redis has it";
     if ((c->flags & CMD_AFTER_7_0) != 0)
         return "newer than Redis 7.0";
     return "";
 }
 
+/* Whether a call may name more than one key. */
+static bool may_have_several(const struct command *c)
+{
+    if (c->spec_count > 1 || c->rule == KEY_RULE_GEORADIUS || c->rule == KEY_RULE_SORT)
+        return true;
+    const struct key_spec *s = &c->specs[0];
+    return c->spec_count == 1 &&
+           (s->find == KEY_FIND_KEYNUM || (s->find == KEY_FIND_RANGE && s->last != 0));
+}
+
+struct command_note command_note_of(const struct command *c, local_command *const *locals,
+                                    bool cross_slot)
+{
+    struct command_note n = { .how = kind(c, locals), .note = remark(c, locals) };
+    bool divided = c->how == HOW_SPLIT || c->how == HOW_GATHER;
+    snprintf(n.name, sizeof(n.name), "%s%s%s", c->parent != NULL ? c->parent->name : "",
+             c->parent != NULL ? " " : "", c->name);
+    n.unsupported = n.how == kinds[HOW_SESSION] || n.how == kinds[HOW_REFUSE];
+    n.one_slot = may_have_several(c) && !n.unsupported && !(divided && cross_slot);
+    return n;
+}
+
 static void write_row(const struct command *c, local_command *const *locals, FILE *out)
 {
-    fprintf(out, "| `%s%s%s` | %s | %s |\n", c->parent != NULL ? c->parent->name : "",
-            c->parent != NULL ? " " : "", c->name, kind(c, locals), remark(c, locals));
+    struct command_note n = command_note_of(c, locals, true);
+    fprintf(out, "| `%s` | %s | %s |\n", n.name, n.how, n.note);
 }
 
 /* A container is shown by its subcommands. */

@@ -121,6 +121,12 @@ static const struct option rows[] = {
       .fallback = "1024", .min = 1, .max = 1000000, .flags = OPTION_RELOADABLE,
       FIELD(max_pipeline),
       .help = "Requests of one client in flight; past it no more is read from that client." },
+    { .name = "max-leases", .type = OPTION_INT, .group = LIMITS, .argument = "number",
+      .fallback = "10000", .min = 1, .max = 10000000, .flags = OPTION_RELOADABLE,
+      FIELD(max_leases),
+      .help = "Connections to nodes that may be lent to single clients at the same time, in each "
+              "worker: one for each client that waits in a blocking command, one for each node "
+              "where a client watches keys. Past it such a command is an error." },
     { .name = "node-buffer-limit", .type = OPTION_SIZE, .group = LIMITS, .argument = "size",
       .fallback = "64mb", .min = 64 << 10, .flags = OPTION_RELOADABLE, FIELD(node_buffer_limit),
       .help = "Bytes of requests in flight to one node; past it its clients wait." },
@@ -128,6 +134,14 @@ static const struct option rows[] = {
       .fallback = "64mb", .min = 1024, .flags = OPTION_RELOADABLE, FIELD(cross_slot_max_bytes),
       .help = "Bytes of values that one command over several slots (SINTERSTORE, RENAME, EVAL) may "
               "copy between nodes; past it the command is an error and nothing is changed." },
+    { .name = "slowlog-log-slower-than", .type = OPTION_INT, .group = LIMITS,
+      .argument = "microseconds", .fallback = "10000", .min = -1, .max = INT32_MAX,
+      .flags = OPTION_RELOADABLE, FIELD(slowlog_log_slower_than),
+      .help = "Requests that take at least so long are kept for SLOWLOG GET. Measured in whole "
+              "milliseconds; 0 keeps every request that goes to a node, -1 none." },
+    { .name = "slowlog-max-len", .type = OPTION_INT, .group = LIMITS, .argument = "number",
+      .fallback = "128", .min = 0, .max = 1000000, .flags = OPTION_RELOADABLE,
+      FIELD(slowlog_max_len), .help = "How many of them each worker keeps." },
 
     { .name = "config", .letter = 'c', .type = OPTION_STRING, .group = PROCESS,
       .argument = "file", .flags = OPTION_NO_FILE, FIELD(config_file),

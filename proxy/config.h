@@ -48,8 +48,11 @@ struct config {
     size_t client_output_limit;
     size_t pubsub_output_limit;
     int max_pipeline;
+    int max_leases;
     size_t node_buffer_limit;
     size_t cross_slot_max_bytes;
+    int slowlog_log_slower_than; /* us; negative: nothing is logged */
+    int slowlog_max_len;
 
     /* The process. */
     int log_level; /* enum log_level */

@@ -4,17 +4,21 @@
 
 #include "cluster/group.h"
 #include "cluster/keys.h"
+#include "proxy/blocking.h"
 #include "proxy/client_reply.h"
 #include "proxy/gather.h"
+#include "proxy/gather_sort.h"
 #include "proxy/local.h"
 #include "proxy/monitor.h"
+#include "proxy/transaction.h"
+#include "proxy/watch.h"
 #include "proxy/worker.h"
 
 /* --- answers to what cannot be executed ----------------------------------------------------- */
 
 enum { SHOWN_MAX = 128 }; /* bytes of a bad command's name and arguments in the error */
 
-static bool reply_error(struct client *c, struct writer *w)
+static bool reply(struct client *c, struct writer *w)
 {
     client_reply(c, writer_span(w));
     return true;
@@ -47,7 +51,7 @@ static bool unknown_command(struct client *c, const struct argv *argv)
     struct writer *w = writer_of(c);
     write_error(w, "ERR unknown command '%.*s', with args beginning with: %s", shown(name), name.at,
                 args);
-    return reply_error(c, w);
+    return reply(c, w);
 }
 
 static void upper(char *to, const char *from, size_t size)
@@ -66,19 +70,26 @@ static bool unknown_subcommand(struct client *c, const struct command *container
     struct span sub = argv_get(argv, 1);
     struct writer *w = writer_of(c);
     write_error(w, "ERR unknown subcommand '%.*s'. Try %s HELP.", shown(sub), sub.at, name);
-    return reply_error(c, w);
+    return reply(c, w);
 }
 
 static bool wrong_arity(struct client *c, const struct command *cmd)
 {
     struct writer *w = writer_of(c);
+    if (strcmp(cmd->name, "exec") == 0) {
+        transaction_drop(c);
+        watch_drop(c);
+        write_error(w, "EXECABORT Transaction discarded because of: wrong number of arguments for "
+                       "'exec' command");
+        return reply(c, w);
+    }
     write_error(w, "ERR wrong number of arguments for '%s%s%s' command",
                 cmd->parent != NULL ? cmd->parent->name : "", cmd->parent != NULL ? "|" : "",
                 cmd->name);
-    return reply_error(c, w);
+    return reply(c, w);
 }
 
-static void write_refusal(const struct command *cmd, const char *why, struct writer *w)
+void local_refuse_as(const struct command *cmd, const char *why, struct writer *w)
 {
     char name[64], full[80];
     snprintf(full, sizeof(full), "%s%s%s", cmd->parent != NULL ? cmd->parent->name : "",
@@ -90,15 +101,15 @@ static void write_refusal(const struct command *cmd, const char *why, struct wri
 static bool refuse(struct client *c, const struct command *cmd, const char *why)
 {
     struct writer *w = writer_of(c);
-    write_refusal(cmd, why, w);
-    return reply_error(c, w);
+    local_refuse_as(cmd, why, w);
+    return reply(c, w);
 }
 
 void local_refuse(const struct command *cmd, struct writer *w)
 {
     char why[200];
     snprintf(why, sizeof(why), "is refused: %s", cmd->refuse);
-    write_refusal(cmd, why, w);
+    local_refuse_as(cmd, why, w);
 }
 
 /* --- one function per kind of command -------------------------------------------------------- */
@@ -125,7 +136,7 @@ static bool cross_slot(const struct call *call)
 {
     struct writer *w = writer_of(call->client);
     write_error(w, "CROSSSLOT Keys in request don't hash to the same slot");
-    return reply_error(call->client, w);
+    return reply(call->client, w);
 }
 
 static bool by_keys(const struct call *call)
@@ -156,6 +167,8 @@ static bool by_parts(const struct call *call)
 
 static bool by_gathering(const struct call *call)
 {
+    if (sort_has_patterns(call->cmd, call->argv) && call->client->worker->config.enable_cross_slot)
+        return sort_by_patterns(call->client, call->cmd, call->argv);
     int slot = keys_slot(call->cmd, call->argv);
     if (slot != KEYS_CROSS || !call->client->worker->config.enable_cross_slot)
         return by_keys(call);
@@ -185,22 +198,6 @@ static bool by_proxy(const struct call *call)
     return true;
 }
 
-/* XREAD and XREADGROUP block only when told to. */
-static bool may_block(const struct call *call)
-{
-    if (call->cmd->how != HOW_BLOCK || strncmp(call->cmd->name, "xread", 5) != 0)
-        return true;
-    bool group = strcmp(call->cmd->name, "xreadgroup") == 0; /* GROUP name consumer: any names */
-    for (uint32_t i = group ? 4 : 1; i < call->argv->count; i++) {
-        struct span a = argv_get(call->argv, i);
-        if (span_is(a, "block"))
-            return true;
-        if (span_is(a, "streams"))
-            return false;
-    }
-    return false;
-}
-
 /* XREAD, XREADGROUP. */
 static bool by_streams(const struct call *call)
 {
@@ -213,9 +210,13 @@ static bool by_streams(const struct call *call)
 
 static bool by_blocking(const struct call *call)
 {
-    if (!may_block(call))
+    if (!blocking_waits(call->cmd, call->argv))
         return by_streams(call);
-    return refuse(call->client, call->cmd, "may block; blocking commands are not supported yet");
+    bool may_be_wide = call->client->worker->config.enable_cross_slot &&
+                       blocking_may_be_wide(call->cmd, call->argv);
+    if (!may_be_wide && keys_slot(call->cmd, call->argv) == KEYS_CROSS)
+        return cross_slot(call);
+    return blocking_start(call->client, call->cmd, call->argv);
 }
 
 static bool by_broadcast(const struct call *call)
@@ -243,7 +244,7 @@ static bool by_refusal(const struct call *call)
         return by_proxy(call);
     struct writer *w = writer_of(c);
     local_refuse(call->cmd, w);
-    return reply_error(c, w);
+    return reply(c, w);
 }
 
 static bool (*const executors[])(const struct call *) = {
@@ -254,7 +255,7 @@ static bool (*const executors[])(const struct call *) = {
 
 /* --- the way in ------------------------------------------------------------------------------ */
 
-static bool run(const struct call *call)
+static bool carry_out(const struct call *call)
 {
     const struct command *cmd = call->cmd;
     if (LIKELY(cmd->how == HOW_KEYS))
@@ -267,7 +268,7 @@ static bool run(const struct call *call)
 /* The worker's commands are paused, or shown to a monitor. */
 static bool run_with_attention(const struct call *call)
 {
-    if (pause_holds(call->client, call->cmd) || !run(call))
+    if (pause_holds(call->client, call->cmd) || !carry_out(call))
         return false;
     monitor_feed(call->client, call->cmd, call->argv);
     return true;
@@ -281,10 +282,55 @@ static bool execute(const struct call *call)
     if (UNLIKELY(!command_arity_ok(cmd, call->argv->count)))
         return wrong_arity(c, cmd);
     if (UNLIKELY(c->subscriber != NULL) && !subscriber_allows(c, cmd, writer_of(c)))
-        return reply_error(c, &c->worker->reply);
+        return reply(c, &c->worker->reply);
     if (UNLIKELY(c->worker->attention))
         return run_with_attention(call);
-    return run(call);
+    return carry_out(call);
+}
+
+static inline bool run(const struct call *call, const struct command *container)
+{
+    if (LIKELY(call->cmd != NULL))
+        return execute(call);
+    if (container != NULL)
+        return unknown_subcommand(call->client, container, call->argv);
+    return unknown_command(call->client, call->argv);
+}
+
+/* Inside MULTI: what Redis refuses at once is refused at once, all else waits for EXEC. */
+static bool queue(const struct call *call, const struct command *container)
+{
+    struct client *c = call->client;
+    const struct command *cmd = call->cmd;
+    bool known = cmd != NULL && command_arity_ok(cmd, call->argv->count);
+    if (known && transaction_passes(cmd))
+        return execute(call);
+    if (!known) {
+        transaction_spoil(c);
+        return run(call, container);
+    }
+    if (UNLIKELY(c->worker->attention) && pause_holds(c, cmd))
+        return false;
+    c->last_command = cmd;
+    if (cmd->how == HOW_GATHER)
+        scripts_see(&c->worker->scripts, cmd, call->argv);
+    struct writer *w = writer_of(c);
+    transaction_queue(c, cmd, call->argv, call->bytes, w);
+    monitor_feed(c, cmd, call->argv);
+    return reply(c, w);
+}
+
+/* A client with a transaction, or whose replies are not all wanted. CLIENT REPLY SKIP is about the
+   command after it, whatever becomes of that. */
+static bool run_special(const struct call *call, const struct command *container)
+{
+    struct client *c = call->client;
+    if (c->reply_mode == REPLY_SKIP_NEXT)
+        client_set_reply_mode(c, REPLY_SKIP);
+    bool done = c->transaction != NULL ? queue(call, container) : run(call, container);
+    if (done && c->reply_mode == REPLY_SKIP)
+        client_set_reply_mode(c, REPLY_ON);
+    return done;
 }
 
 bool dispatch(struct client *c, const struct argv *argv, struct span bytes, struct chunk *chunk)
@@ -292,20 +338,15 @@ bool dispatch(struct client *c, const struct argv *argv, struct span bytes, stru
     const struct command *container = NULL;
     struct call call = { .client = c, .argv = argv, .bytes = bytes, .chunk = chunk };
     call.cmd = command_resolve(c->worker->commands, argv, &container);
-    /* CLIENT REPLY SKIP is about the command after it, whatever becomes of that. */
-    if (UNLIKELY(c->reply_mode == REPLY_SKIP_NEXT))
-        c->reply_mode = REPLY_SKIP;
-    bool done;
-    if (LIKELY(call.cmd != NULL))
-        done = execute(&call);
-    else if (container != NULL)
-        done = unknown_subcommand(c, container, argv);
-    else
-        done = unknown_command(c, argv);
-    if (UNLIKELY(!done))
-        return false;
-    c->commands++;
-    if (UNLIKELY(c->reply_mode == REPLY_SKIP))
-        c->reply_mode = REPLY_ON;
-    return true;
+    bool done = LIKELY(c->special == 0) ? run(&call, container) : run_special(&call, container);
+    c->commands += done;
+    return done;
+}
+
+bool dispatch_queued(struct client *c, const struct command *cmd, const struct argv *argv,
+                     struct span bytes)
+{
+    struct call call = { .client = c, .cmd = cmd, .argv = argv, .bytes = bytes };
+    c->last_command = cmd;
+    return carry_out(&call);
 }

@@ -13,6 +13,10 @@
 MUST_USE bool dispatch(struct client *c, const struct argv *argv, struct span bytes,
                        struct chunk *chunk);
 
+/* Runs one command of a transaction, whose row and arguments have been looked at before. */
+MUST_USE bool dispatch_queued(struct client *c, const struct command *cmd, const struct argv *argv,
+                              struct span bytes);
+
 /* A command that the proxy answers itself. The same result as dispatch; answers through w, which
    has the client's protocol and is sent as the reply if anything was written. */
 typedef bool local_command(struct client *c, const struct argv *argv, struct writer *w);

@@ -245,7 +245,8 @@ bool local_cluster(struct client *c, const struct argv *argv, struct writer *w)
 }
 
 /* The one node of the facade imports no slot, so this is without effect. */
-bool local_asking(struct client *c, const struct argv *argv, struct writer *w)
+/* ASKING, READONLY, READWRITE */
+bool local_node_only(struct client *c, const struct argv *argv, struct writer *w)
 {
     (void)argv;
     if (c->worker->config.cluster_facade)

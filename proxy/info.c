@@ -74,7 +74,7 @@ static void know_clients(struct own *own, const struct worker *w)
 {
     know(own, "connected_clients", "%u", w->client_count);
     know(own, "maxclients", "%u", w->max_clients);
-    know(own, "blocked_clients", "0");
+    know(own, "blocked_clients", "%u", blocked_room_waiting(&w->blocked));
     know(own, "tracking_clients", "0");
     know(own, "clients_in_timeout_table", "0");
     if (w->config.cluster_facade) {
@@ -98,6 +98,16 @@ static void print_slotgate(const struct worker *w, struct writer *out)
         { "topology_epoch", w->router.epoch },
         { "clients", w->client_count },
         { "clients_accepted", w->next_client_id },
+        { "blocked", w->blocked.count },
+        { "blocked_total", w->blocked.total },
+        { "blocked_moved", w->blocked.moved },
+        { "blocked_undelivered", w->blocked.undelivered },
+        { "blocked_returned", w->blocked.returned },
+        { "keys_watched", w->keywatch.count },
+        { "leases", w->leases.count },
+        { "leases_in_use", lease_pool_in_use(&w->leases) },
+        { "leases_dialled", w->leases.counters.dialled },
+        { "leases_refused", w->leases.counters.refused },
         { "requests", n->requests },
         { "requests_outstanding", w->router.outstanding },
         { "redirects_moved", n->moved },

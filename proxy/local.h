@@ -10,13 +10,15 @@
 
 /* local_connection.c */
 local_command local_ping, local_echo, local_quit, local_select, local_reset, local_hello,
-    local_auth, local_time, local_readonly, local_whoami;
+    local_auth, local_time, local_whoami;
 
 /* local_client.c */
 local_command local_client_id, local_client_getname, local_client_setname, local_client_setinfo,
-    local_client_reply, local_client_no_evict, local_client_no_touch, local_client_help,
-    local_client_getredir, local_client_trackinginfo, local_client_tracking, local_client_caching,
-    local_client_unblock;
+    local_client_reply, local_client_no_evict, local_client_no_touch, local_client_getredir,
+    local_client_trackinginfo, local_client_tracking, local_client_caching;
+
+/* local_unblock.c */
+local_command local_client_unblock;
 
 /* pause.c */
 local_command local_client_pause, local_client_unpause;
@@ -38,10 +40,16 @@ local_command local_role, local_acl_list, local_acl_users, local_acl_getuser, lo
 local_command local_config_get, local_config_set, local_config_rewrite;
 
 /* facade.c: CLUSTER, and what else only a node of a cluster has. */
-local_command local_cluster, local_asking;
+local_command local_cluster, local_node_only;
 
 /* info.c */
 local_command local_info;
+
+/* transaction.c */
+local_command local_multi, local_exec, local_discard;
+
+/* local_watch.c */
+local_command local_watch, local_unwatch;
 
 struct merge_rule;
 
@@ -52,8 +60,20 @@ struct span local_request(const struct argv *argv);
 struct group *local_broadcast(struct client *c, struct span request, const struct merge_rule *rule);
 /* Sends the client's request to the master of a slot; its reply is the client's. */
 void local_route(struct client *c, const struct argv *argv, uint16_t slot);
+/* Writes "ERR slotgate: NAME why". */
+void local_refuse_as(const struct command *cmd, const char *why, struct writer *w);
 /* Writes the error of a HOW_REFUSE row. */
 void local_refuse(const struct command *cmd, struct writer *w);
+
+/* slowlog.c */
+local_command local_slowlog_get, local_slowlog_len, local_slowlog_reset;
+
+/* latency.c */
+local_command local_latency_none, local_latency_reset, local_latency_graph, local_latency_doctor,
+    local_latency_histogram;
+
+/* local_proxy.c */
+local_command local_proxy_command, local_proxy_help;
 
 /* keyspace.c */
 local_command local_scan, local_keys, local_move, local_swapdb;
@@ -65,7 +85,8 @@ void local_route_names(struct client *c, const struct argv *argv, uint16_t slot)
 local_command local_randomkey;
 
 /* broadcast.c */
-local_command local_function_stats, local_memory_doctor, local_memory_stats, local_script_exists;
+local_command local_function_stats, local_memory_doctor, local_memory_stats,
+    local_memory_malloc_stats, local_script_exists;
 
 /* "ERR Client names cannot contain ..." unless it is a name that Redis accepts. */
 bool local_label_ok(struct span label);

@@ -87,13 +87,13 @@ bool local_client_reply(struct client *c, const struct argv *argv, struct writer
 {
     struct span mode = argv_get(argv, 2);
     if (span_is(mode, "on")) {
-        c->reply_mode = REPLY_ON;
+        client_set_reply_mode(c, REPLY_ON);
         write_simple(w, "OK");
     } else if (span_is(mode, "off")) {
-        c->reply_mode = REPLY_OFF;
+        client_set_reply_mode(c, REPLY_OFF);
     } else if (span_is(mode, "skip")) {
         if (c->reply_mode != REPLY_OFF)
-            c->reply_mode = REPLY_SKIP_NEXT;
+            client_set_reply_mode(c, REPLY_SKIP_NEXT);
     } else {
         write_error(w, "ERR syntax error");
     }
@@ -166,68 +166,5 @@ bool local_client_trackinginfo(struct client *c, const struct argv *argv, struct
     write_integer(w, -1);
     write_bulk_text(w, "prefixes");
     write_array(w, 0);
-    return true;
-}
-
-/* --- what needs blocking commands to mean anything -------------------------------------------- */
-
-/* Nobody can be blocked yet, so nobody is unblocked. */
-bool local_client_unblock(struct client *c, const struct argv *argv, struct writer *w)
-{
-    (void)c;
-    int64_t id;
-    struct span text = argv_get(argv, 2);
-    bool mode_ok = argv->count == 3 ||
-                   (argv->count == 4 &&
-                    (span_is(argv_get(argv, 3), "timeout") || span_is(argv_get(argv, 3), "error")));
-    if (!mode_ok)
-        write_error(w, "ERR CLIENT UNBLOCK reason should be TIMEOUT or ERROR");
-    else if (!text_to_i64(text.at, text.len, &id))
-        write_error(w, "ERR value is not an integer or out of range");
-    else
-        write_integer(w, 0);
-    return true;
-}
-
-/* --- help ------------------------------------------------------------------------------------ */
-
-bool local_client_help(struct client *c, const struct argv *argv, struct writer *w)
-{
-    (void)c;
-    (void)argv;
-    static const char *const lines[] = {
-        "CLIENT <subcommand> [<arg> [value] [opt] ...]. Subcommands are:",
-        "GETNAME",
-        "    Return the name of the current connection.",
-        "ID",
-        "    Return the ID of the current connection.",
-        "INFO",
-        "    Return information about the current client connection.",
-        "KILL <ip:port>",
-        "    Kill connection made from <ip:port>.",
-        "KILL <option> <value> [<option> <value> [...]]",
-        "    Kill connections. Options are: ID, ADDR, LADDR, TYPE, USER, SKIPME (YES|NO).",
-        "LIST [TYPE (NORMAL|MASTER|REPLICA|PUBSUB)] [ID <id> ...]",
-        "    Return information about client connections of this worker.",
-        "PAUSE <timeout> [WRITE|ALL]",
-        "    Suspend the clients of this worker, or their writes, for <timeout> milliseconds.",
-        "UNPAUSE",
-        "    Stop the current client pause.",
-        "NO-EVICT (ON|OFF)",
-        "    Accepted; the proxy evicts no client for memory.",
-        "NO-TOUCH (ON|OFF)",
-        "    Accepted; it has no effect behind the proxy.",
-        "REPLY (ON|OFF|SKIP)",
-        "    Control the replies sent to the current connection.",
-        "SETINFO <option> <value>",
-        "    Set client meta attr. Options are: LIB-NAME, LIB-VER.",
-        "SETNAME <name>",
-        "    Assign the name <name> to the current connection.",
-        "HELP",
-        "    Print this help.",
-    };
-    write_array(w, ARRAY_LEN(lines));
-    for (size_t i = 0; i < ARRAY_LEN(lines); i++)
-        write_simple(w, lines[i]);
     return true;
 }

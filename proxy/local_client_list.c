@@ -6,6 +6,7 @@
 #include "base/error.h"
 #include "base/text.h"
 #include "proxy/local.h"
+#include "proxy/transaction.h"
 #include "proxy/worker.h"
 
 enum { ADDRESS_MAX = 64 };
@@ -22,12 +23,30 @@ static bool is_subscribed(const struct client *c)
     return c->subscriber != NULL && subscriber_total(c->subscriber) > 0;
 }
 
-static const char *flags_of(const struct client *c)
+static bool is_monitor(const struct client *c)
 {
-    bool monitors = c->subscriber != NULL && list_is_linked(&c->subscriber->in_monitors);
-    if (is_subscribed(c))
-        return monitors ? "OP" : "P";
-    return monitors ? "O" : "N";
+    return c->subscriber != NULL && list_is_linked(&c->subscriber->in_monitors);
+}
+
+enum { FLAGS_MAX = 5 };
+
+static const char *flags_of(const struct client *c, char out[FLAGS_MAX])
+{
+    const struct {
+        bool on;
+        char letter;
+    } flags[] = { { is_monitor(c), 'O' },
+                  { is_subscribed(c), 'P' },
+                  { c->transaction != NULL, 'x' },
+                  { c->blocked != NULL, 'b' } };
+    size_t len = 0;
+    for (size_t i = 0; i < ARRAY_LEN(flags); i++)
+        if (flags[i].on)
+            out[len++] = flags[i].letter;
+    if (len == 0)
+        out[len++] = 'N';
+    out[len] = '\0';
+    return out;
 }
 
 static void write_line(struct writer *line, const struct client *c, uint64_t now)
@@ -36,7 +55,7 @@ static void write_line(struct writer *line, const struct client *c, uint64_t now
     static const struct subscriber nothing;
     const struct client_labels *labels = c->labels != NULL ? c->labels : &none;
     const struct subscriber *s = c->subscriber != NULL ? c->subscriber : &nothing;
-    char peer[ADDRESS_MAX], local[ADDRESS_MAX], command[64] = "NULL";
+    char peer[ADDRESS_MAX], local[ADDRESS_MAX], command[64] = "NULL", flags[FLAGS_MAX];
     stream_peer_text(&c->stream, peer, sizeof(peer));
     stream_local_text(&c->stream, local, sizeof(local));
     const struct command *cmd = c->last_command;
@@ -50,16 +69,18 @@ static void write_line(struct writer *line, const struct client *c, uint64_t now
     int n = asprintf(
         &text,
         "id=%llu addr=%s laddr=%s fd=%d name=%s age=%llu idle=%llu flags=%s db=0 sub=%u psub=%u "
-        "ssub=%u multi=-1 qbuf=%llu qbuf-free=%llu argv-mem=0 multi-mem=0 rbs=0 rbp=0 obl=0 oll=%u "
+        "ssub=%u multi=%lld qbuf=%llu qbuf-free=%llu argv-mem=0 multi-mem=0 rbs=0 rbp=0 obl=0 "
+        "oll=%u "
         "omem=%llu tot-mem=%llu events=%s cmd=%s user=default redir=-1 resp=%u lib-name=%s "
         "lib-ver=%s\n",
         (unsigned long long)c->id, peer, local, stream_fd(&c->stream), label_or_empty(labels->name),
         (unsigned long long)((now - c->created_at) / 1000),
-        (unsigned long long)((now - c->active_at) / 1000), flags_of(c), s->count[TOPIC_CHANNEL],
-        s->count[TOPIC_PATTERN], s->count[TOPIC_SHARD], (unsigned long long)input,
-        (unsigned long long)room, c->flow.count, (unsigned long long)omem,
-        (unsigned long long)total, c->paused ? "" : "r", command, c->flow.protocol,
-        label_or_empty(labels->lib_name), label_or_empty(labels->lib_ver));
+        (unsigned long long)((now - c->active_at) / 1000), flags_of(c, flags),
+        s->count[TOPIC_CHANNEL], s->count[TOPIC_PATTERN], s->count[TOPIC_SHARD],
+        (long long)transaction_count(c), (unsigned long long)input, (unsigned long long)room,
+        c->flow.count, (unsigned long long)omem, (unsigned long long)total, c->paused ? "" : "r",
+        command, c->flow.protocol, label_or_empty(labels->lib_name),
+        label_or_empty(labels->lib_ver));
     REQUIRE(n >= 0);
     write_raw(line, (struct span){ text, (size_t)n });
     free(text);

@@ -6,6 +6,8 @@
 #include "base/error.h"
 #include "base/text.h"
 #include "proxy/local.h"
+#include "proxy/transaction.h"
+#include "proxy/watch.h"
 #include "proxy/worker.h"
 
 bool local_ping(struct client *c, const struct argv *argv, struct writer *w)
@@ -62,14 +64,6 @@ bool local_time(struct client *c, const struct argv *argv, struct writer *w)
     write_array(w, 2);
     write_bulk_format(w, "%lld", (long long)now.tv_sec);
     write_bulk_format(w, "%lld", (long long)now.tv_usec);
-    return true;
-}
-
-bool local_readonly(struct client *c, const struct argv *argv, struct writer *w)
-{
-    (void)c;
-    (void)argv;
-    write_simple(w, "OK");
     return true;
 }
 
@@ -192,7 +186,9 @@ bool local_reset(struct client *c, const struct argv *argv, struct writer *w)
         return false;
     subscriber_reset(c);
     c->flow.protocol = 2;
-    c->reply_mode = REPLY_ON;
+    client_set_reply_mode(c, REPLY_ON);
+    transaction_drop(c);
+    watch_drop(c);
     c->no_evict = c->no_touch = false;
     if (c->labels != NULL)
         local_set_label(&c->labels->name, SPAN(""));

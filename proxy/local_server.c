@@ -1,4 +1,5 @@
 /* ROLE, ACL and DEBUG, as a Redis answers them that has no replica and one user. */
+#include "base/text.h"
 #include "cluster/keyslot.h"
 #include "proxy/local.h"
 #include "proxy/worker.h"
@@ -63,8 +64,18 @@ bool local_acl_getuser(struct client *c, const struct argv *argv, struct writer 
 bool local_acl_log(struct client *c, const struct argv *argv, struct writer *w)
 {
     (void)c;
-    if (argv->count == 3 && span_is(argv_get(argv, 2), "reset"))
+    struct span how_many = argv->count == 3 ? argv_get(argv, 2) : SPAN("10");
+    struct span log = argv_get(argv, 1);
+    int64_t count;
+    if (argv->count > 3)
+        write_error(w,
+                    "ERR unknown subcommand or wrong number of arguments for '%.*s'. Try ACL "
+                    "HELP.",
+                    (int)log.len, log.at);
+    else if (span_is(how_many, "reset"))
         write_simple(w, "OK");
+    else if (!text_to_i64(how_many.at, how_many.len, &count))
+        write_error(w, "ERR value is not an integer or out of range");
     else
         write_array(w, 0);
     return true;

@@ -5,7 +5,9 @@
 #include <sys/random.h>
 
 #include "base/log.h"
+#include "proxy/argv_copy.h"
 #include "proxy/client_reply.h"
+#include "proxy/slowlog.h"
 #include "proxy/temp_names.h"
 #include "proxy/worker.h"
 
@@ -148,8 +150,13 @@ static void deliver(struct op *op)
     struct client *c = op->client;
     if (c == NULL)
         return;
+    slowlog_see_op(op);
     op->client = NULL;
     c->op = NULL;
+    if (op->place == NULL) {
+        c->blocked->way->op_done(c->blocked, writer_span(&op->answer));
+        return;
+    }
     op->place->state = REQUEST_DONE;
     client_flow_user.on_reply(&c->flow, op->place, writer_span(&op->answer), NULL, true);
 }
@@ -301,21 +308,7 @@ struct span op_temp_name(struct op *op, uint16_t slot, uint32_t n, char out[OP_T
 
 bool op_may_start(const struct client *c)
 {
-    return c->flow.count == 0;
-}
-
-static void copy_request(struct op *op, const struct argv *argv)
-{
-    const struct arg *last = &argv->v[argv->count - 1];
-    size_t positions = argv->count * sizeof(argv->v[0]);
-    size_t bytes = (size_t)last->off + last->len;
-    op->copy = malloc(positions + bytes);
-    REQUIRE(op->copy != NULL);
-    memcpy(op->copy, argv->v, positions);
-    memcpy(op->copy + positions, argv->base, bytes);
-    op->argv = (struct argv){ .base = op->copy + positions,
-                              .v = (const struct arg *)(const void *)op->copy,
-                              .count = argv->count };
+    return c->flow.count == 0 || c->blocked != NULL;
 }
 
 void op_start(struct op *op, struct client *c, const struct command *cmd, const struct argv *argv,
@@ -329,14 +322,17 @@ void op_start(struct op *op, struct client *c, const struct command *cmd, const 
     op->next = first;
     op->free = free_it;
     op->limit = w->config.client_output_limit;
+    op->began = uv_now(&w->loop);
     flow_init(&op->flow, &op_flow_user, (uint32_t)c->id);
     op->flow.protocol = c->flow.protocol;
     writer_init(&op->out, 2);
     writer_init(&op->in, 2);
     writer_init(&op->answer, 2);
-    copy_request(op, argv);
-    op->place = router_request(&w->router, &c->flow, NULL, SLOT_ANY);
-    op->place->silent = c->reply_mode != REPLY_ON;
+    op->argv = argv_copy(argv, &op->copy);
+    if (c->blocked == NULL) {
+        op->place = router_request(&w->router, &c->flow, NULL, SLOT_ANY);
+        op->place->silent = c->reply_mode != REPLY_ON;
+    }
     c->op = op;
     list_init(&op->in_ready);
     list_append(&w->ops, &op->in_worker);

@@ -50,6 +50,7 @@ struct op {
     uint32_t count, room; /* replies */
     uint32_t open;        /* requests without a reply */
     uint64_t limit;       /* bytes of replies in this step */
+    uint64_t began;       /* ms of loop time */
     bool tolerant;        /* this step looks at errors itself */
     bool measures;        /* the limit is cross-slot-max-bytes */
     bool bounded;         /* past the limit is no failure */
@@ -61,7 +62,8 @@ struct op {
 
 enum { OP_TEMP_NAME_MAX = 80 };
 
-/* Whether an op may begin now: every earlier reply is out. */
+/* Whether an op may begin now: every earlier reply is out. Also for a client that waits in a
+   blocking command, whose way gets the answer then (op_done in blocked.h). */
 bool op_may_start(const struct client *c);
 /* Begins; copies the request. op is zeroed memory that free gives back. */
 void op_start(struct op *op, struct client *c, const struct command *cmd, const struct argv *argv,

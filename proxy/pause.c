@@ -4,6 +4,7 @@
 #include "proxy/client_reply.h"
 #include "proxy/local.h"
 #include "proxy/subscriber.h"
+#include "proxy/transaction.h"
 #include "proxy/worker.h"
 
 static void end_pause(struct worker *w)
@@ -45,7 +46,8 @@ bool pause_holds(const struct client *c, const struct command *cmd)
 {
     const struct pause *p = &c->worker->pause;
     bool monitor = c->subscriber != NULL && list_is_linked(&c->subscriber->in_monitors);
-    return p->until != 0 && !monitor && (p->all || may_write(cmd));
+    bool exec = c->transaction != NULL && c->transaction->writes && strcmp(cmd->name, "exec") == 0;
+    return p->until != 0 && !monitor && (p->all || exec || may_write(cmd));
 }
 
 /* A pause under way is only made longer and stricter. */

@@ -279,37 +279,40 @@ void scripts_see(struct scripts *s, const struct command *cmd, const struct argv
 /* The argument at index 1 of a request that was parsed before. */
 static struct span first_argument(const struct request *r, struct arg_room *room)
 {
-    struct request_limits any = request_limits_default;
-    any.max_bulk = any.max_request = UINT32_MAX;
-    struct request_parser p = { 0 };
-    struct argv argv;
     size_t used;
-    const char *error;
-    enum request_result rc = request_parse(&p, &any, room, r->bytes, r->len, &argv, &used, &error);
-    REQUIRE(rc == REQUEST_ARGS && argv.count > 1);
+    struct argv argv = request_again((struct span){ r->bytes, r->len }, room, &used);
+    REQUIRE(argv.count > 1);
     return argv_get(&argv, 1);
 }
 
-/* "SCRIPT LOAD body" or "FUNCTION LOAD body", and the request that lacked it comes behind. */
+/* "SCRIPT LOAD body" or "FUNCTION LOAD body". */
+static void write_load(struct writer *w, const char *container, struct span body)
+{
+    write_array(w, 3);
+    write_bulk_text(w, container);
+    write_bulk_text(w, "LOAD");
+    write_bulk(w, body);
+}
+
+/* The request that lacked it comes behind. */
 static void tell(struct scripts *s, struct link *l, const char *container, struct span body)
 {
     struct writer w;
     writer_init(&w, 2);
-    write_array(&w, 3);
-    write_bulk_text(&w, container);
-    write_bulk_text(&w, "LOAD");
-    write_bulk(&w, body);
+    write_load(&w, container, body);
     router_tell(s->router, l, writer_span(&w));
     writer_close(&w);
 }
 
-static bool load_script(struct scripts *s, struct link *l, const struct request *r)
+static struct script *find_text(struct scripts *s, struct span text)
 {
-    struct arg_room room = { 0 };
     char sha[SCRIPTS_SHA_LEN];
-    bool known = read_sha(first_argument(r, &room), sha);
-    arg_room_close(&room);
-    struct script *one = known ? *find(s, sha) : NULL;
+    return read_sha(text, sha) ? *find(s, sha) : NULL;
+}
+
+static bool load_script(struct scripts *s, struct link *l, struct span text)
+{
+    struct script *one = find_text(s, text);
     if (one == NULL)
         return false;
     used_now(s, one);
@@ -366,14 +369,63 @@ static bool rescue(void *context, struct link *l, const struct request *r, struc
 {
     struct scripts *s = context;
     const char *name = r->cmd->name;
-    if (begins(error, "-NOSCRIPT ") && strncmp(name, "evalsha", 7) == 0)
-        return load_script(s, l, r);
+    if (begins(error, "-NOSCRIPT ") && strncmp(name, "evalsha", 7) == 0) {
+        struct arg_room room = { 0 };
+        bool loaded = load_script(s, l, first_argument(r, &room));
+        arg_room_close(&room);
+        return loaded;
+    }
     if (begins(error, "-ERR Function not found") && strncmp(name, "fcall", 5) == 0)
         return load_libraries(s, l);
     if (begins(error, "-ERR Error compiling script") && strncmp(name, "eval", 4) == 0 &&
         strncmp(name, "evalsha", 7) != 0)
         forget_broken(s, r);
     return false;
+}
+
+/* --- blocks ----------------------------------------------------------------------------------- */
+
+uint32_t scripts_write_loads(struct scripts *s, struct span block, struct writer *w)
+{
+    struct arg_room room = { 0 };
+    bool has_libraries = false;
+    uint32_t count = 0;
+    for (size_t at = 0, used; at < block.len; at += used) {
+        struct argv argv =
+            request_again((struct span){ block.at + at, block.len - at }, &room, &used);
+        struct span name = argv_get(&argv, 0);
+        bool by_sha = span_is(name, "evalsha") || span_is(name, "evalsha_ro");
+        struct script *one = by_sha ? find_text(s, argv_get(&argv, 1)) : NULL;
+        if (one != NULL) {
+            write_load(w, "SCRIPT", (struct span){ one->body, one->len });
+            count++;
+        }
+        if (has_libraries || !(span_is(name, "fcall") || span_is(name, "fcall_ro")))
+            continue;
+        has_libraries = true;
+        for (struct list_node *n = s->libraries.next; n != &s->libraries; n = n->next, count++)
+            write_load(w, "FUNCTION", (struct span){ library_of(n)->text, library_of(n)->len });
+    }
+    arg_room_close(&room);
+    return count;
+}
+
+static void prepare(void *context, struct link *l, const struct request *r)
+{
+    struct scripts *s = context;
+    struct writer w;
+    writer_init(&w, 2);
+    uint32_t count = scripts_write_loads(s, (struct span){ r->bytes, r->len }, &w);
+    struct span rest = writer_span(&w);
+    struct arg_room room = { 0 };
+    for (; count > 0; count--) {
+        size_t used;
+        request_again(rest, &room, &used);
+        router_tell(s->router, l, (struct span){ rest.at, used });
+        rest = (struct span){ rest.at + used, rest.len - used };
+    }
+    arg_room_close(&room);
+    writer_close(&w);
 }
 
 bool scripts_heal(struct scripts *s, const struct command *cmd, const struct argv *argv,
@@ -396,6 +448,7 @@ void scripts_open(struct scripts *s, struct router *rt)
     REQUIRE(s->sha1 != NULL);
     rt->rescue = rescue;
     rt->greet = greet;
+    rt->prepare = prepare;
     rt->rescue_context = s;
 }
 

@@ -6,6 +6,7 @@
  * never seen it and answers NOSCRIPT; then the body is loaded there and the call is sent again
  * (router->rescue). Such an answer means that nothing was executed, so this cannot execute twice.
  * The scripts used last are also given to each new connection and each new master (router->greet).
+ * Before a transaction go the scripts that it calls (router->prepare).
  * What is remembered is bounded in number and bytes; the one not used for longest goes first.
  */
 #ifndef PROXY_SCRIPTS_H
@@ -13,6 +14,7 @@
 
 #include "base/list.h"
 #include "cluster/router.h"
+#include "resp/writer.h"
 
 enum {
     SCRIPTS_MAX = 1024,
@@ -35,13 +37,17 @@ struct scripts {
     void *sha1; /* OpenSSL's handle of the algorithm */
 };
 
-/* Becomes the router's rescue and greet. */
+/* Becomes the router's rescue, greet and prepare. */
 void scripts_open(struct scripts *s, struct router *rt);
 void scripts_close(struct scripts *s);
 
 /* To be called with every command that brings, uses or forgets a script or library, before it is
    sent; others are ignored. */
 void scripts_see(struct scripts *s, const struct command *cmd, const struct argv *argv);
+
+/* Writes a SCRIPT LOAD or FUNCTION LOAD for each one known that the calls in a block may need, for
+   inside EXEC's reply NOSCRIPT comes too late to make it good. Gives how many. */
+uint32_t scripts_write_loads(struct scripts *s, struct span block, struct writer *w);
 
 /* Whether the error is that of a call whose script or library the node lacked, and has been given
    by now (by the router's rescue, which came too late for this call): then it may be tried again.

@@ -10,6 +10,7 @@
 
 #include "base/error.h"
 #include "base/log.h"
+#include "proxy/blocking_wide.h"
 #include "proxy/client_reply.h"
 #include "proxy/op.h"
 
@@ -194,6 +195,10 @@ static void close_everything(struct worker *w)
     pubsub_close(&w->pubsub);
     pause_close(w);
     poller_close(&w->poller);
+    blocked_room_close(&w->blocked);
+    keywatch_close(&w->keywatch);
+    watch_room_close(&w->watches);
+    lease_pool_close(&w->leases);
     router_close(&w->router);
     net_close(&w->net);
 }
@@ -223,6 +228,7 @@ static void start_leaving(struct worker *w)
     for (uint32_t i = 0; i < w->listener_count; i++)
         listener_close(&w->listeners[i]);
     uv_timer_start(&w->shutdown_timer, on_shutdown_timeout, w->config.shutdown_timeout, 0);
+    blocked_room_leave(w);
     struct list_node *n, *safe;
     LIST_EACH (&w->clients, n, safe)
         client_finish(LIST_ENTRY(n, struct client, in_worker), ERR_SHUTDOWN);
@@ -260,6 +266,7 @@ static void read_limits(struct worker *w)
     const struct config *cf = &w->config;
     w->max_pipeline = (uint32_t)cf->max_pipeline;
     w->max_clients = (uint32_t)cf->maxclients;
+    w->max_leases = (uint32_t)cf->max_leases;
     w->keepalive = (unsigned)((cf->tcp_keepalive + 999) / 1000);
     w->limits = request_limits_default;
     w->limits.max_bulk = cf->proto_max_bulk_len;
@@ -277,9 +284,10 @@ static void read_limits(struct worker *w)
     };
 }
 
-/* Each client costs a descriptor, and running out of them would look healthy from outside: libuv
-   accepts and closes. So the limit on clients stays below the limit on descriptors. */
-static void fit_clients_to_descriptors(struct worker *w)
+/* Each client and each lease costs a descriptor, and running out of them would look healthy from
+   outside: libuv accepts and closes. So the limits on both stay below the limit on descriptors.
+   Clients come first, but leases keep a quarter. */
+static void fit_to_descriptors(struct worker *w)
 {
     struct rlimit limit;
     if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
@@ -287,12 +295,18 @@ static void fit_clients_to_descriptors(struct worker *w)
     limit.rlim_cur = limit.rlim_max;
     if (setrlimit(RLIMIT_NOFILE, &limit) != 0)
         getrlimit(RLIMIT_NOFILE, &limit);
-    uint64_t room = limit.rlim_cur > OTHER_DESCRIPTORS ? limit.rlim_cur - OTHER_DESCRIPTORS : 1;
-    if (w->max_clients <= room)
-        return;
-    log_warn("maxclients lowered: too few file descriptors", "maxclients=%u limit=%llu",
-             w->max_clients, (unsigned long long)limit.rlim_cur);
-    w->max_clients = (uint32_t)room;
+    uint64_t room = limit.rlim_cur > OTHER_DESCRIPTORS ? limit.rlim_cur - OTHER_DESCRIPTORS : 4;
+    uint64_t kept = w->max_leases < room / 4 ? w->max_leases : room / 4;
+    if (w->max_clients > room - kept) {
+        log_warn("maxclients lowered: too few file descriptors", "maxclients=%u limit=%llu",
+                 w->max_clients, (unsigned long long)limit.rlim_cur);
+        w->max_clients = (uint32_t)(room - kept);
+    }
+    if (w->max_leases > room - w->max_clients) {
+        log_info("max-leases lowered: too few file descriptors", "max_leases=%u limit=%llu",
+                 w->max_leases, (unsigned long long)limit.rlim_cur);
+        w->max_leases = (uint32_t)(room - w->max_clients);
+    }
 }
 
 static struct topology_options topology_options(const struct worker *w)
@@ -307,8 +321,10 @@ void worker_take_options(struct worker *w)
     struct topology_options topology = topology_options(w);
     log_open((enum log_level)w->config.log_level);
     read_limits(w);
-    fit_clients_to_descriptors(w);
+    fit_to_descriptors(w);
+    w->leases.limit = w->max_leases;
     poller_set_options(&w->poller, &topology);
+    slowlog_set_options(w);
 }
 
 void worker_prepare(struct worker *w)
@@ -330,15 +346,19 @@ static void open_all(struct worker *w)
     list_init(&w->ops);
     list_init(&w->ops_ready);
     list_init(&w->scripts_waiting);
+    blocked_room_open(&w->blocked, &w->loop);
     slab_init(&w->client_slab, sizeof(struct client));
     writer_init(&w->reply, 2);
     writer_init(&w->inline_request, 2);
     w->commands = command_table_new();
     w->locals = dispatch_find_locals(w->commands);
     read_limits(w);
-    fit_clients_to_descriptors(w);
+    fit_to_descriptors(w);
     start_handles(w);
     router_open(&w->router, &w->net, w->commands, &w->router_options);
+    lease_pool_open(&w->leases, &w->net, &w->router_options.link, w->max_leases);
+    keywatch_open(&w->keywatch, &w->router, wide_on_found);
+    watch_room_open(&w->watches, &w->loop);
     readiness_open(&w->readiness, &w->router, on_ready, w);
     w->learner = (struct learner){
         .router = &w->router, .commands = w->commands, .on_done = on_learned, .context = w
@@ -346,6 +366,7 @@ static void open_all(struct worker *w)
     scripts_open(&w->scripts, &w->router);
     pubsub_open(w);
     pause_open(w);
+    slowlog_open(w);
     w->random = uv_hrtime() | 1;
     struct topology_options topology = topology_options(w);
     poller_open(&w->poller, &w->router, &topology, w->config.seeds, (uint32_t)w->config.seed_count,
@@ -356,8 +377,11 @@ static void open_all(struct worker *w)
 static void free_all(struct worker *w)
 {
     pubsub_free(&w->pubsub);
+    lease_pool_free(&w->leases);
+    keywatch_free(&w->keywatch);
     router_free(&w->router);
     scripts_close(&w->scripts);
+    slowlog_reset(&w->slowlog);
     poller_free(&w->poller);
     net_free(&w->net);
     slab_close(&w->client_slab);

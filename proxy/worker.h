@@ -12,16 +12,21 @@
 #define PROXY_WORKER_H
 
 #include "cluster/learner.h"
+#include "cluster/lease.h"
 #include "cluster/poller.h"
 #include "cluster/readiness.h"
 #include "cluster/slot_tag.h"
 #include "net/listener.h"
+#include "proxy/blocked.h"
 #include "proxy/config.h"
 #include "proxy/dispatch.h"
 #include "proxy/info.h"
+#include "proxy/keywatch.h"
 #include "proxy/pause.h"
 #include "proxy/pubsub.h"
 #include "proxy/scripts.h"
+#include "proxy/slowlog.h"
+#include "proxy/watch.h"
 
 enum { WORKER_LISTENERS_MAX = 32 };
 
@@ -33,25 +38,30 @@ struct worker {
     local_command **locals; /* by row index */
     struct router_options router_options;
     struct router router;
+    struct lease_pool leases;
+    struct watch_room watches;
     struct poller poller;
     struct learner learner;
     struct readiness readiness;
     struct scripts scripts;
     struct pubsub pubsub;
     struct pause pause;
+    struct slowlog slowlog;
     struct listener listeners[WORKER_LISTENERS_MAX];
     uint32_t listener_count;
     struct list_node clients;
-    struct list_node to_resume;  /* clients to look at when the turn ends */
-    struct list_node ops;        /* see op.h */
-    struct list_node ops_ready;  /* ops whose next step may run */
+    struct list_node to_resume; /* clients to look at when the turn ends */
+    struct list_node ops;       /* see op.h */
+    struct list_node ops_ready; /* ops whose next step may run */
+    struct blocked_room blocked;
+    struct keywatch keywatch;
     struct slot_tags *slot_tags; /* made when first needed */
     bool *script_slots;          /* per slot, made when first needed: see script_slots.h */
     struct list_node scripts_waiting;
     uint32_t client_count;
     struct slab client_slab;
-    uint32_t max_pipeline, max_clients; /* from config */
-    unsigned keepalive;                 /* s */
+    uint32_t max_pipeline, max_clients, max_leases; /* from config */
+    unsigned keepalive;                             /* s */
     struct request_limits limits;
     struct arg_room args;         /* positions of the request that is being read */
     struct writer reply;          /* scratch: the reply that is being made here */

@@ -68,6 +68,19 @@ void request_parser_reset(struct request_parser *p)
     *p = (struct request_parser){ .state = FRESH };
 }
 
+struct argv request_again(struct span bytes, struct arg_room *room, size_t *used)
+{
+    struct request_limits any = request_limits_default;
+    any.max_bulk = any.max_request = UINT32_MAX;
+    struct request_parser p = { 0 };
+    struct argv argv;
+    const char *error;
+    enum request_result rc =
+        request_parse(&p, &any, room, bytes.at, bytes.len, &argv, used, &error);
+    REQUIRE(rc == REQUEST_ARGS);
+    return argv;
+}
+
 size_t request_missing(const struct request_parser *p, size_t len)
 {
     if (p->state != IN_BULK)

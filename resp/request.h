@@ -56,6 +56,10 @@ enum request_result request_parse(struct request_parser *p, const struct request
                                   struct arg_room *room, const char *bytes, size_t len,
                                   struct argv *argv, size_t *used, const char **error);
 
+/* The arguments of a request that has been parsed before; aborts if it is none. *used: its bytes,
+   which others may follow. */
+struct argv request_again(struct span bytes, struct arg_room *room, size_t *used);
+
 /* After REQUEST_MORE: how many bytes of this request are missing at least (1 when unknown). */
 size_t request_missing(const struct request_parser *p, size_t len);
 

@@ -274,6 +274,57 @@ static void test_memory(void **state)
     client_close(&three);
 }
 
+/* The pages of all three nodes. */
+static void test_malloc_stats(void **state)
+{
+    int pages = 0;
+    (void)state;
+    redisContext *c = redisConnect("127.0.0.1", proxy.port);
+    assert_non_null(c);
+    redisReply *r = redisCommand(c, "MEMORY MALLOC-STATS");
+    assert_int_equal(r->type, REDIS_REPLY_STRING);
+    for (const char *at = r->str; (at = strstr(at, "Begin jemalloc statistics")) != NULL; at++)
+        pages++;
+    assert_int_equal(pages, 3);
+    freeReplyObject(r);
+    redisFree(c);
+}
+
+/* Every call is in one node's histogram, and so in the last bucket of the sum. */
+static void test_histogram(void **state)
+{
+    enum { CALLS = 300 };
+    (void)state;
+    redisContext *c = redisConnect("127.0.0.1", proxy.port);
+    assert_non_null(c);
+    freeReplyObject(redisCommand(c, "CONFIG RESETSTAT"));
+    for (int i = 0; i < CALLS; i++)
+        freeReplyObject(redisCommand(c, "SET histogram:%d x", i));
+    for (int i = 0; i < CALLS; i++)
+        freeReplyObject(redisCommand(c, "GET histogram:%d", i));
+    redisReply *r = redisCommand(c, "LATENCY HISTOGRAM set get nosuch");
+    assert_int_equal(r->elements, 4);
+    for (size_t i = 0; i < 4; i += 2) {
+        const redisReply *one = r->element[i + 1], *buckets;
+        assert_int_equal(one->elements, 4);
+        assert_string_equal(one->element[0]->str, "calls");
+        assert_int_equal(one->element[1]->integer, CALLS);
+        assert_string_equal(one->element[2]->str, "histogram_usec");
+        buckets = one->element[3];
+        assert_true(buckets->elements >= 2);
+        for (size_t b = 2; b < buckets->elements; b++)
+            assert_true(buckets->element[b]->integer > buckets->element[b - 2]->integer);
+        assert_int_equal(buckets->element[buckets->elements - 1]->integer, CALLS);
+    }
+    freeReplyObject(r);
+    redisFree(c);
+    struct client three;
+    open_with(&three, proxy.port, 3);
+    assert_true(client_send_text(&three, "LATENCY HISTOGRAM get nosuch\r\n"));
+    client_expect_start(&three, "%1\r\n$3\r\nget\r\n%2\r\n$5\r\ncalls\r\n:300\r\n");
+    client_close(&three);
+}
+
 /* The least of what the nodes say: by then all had saved. */
 static void test_lastsave(void **state)
 {
@@ -316,7 +367,8 @@ int main(void)
         cmocka_unit_test(test_as_one_redis),     cmocka_unit_test(test_functions),
         cmocka_unit_test(test_function_restore), cmocka_unit_test(test_pubsub),
         cmocka_unit_test(test_memory),           cmocka_unit_test(test_lastsave),
-        cmocka_unit_test(test_silent),
+        cmocka_unit_test(test_silent),           cmocka_unit_test(test_malloc_stats),
+        cmocka_unit_test(test_histogram),
     };
 
     return testenv_finish(cmocka_run_group_tests(tests, start, stop));

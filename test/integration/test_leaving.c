@@ -68,6 +68,10 @@ static void test_with_idle_clients(void **state)
         assert_true(client_open(&c[i], proxy.port));
         if (i % 2 == 0)
             client_ask_expect(&c[i], "+PONG\r\n", "PING");
+        if (i % 3 == 0)
+            client_ask_expect(&c[i], "+OK\r\n", "WATCH", i % 2 == 0 ? "a" : "b");
+        if (i % 5 == 0)
+            client_ask_expect(&c[i], "+OK\r\n", "MULTI");
     }
     assert_true(proxy_stop(&proxy));
     for (int i = 0; i < CLIENTS; i++) {
@@ -107,6 +111,36 @@ static void test_with_requests_on_the_way(void **state)
     cluster_continue_node(&cluster, 0);
     client_expect(&c, ":2\r\n");
     client_expect(&c, "$6\r\nbehind\r\n");
+    assert_true(client_sees_end(&c));
+    assert_true(process_wait(&proxy.process, scaled_ms(10000)));
+    assert_int_equal(proxy.process.exit_code, 0);
+    proxy.port = 0;
+    client_close(&c);
+}
+
+/* EXEC in several phases, of which a part of the reply is out: the rest comes, too. */
+static void test_inside_exec(void **state)
+{
+    char key[64];
+    struct client c;
+
+    (void)state;
+    cluster_key(&cluster, 0, 0, "exec", key);
+    assert_true(client_open(&c, proxy.port));
+    client_ask_expect(&c, "+OK\r\n", "MULTI");
+    client_ask_expect(&c, "+QUEUED\r\n", "DBSIZE");
+    client_ask_expect(&c, "+QUEUED\r\n", "SET", key, "1");
+    client_ask_expect(&c, "+QUEUED\r\n", "DBSIZE");
+    client_ask_expect(&c, "+QUEUED\r\n", "INCR", key);
+    cluster_stop_node(&cluster, 0);
+    assert_true(client_send_command(&c, "EXEC", NULL));
+    assert_false(client_hears_nothing(&c, scaled_ms(5000))); /* the header */
+    process_signal(&proxy.process, SIGTERM);
+    assert_true(wait_until(refuses, NULL, scaled_ms(2000)));
+    cluster_continue_node(&cluster, 0);
+    const char *reply = client_expect_start(&c, "*4\r\n:");
+    assert_non_null(strstr(reply, "\r\n+OK\r\n:"));
+    assert_string_equal(reply + strlen(reply) - 4, ":2\r\n");
     assert_true(client_sees_end(&c));
     assert_true(process_wait(&proxy.process, scaled_ms(10000)));
     assert_int_equal(proxy.process.exit_code, 0);
@@ -219,6 +253,7 @@ int main(void)
         LEAVING(test_without_clients),
         LEAVING(test_with_idle_clients),
         LEAVING(test_with_requests_on_the_way),
+        LEAVING(test_inside_exec),
         LEAVING(test_with_a_node_that_hangs),
         LEAVING(test_with_half_requests),
         LEAVING(test_with_a_client_that_does_not_read),

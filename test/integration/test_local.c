@@ -356,6 +356,40 @@ static void test_client_reply(void **state)
     client_close(&c);
 }
 
+static bool is_listed(struct client *c, const char *which, const char *row)
+{
+    if (which != NULL)
+        return strstr(client_ask(c, "PROXY", "COMMAND", which, NULL), row) != NULL;
+    return strstr(client_ask(c, "PROXY", "COMMAND", NULL), row) != NULL;
+}
+
+static void test_proxy_command(void **state)
+{
+    static const char get[] = "*3\r\n$3\r\nget\r\n$11\r\nby its keys\r\n$0\r\n\r\n";
+    static const char mget[] = "*3\r\n$4\r\nmget\r\n$5\r\nsplit\r\n";
+    static const char shutdown[] = "*3\r\n$8\r\nshutdown\r\n$7\r\nrefused\r\n";
+    struct client c;
+
+    (void)state;
+    assert_true(client_open(&c, proxy.port));
+    assert_true(is_listed(&c, NULL, get));
+    assert_true(is_listed(&c, NULL, mget));
+    assert_true(is_listed(&c, NULL, shutdown));
+    assert_true(is_listed(&c, NULL, "$10\r\nconfig get\r\n$4\r\nhere\r\n"));
+    assert_false(is_listed(&c, "UNSUPPORTED", get));
+    assert_true(is_listed(&c, "unsupported", shutdown));
+    assert_false(is_listed(&c, "crossslot-unsupported", mget));
+    assert_false(is_listed(&c, "CROSSSLOTS-UNSUPPORTED", shutdown));
+    ask_and_expect(&c, "CONFIG SET enable-cross-slot no", "+OK\r\n");
+    assert_true(is_listed(&c, "CROSSSLOT-UNSUPPORTED", mget));
+    assert_false(is_listed(&c, "CROSSSLOT-UNSUPPORTED", get));
+    ask_and_expect(&c, "CONFIG SET enable-cross-slot yes", "+OK\r\n");
+    ask_and_expect(&c, "PROXY COMMAND NONSENSE", "-ERR syntax error, try PROXY HELP\r\n");
+    ask_and_expect(&c, "PROXY NONSENSE", "-ERR unknown subcommand 'NONSENSE'. Try PROXY HELP.\r\n");
+    ask_and_find(&c, "PROXY HELP", "+PROXY <subcommand>");
+    client_close(&c);
+}
+
 static void test_readonly_and_time(void **state)
 {
     struct client c;
@@ -363,9 +397,9 @@ static void test_readonly_and_time(void **state)
 
     (void)state;
     assert_true(client_open(&c, proxy.port));
-    ask_and_expect(&c, "READONLY", "+OK\r\n");
+    ask_and_expect(&c, "READONLY", "-ERR This instance has cluster support disabled\r\n");
     ask_and_expect(&c, "SET ro 1", "+OK\r\n");
-    ask_and_expect(&c, "READWRITE", "+OK\r\n");
+    ask_and_expect(&c, "READWRITE", "-ERR This instance has cluster support disabled\r\n");
     ask_and_expect(&c, "READONLY x", "-ERR wrong number of arguments for 'readonly' command\r\n");
     const char *reply = ask_and_find(&c, "TIME", "*2\r\n$10\r\n");
     assert_int_equal(sscanf(reply, "*2\r\n$10\r\n%lld\r\n$%*d\r\n%lld", &seconds, &microseconds),
@@ -411,6 +445,7 @@ int main(void)
         cmocka_unit_test(test_client_list),
         cmocka_unit_test(test_client_kill),
         cmocka_unit_test(test_client_reply),
+        cmocka_unit_test(test_proxy_command),
         cmocka_unit_test(test_readonly_and_time),
         cmocka_unit_test(test_publish),
     };

@@ -197,6 +197,43 @@ static void test_order_in_a_pipeline(void **state)
     client_close(&c);
 }
 
+static void lose_libraries(void)
+{
+    for (int i = 0; i < cluster.count; i++)
+        if (cluster_is_master(&cluster, i))
+            cluster_do(&cluster, i, "FUNCTION FLUSH");
+}
+
+/* Inside EXEC's reply it would be too late to heal, so it is done before. */
+static void test_inside_multi(void **state)
+{
+    struct client c;
+    char sha[41], key[2][64];
+    (void)state;
+    assert_true(client_open(&c, proxy.port));
+    load(&c, append_body, sha);
+    client_ask_expect(&c, "$3\r\nlib\r\n", "FUNCTION", "LOAD", "REPLACE", library);
+    for (int i = 0; i < 12; i++) {
+        bool watch = i % 2 == 0, both = i % 4 >= 2;
+        lose_scripts();
+        lose_libraries();
+        cluster_key(&cluster, i % 3, i, "multi", key[0]);
+        cluster_key(&cluster, (i + 1) % 3, i, "multi", key[1]);
+        if (watch)
+            client_ask_expect(&c, "+OK\r\n", "WATCH", key[0]);
+        client_ask_expect(&c, "+OK\r\n", "MULTI");
+        client_ask_expect(&c, "+QUEUED\r\n", "EVALSHA", sha, "1", key[0], "x");
+        client_ask_expect(&c, "+QUEUED\r\n", "FCALL", "hello", "1", key[0], "you");
+        client_ask_expect(&c, "+QUEUED\r\n", "EVALSHA", sha, "1", key[both], "y");
+        client_ask_expect(&c,
+                          both ? "*3\r\n:1\r\n$9\r\nhello you\r\n:1\r\n"
+                               : "*3\r\n:1\r\n$9\r\nhello you\r\n:2\r\n",
+                          "EXEC");
+    }
+    client_ask_expect(&c, "+OK\r\n", "FUNCTION", "FLUSH");
+    client_close(&c);
+}
+
 /* A younger write on the same key is not undone: then, and only then, the node's own answer comes,
    and nothing takes effect out of order. */
 static void test_overtaken_by_another_write(void **state)
@@ -335,6 +372,7 @@ int main(void)
         cmocka_unit_test(test_as_one_redis),
         cmocka_unit_test(test_exists),
         cmocka_unit_test(test_order_in_a_pipeline),
+        cmocka_unit_test(test_inside_multi),
         cmocka_unit_test(test_overtaken_by_another_write),
         cmocka_unit_test(test_bounded),
         cmocka_unit_test(test_functions),

@@ -120,7 +120,7 @@ static bool answer_housekeeping(struct fake_node *f, struct conn *c, size_t argc
 }
 
 /* Does what it was told to do; false when the connection has to end. */
-static bool misbehave(struct fake_node *f, struct conn *c, const char *argument)
+static bool misbehave(struct fake_node *f, struct conn *c, const char *name, const char *argument)
 {
     char echo[128];
 
@@ -153,6 +153,13 @@ static bool misbehave(struct fake_node *f, struct conn *c, const char *argument)
     case FAKE_SILENT:
         c->mute = true;
         return true;
+    case FAKE_CLOSE_AT_EXEC:
+        if (strcasecmp(name, "EXEC") != 0) {
+            say_text(c, strcasecmp(name, "MULTI") == 0 ? "+OK\r\n" : "+QUEUED\r\n");
+            return true;
+        }
+        say_text(c, f->text);
+        break;
     case FAKE_CLOSE:
         break;
     }
@@ -187,7 +194,7 @@ static bool on_bytes(struct fake_node *f, struct conn *c)
             continue;
         if (!f->in_everything && answer_housekeeping(f, c, argc, words))
             continue;
-        if (!misbehave(f, c, words[1]))
+        if (!misbehave(f, c, words[0], words[1]))
             return false;
     }
     memmove(c->in, c->in + at, c->len - at);

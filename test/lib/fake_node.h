@@ -15,14 +15,15 @@
 #include <stdint.h>
 
 enum fake_behaviour {
-    FAKE_ECHO,         /* the first argument as a bulk string */
-    FAKE_ANSWER,       /* the text it was given */
-    FAKE_BYTE_BY_BYTE, /* the text, each byte in a packet of its own */
-    FAKE_CLOSE,        /* closes instead of an answer */
-    FAKE_CLOSE_INSIDE, /* sends the text, which is only a part of a reply, and closes */
-    FAKE_HALF,         /* sends the text, which is only a part of a reply, then nothing more */
-    FAKE_SILENT,       /* never answers */
-    FAKE_UNASKED,      /* echoes and sends the text behind it, which nobody asked for */
+    FAKE_ECHO,          /* the first argument as a bulk string */
+    FAKE_ANSWER,        /* the text it was given */
+    FAKE_BYTE_BY_BYTE,  /* the text, each byte in a packet of its own */
+    FAKE_CLOSE,         /* closes instead of an answer */
+    FAKE_CLOSE_INSIDE,  /* sends the text, which is only a part of a reply, and closes */
+    FAKE_HALF,          /* sends the text, which is only a part of a reply, then nothing more */
+    FAKE_SILENT,        /* never answers */
+    FAKE_UNASKED,       /* echoes and sends the text behind it, which nobody asked for */
+    FAKE_CLOSE_AT_EXEC, /* plays a transaction; at EXEC sends the text, then closes */
 };
 
 struct fake_range {

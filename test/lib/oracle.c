@@ -29,9 +29,11 @@ void oracle_start(struct oracle *o)
     signal(SIGPIPE, SIG_IGN);
     *o = (struct oracle){ .port = port_take() };
     snprintf(port, sizeof(port), "%d", o->port);
-    const char *const argv[] = { "redis-server", "--port",      port,     "--bind", "127.0.0.1",
-                                 "--dir",        testenv_dir(), "--save", "",       "--appendonly",
-                                 "no",           NULL };
+    const char *const argv[] = { "redis-server", "--port",    port,
+                                 "--bind",       "127.0.0.1", "--dir",
+                                 testenv_dir(),  "--save",    "",
+                                 "--appendonly", "no",        "--enable-debug-command",
+                                 "yes",          NULL };
     assert_true(process_start(&o->process, "oracle", argv, NULL));
     assert_true(wait_until(answers, o, 10000));
 }

@@ -66,7 +66,11 @@ static void on_room(struct link *l)
     g->ready++;
 }
 
-static const struct link_user user = { on_reply, on_lost, on_ready, on_room, on_down };
+static const struct link_user user = { .on_reply = on_reply,
+                                       .on_lost = on_lost,
+                                       .on_ready = on_ready,
+                                       .on_room = on_room,
+                                       .on_down = on_down };
 
 static void begin(struct rig *g, enum link_kind kind, const char *name, const char *password)
 {

@@ -21,7 +21,7 @@ struct side {
     struct loop loop;
     struct pipe p;
     int server, fd;
-    unsigned opened, closed, answered, left;
+    unsigned opened, closed, answered, leads, left;
     int why, close_on_reply;
     char pushes[64];
     struct call calls[CALLS];
@@ -63,6 +63,16 @@ static void on_reply(struct pipe *p, struct pipe_call *call, struct span bytes, 
         pipe_close(p, side->close_on_reply);
 }
 
+static void on_lead(struct pipe *p, struct pipe_call *call, struct span bytes, char first,
+                    bool done)
+{
+    struct side *side = side_of(p);
+    assert_ptr_equal(LIST_ENTRY(p->calls.next, struct pipe_call, link), call);
+    if (done && first == '-')
+        assert_memory_equal(bytes.at, "-ERR whole\r\n", bytes.len); /* errors come whole */
+    side->leads += done;
+}
+
 static void on_push(struct pipe *p, struct span bytes, bool done)
 {
     (void)done;
@@ -85,7 +95,13 @@ static void on_closed(struct pipe *p, int why)
     }
 }
 
-static const struct pipe_user user = { on_open, on_reply, on_push, on_closed };
+static const struct pipe_user user = {
+    .on_open = on_open,
+    .on_reply = on_reply,
+    .on_lead = on_lead,
+    .on_push = on_push,
+    .on_closed = on_closed,
+};
 
 static void begin(struct side *side)
 {
@@ -158,6 +174,37 @@ static void test_order(void **state)
         }
         assert_int_equal(side.calls[3].pieces, 1); /* errors come whole */
         assert_int_equal(side.calls[4].pieces, 1);
+        end(&side);
+    }
+}
+
+/* A call that owes several replies, between two that owe one: the last is its own. */
+static void test_leading_replies(void **state)
+{
+    (void)state;
+    static const char all[] =
+        "+one\r\n+OK\r\n-ERR whole\r\n*1\r\n$1\r\na\r\n*1\r\n:2\r\n+three\r\n";
+    size_t len = sizeof(all) - 1;
+    for (size_t cut = 0; cut <= len; cut++) {
+        struct side side;
+        begin(&side);
+        call(&side, 0, "x");
+        side.calls[1].call.lead = 3;
+        call(&side, 1, "xxxx");
+        call(&side, 2, "x");
+        for (size_t at = 0; at < len;) {
+            size_t n = cut == len ? 1 : at == 0 && cut > 0 ? cut : len - at;
+            assert_int_equal(write(side.fd, all + at, n), n);
+            at += n;
+            loop_run_ms(&side.loop, cut == len ? 1 : 0);
+            uint64_t got = at;
+            LOOP_UNTIL(&side.loop, side.p.stream.received == got);
+        }
+        assert_int_equal(side.leads, 3);
+        assert_int_equal(side.answered, 3);
+        assert_int_equal(side.calls[1].len, 8);
+        assert_memory_equal(side.calls[1].text, "*1\r\n:2\r\n", 8);
+        assert_memory_equal(side.calls[2].text, "+three\r\n", 8);
         end(&side);
     }
 }
@@ -342,6 +389,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_order),
+        cmocka_unit_test(test_leading_replies),
         cmocka_unit_test(test_long_error),
         cmocka_unit_test(test_pushes),
         cmocka_unit_test(test_garbage),

@@ -1,0 +1,28 @@
+/*
+ * login.h: what is said first on a new connection to a node: AUTH, and HELLO 3 where RESP3 is
+ * spoken.
+ *
+ * The whole login leaves at once. Its calls are records of its own that nobody else sees: they are
+ * freed with their replies, or by login_drop when the connection ends before.
+ */
+#ifndef CLUSTER_LOGIN_H
+#define CLUSTER_LOGIN_H
+
+#include "net/pipe.h"
+
+enum login_step {
+    LOGIN_MORE,     /* in the middle of a reply */
+    LOGIN_ANSWERED, /* one call of the login has succeeded */
+    LOGIN_REFUSED,  /* logged; the connection is of no use and to be closed with ERR_AUTH */
+};
+
+/* Sends the login over p, which has just opened. user and password may be NULL or "". Gives the
+   number of LOGIN_ANSWERED to wait for; 0: nothing had to be said. */
+uint32_t login_send(struct pipe *p, const char *user, const char *password, int protocol);
+/* A piece of a reply, as pipe_user.on_reply gave it, while the login is under way. */
+enum login_step login_take(struct pipe_call *call, struct span bytes, char first, bool done,
+                           const struct endpoint *to);
+/* Frees a call that is not answered any more. */
+void login_drop(struct pipe_call *call);
+
+#endif

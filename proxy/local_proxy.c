@@ -1,0 +1,75 @@
+/* PROXY: what the proxy tells of itself. No Redis has it, so no application calls it by chance. */
+#include "proxy/command_doc.h"
+#include "proxy/local.h"
+#include "proxy/worker.h"
+
+enum which { ALL, UNSUPPORTED, ONE_SLOT };
+
+static bool read_which(const struct argv *argv, enum which *out)
+{
+    *out = ALL;
+    if (argv->count == 2)
+        return true;
+    struct span word = argv_get(argv, 2);
+    *out = span_is(word, "unsupported") ? UNSUPPORTED : ONE_SLOT;
+    return argv->count == 3 && (*out == UNSUPPORTED || span_is(word, "crossslot-unsupported") ||
+                                span_is(word, "crossslots-unsupported"));
+}
+
+/* A container is shown by its subcommands. */
+static bool is_shown(const struct command *c, const struct command_note *n, enum which which)
+{
+    if (c->subs != NULL)
+        return false;
+    return which == ALL || (which == UNSUPPORTED ? n->unsupported : n->one_slot);
+}
+
+/* One element for each: its name, how it is handled, and a remark. */
+bool local_proxy_command(struct client *c, const struct argv *argv, struct writer *w)
+{
+    const struct worker *worker = c->worker;
+    uint32_t size = command_table_size(worker->commands), count = 0;
+    bool cross_slot = worker->config.enable_cross_slot;
+    enum which which;
+    if (!read_which(argv, &which)) {
+        write_error(w, "ERR syntax error, try PROXY HELP");
+        return true;
+    }
+    for (int pass = 0; pass < 2; pass++) {
+        if (pass == 1)
+            write_array(w, count);
+        for (uint32_t i = 0; i < size; i++) {
+            const struct command *cmd = command_at(worker->commands, i);
+            struct command_note n = command_note_of(cmd, worker->locals, cross_slot);
+            if (!is_shown(cmd, &n, which))
+                continue;
+            count++;
+            if (pass == 0)
+                continue;
+            write_array(w, 3);
+            write_bulk_text(w, n.name);
+            write_bulk_text(w, n.how);
+            write_bulk_text(w, n.note);
+        }
+    }
+    return true;
+}
+
+bool local_proxy_help(struct client *c, const struct argv *argv, struct writer *w)
+{
+    static const char *const lines[] = {
+        "PROXY <subcommand> [<arg> ...]. Subcommands are:",
+        "COMMAND [UNSUPPORTED|CROSSSLOT-UNSUPPORTED]",
+        "    Return how each command is handled: its name, how, and a remark. UNSUPPORTED: only",
+        "    those that are not executed; CROSSSLOT-UNSUPPORTED: only those whose keys have to",
+        "    lie in one slot.",
+        "HELP",
+        "    Print this help.",
+    };
+    (void)c;
+    (void)argv;
+    write_array(w, ARRAY_LEN(lines));
+    for (size_t i = 0; i < ARRAY_LEN(lines); i++)
+        write_simple(w, lines[i]);
+    return true;
+}

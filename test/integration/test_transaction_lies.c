@@ -1,0 +1,212 @@
+/*
+ * A node that breaks off, stalls or lies inside a transaction: one reply all the same, in time,
+ * and the block goes out once.
+ *
+ * Two fakes share the slots: "foo" (12182) is the liar's, "bar" (5061) the honest one's.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "test/lib/client.h"
+#include "test/lib/fake_node.h"
+#include "test/lib/proxy_process.h"
+#include "test/lib/testenv.h"
+
+static struct proxy proxy;
+static struct fake_node *honest, *liar;
+static uint16_t honest_port, liar_port;
+static struct client c;
+
+static int before_each(void **state)
+{
+    static const char *const quick[] = { "--request-timeout", "500ms", "--topology-interval",
+                                         "300ms", NULL };
+    char seeds[64];
+
+    (void)state;
+    honest_port = port_take();
+    liar_port = port_take();
+    struct fake_range map[] = { { 0, 8191, honest_port }, { 8192, 16383, liar_port } };
+    honest = fake_node_start(honest_port);
+    liar = fake_node_start(liar_port);
+    fake_node_map(honest, map, 2);
+    fake_node_map(liar, map, 2);
+    snprintf(seeds, sizeof(seeds), "127.0.0.1:%d,127.0.0.1:%d", honest_port, liar_port);
+    proxy_start(&proxy, seeds, quick);
+    assert_true(client_open(&c, proxy.port));
+    client_ask_expect(&c, "$3\r\nfoo\r\n", "GET", "foo");
+    client_ask_expect(&c, "$3\r\nbar\r\n", "GET", "bar");
+    return 0;
+}
+
+static int after_each(void **state)
+{
+    (void)state;
+    client_close(&c);
+    proxy_stop(&proxy);
+    fake_node_stop(honest);
+    fake_node_stop(liar);
+    port_give_back(honest_port);
+    port_give_back(liar_port);
+    return 0;
+}
+
+/* A transaction of two writes at the liar, and another node's commands around it. */
+static const char *run_block(void)
+{
+    assert_true(client_send_command(&c, "GET", "bar", NULL));
+    assert_true(client_send_command(&c, "MULTI", NULL));
+    assert_true(client_send_command(&c, "SET", "foo", "x", NULL));
+    assert_true(client_send_command(&c, "INCR", "{foo}n", NULL));
+    assert_true(client_send_command(&c, "EXEC", NULL));
+    client_expect(&c, "$3\r\nbar\r\n");
+    client_expect(&c, "+OK\r\n");
+    client_expect(&c, "+QUEUED\r\n");
+    client_expect(&c, "+QUEUED\r\n");
+    size_t len;
+    const char *reply = client_read(&c, &len);
+    assert_non_null(reply);
+    return reply;
+}
+
+static bool foo_is_served(void *arg)
+{
+    (void)arg;
+    const char *reply = client_ask(&c, "GET", "foo", NULL);
+    assert_non_null(reply);
+    return strcmp(reply, "$3\r\nfoo\r\n") == 0;
+}
+
+/* The client's fate is known to nobody, so the block is sent once and never again. */
+static void expect_unknown_fate(unsigned sent)
+{
+    const char *reply = run_block();
+    assert_memory_equal(reply, "-ERR slotgate: ", 15);
+    assert_non_null(strstr(reply, "may have been executed"));
+    fake_node_behave(liar, FAKE_ECHO, NULL);
+    assert_true(wait_until(foo_is_served, NULL, scaled_ms(5000)));
+    client_ask_expect(&c, "$3\r\nbar\r\n", "GET", "bar");
+    assert_int_equal(fake_node_count(liar, "MULTI"), sent);
+    assert_in_range(fake_node_count(liar, "EXEC"), 0, sent);
+}
+
+static void test_closes(void **state)
+{
+    (void)state;
+    fake_node_behave(liar, FAKE_CLOSE, NULL);
+    expect_unknown_fate(1);
+    fake_node_behave(liar, FAKE_CLOSE_AT_EXEC, "");
+    expect_unknown_fate(2);
+    fake_node_behave(liar, FAKE_CLOSE_AT_EXEC, "*2\r\n+OK\r\n");
+    expect_unknown_fate(3);
+    fake_node_behave(liar, FAKE_CLOSE_INSIDE, "+O");
+    expect_unknown_fate(4);
+}
+
+static void test_silence(void **state)
+{
+    (void)state;
+    uint64_t began = now_ms();
+    fake_node_behave(liar, FAKE_SILENT, NULL);
+    expect_unknown_fate(1);
+    fake_node_behave(liar, FAKE_HALF, "+OK\r\n");
+    expect_unknown_fate(2);
+    assert_in_range(now_ms() - began, 0, scaled_ms(8000));
+}
+
+/* MULTI refused means that each command went for itself, so nothing may be sent again. */
+static void test_multi_refused(void **state)
+{
+    (void)state;
+    fake_node_behave(liar, FAKE_ANSWER, "-LOADING for ever\r\n");
+    assert_string_equal(run_block(), "-LOADING for ever\r\n");
+    assert_int_equal(fake_node_count(liar, "EXEC"), 1);
+    assert_int_equal(fake_node_count(liar, "SET"), 1);
+}
+
+static void test_strange_answers(void **state)
+{
+    (void)state;
+    fake_node_behave(liar, FAKE_ANSWER, "+QUEUED\r\n");
+    assert_string_equal(run_block(), "+QUEUED\r\n");
+    fake_node_behave(liar, FAKE_ANSWER, "*3\r\n:1\r\n:2\r\n:3\r\n");
+    assert_string_equal(run_block(), "*3\r\n:1\r\n:2\r\n:3\r\n");
+    fake_node_behave(liar, FAKE_BYTE_BY_BYTE, "*2\r\n:1\r\n:2\r\n");
+    assert_string_equal(run_block(), "*2\r\n:1\r\n:2\r\n");
+    fake_node_behave(liar, FAKE_ANSWER, "hello\r\n");
+    expect_unknown_fate(4);
+}
+
+/* A block of two slots: an answer that is no array, or has not the right number of elements, never
+   becomes one of the caller's. */
+static void test_strange_answers_of_several(void **state)
+{
+    static const char *const answers[] = { "+QUEUED\r\n", "*2\r\n:1\r\n:2\r\n", "*0\r\n",
+                                           "*-1\r\n" };
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(answers); i++) {
+        fake_node_behave(liar, FAKE_ANSWER, answers[i]);
+        fake_node_behave(honest, FAKE_ANSWER, "*1\r\n:1\r\n");
+        client_ask_expect(&c, "+OK\r\n", "MULTI");
+        client_ask_expect(&c, "+QUEUED\r\n", "INCR", "foo");
+        client_ask_expect(&c, "+QUEUED\r\n", "INCR", "bar");
+        client_ask_expect(&c, "-ERR slotgate: a node gave a reply of an unexpected kind\r\n",
+                          "EXEC");
+    }
+    fake_node_behave(liar, FAKE_CLOSE, "");
+    client_ask_expect(&c, "+OK\r\n", "MULTI");
+    client_ask_expect(&c, "+QUEUED\r\n", "INCR", "foo");
+    client_ask_expect(&c, "+QUEUED\r\n", "INCR", "bar");
+    assert_true(client_send_command(&c, "EXEC", NULL));
+    const char *reply = client_expect_start(&c, "*2\r\n-ERR slotgate: ");
+    assert_non_null(strstr(reply, "may have been executed\r\n:1\r\n"));
+}
+
+/* WATCH whose node is lost: aborted before the block is written, unknown after that. */
+static void test_watch(void **state)
+{
+    (void)state;
+    fake_node_behave(liar, FAKE_CLOSE_AT_EXEC, "");
+    fake_node_behave(honest, FAKE_ANSWER, "+OK\r\n");
+    client_ask_expect(&c, "+OK\r\n", "WATCH", "bar");
+    fake_node_say(honest, "garbage\r\n"); /* all its connections end */
+    fake_node_behave(honest, FAKE_ECHO, NULL);
+    client_ask_expect(&c, "+OK\r\n", "MULTI");
+    client_ask_expect(&c, "+QUEUED\r\n", "SET", "bar", "x");
+    client_ask_expect(&c, "*-1\r\n", "EXEC");
+    assert_int_equal(fake_node_count(honest, "SET"), 0);
+
+    fake_node_behave(liar, FAKE_ANSWER, "+OK\r\n");
+    client_ask_expect(&c, "+OK\r\n", "WATCH", "foo");
+    fake_node_behave(liar, FAKE_CLOSE_AT_EXEC, "*2\r\n+OK\r\n");
+    expect_unknown_fate(1);
+
+    fake_node_behave(liar, FAKE_ANSWER, "+OK\r\n");
+    client_ask_expect(&c, "+OK\r\n", "WATCH", "foo");
+    fake_node_behave(liar, FAKE_SILENT, NULL);
+    expect_unknown_fate(2);
+
+    fake_node_behave(liar, FAKE_SILENT, NULL);
+    client_ask_expect(&c, "-ERR slotgate: no answer from the node of a watched key in time\r\n",
+                      "WATCH", "foo");
+    client_ask_expect(&c, "+PONG\r\n", "PING");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(test_closes, before_each, after_each),
+        cmocka_unit_test_setup_teardown(test_silence, before_each, after_each),
+        cmocka_unit_test_setup_teardown(test_multi_refused, before_each, after_each),
+        cmocka_unit_test_setup_teardown(test_strange_answers, before_each, after_each),
+        cmocka_unit_test_setup_teardown(test_strange_answers_of_several, before_each, after_each),
+        cmocka_unit_test_setup_teardown(test_watch, before_each, after_each),
+    };
+
+    return testenv_finish(cmocka_run_group_tests(tests, NULL, NULL));
+}
