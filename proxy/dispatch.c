@@ -255,7 +255,7 @@ static bool (*const executors[])(const struct call *) = {
 
 /* --- the way in ------------------------------------------------------------------------------ */
 
-static bool carry_out(const struct call *call)
+static inline bool run_row(const struct call *call)
 {
     const struct command *cmd = call->cmd;
     if (LIKELY(cmd->how == HOW_KEYS))
@@ -268,7 +268,7 @@ static bool carry_out(const struct call *call)
 /* The worker's commands are paused, or shown to a monitor. */
 static bool run_with_attention(const struct call *call)
 {
-    if (pause_holds(call->client, call->cmd) || !carry_out(call))
+    if (pause_holds(call->client, call->cmd) || !run_row(call))
         return false;
     monitor_feed(call->client, call->cmd, call->argv);
     return true;
@@ -285,7 +285,7 @@ static bool execute(const struct call *call)
         return reply(c, &c->worker->reply);
     if (UNLIKELY(c->worker->attention))
         return run_with_attention(call);
-    return carry_out(call);
+    return run_row(call);
 }
 
 static inline bool run(const struct call *call, const struct command *container)
@@ -309,14 +309,14 @@ static bool queue(const struct call *call, const struct command *container)
         transaction_spoil(c);
         return run(call, container);
     }
-    if (UNLIKELY(c->worker->attention) && pause_holds(c, cmd))
+    if (c->worker->attention && pause_holds(c, cmd))
         return false;
     c->last_command = cmd;
+    monitor_feed(c, cmd, call->argv);
     if (cmd->how == HOW_GATHER)
         scripts_see(&c->worker->scripts, cmd, call->argv);
     struct writer *w = writer_of(c);
     transaction_queue(c, cmd, call->argv, call->bytes, w);
-    monitor_feed(c, cmd, call->argv);
     return reply(c, w);
 }
 
@@ -347,6 +347,5 @@ bool dispatch_queued(struct client *c, const struct command *cmd, const struct a
                      struct span bytes)
 {
     struct call call = { .client = c, .cmd = cmd, .argv = argv, .bytes = bytes };
-    c->last_command = cmd;
-    return carry_out(&call);
+    return run_row(&call);
 }

@@ -17,7 +17,7 @@
 
 enum { BATCH = 1024 };
 
-static const struct place none = { SIZE_MAX, 0 };
+static const struct kept_text none = { SIZE_MAX, 0 };
 
 static struct sort *sort_of(struct op *op)
 {
@@ -40,9 +40,9 @@ static void answer(struct op *op, struct span reply)
     op_end(op);
 }
 
-static struct place keep(struct sort *s, struct span text)
+static struct kept_text keep(struct sort *s, struct span text)
 {
-    struct place p = { s->room.len, text.len };
+    struct kept_text p = { s->room.len, text.len };
     write_raw(&s->room, text);
     return p;
 }
@@ -98,7 +98,7 @@ static uint64_t rows(const struct sort *s)
     return s->end >= s->start ? (uint64_t)(s->end - s->start) + 1 : 0;
 }
 
-static struct place result(const struct sort *s, uint64_t row, uint32_t column)
+static struct kept_text result(const struct sort *s, uint64_t row, uint32_t column)
 {
     return s->gets > 0 ? s->values[row * s->gets + column]
                        : s->items[(uint64_t)s->start + row].element;
@@ -147,7 +147,7 @@ static void finish(struct op *op)
     write_array(&op->answer, rows(s) * columns);
     for (uint64_t row = 0; row < rows(s); row++) {
         for (uint32_t i = 0; i < columns; i++) {
-            struct place p = result(s, row, i);
+            struct kept_text p = result(s, row, i);
             if (p.at == SIZE_MAX)
                 write_null(&op->answer);
             else
@@ -174,7 +174,7 @@ static struct item *item_of_fetch(struct sort *s, uint64_t n)
     return s->for_values ? &s->items[(uint64_t)s->start + n / s->gets] : &s->items[n];
 }
 
-static struct place *target_of_fetch(struct sort *s, uint64_t n)
+static struct kept_text *target_of_fetch(struct sort *s, uint64_t n)
 {
     return s->for_values ? &s->values[n] : &s->items[n].weight;
 }
@@ -183,7 +183,7 @@ static struct place *target_of_fetch(struct sort *s, uint64_t n)
 static bool fill_here(struct sort *s, uint64_t n, struct lookup *l)
 {
     struct span pattern = s->for_values ? s->get[n % s->gets] : s->by;
-    struct place *target = target_of_fetch(s, n);
+    struct kept_text *target = target_of_fetch(s, n);
     *target = none;
     if (span_equal(pattern, SPAN("#"))) {
         *target = item_of_fetch(s, n)->element;

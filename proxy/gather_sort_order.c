@@ -5,7 +5,7 @@
 
 #include "proxy/gather_sort_private.h"
 
-struct span sort_text(const struct sort *s, struct place p)
+struct span sort_text(const struct sort *s, struct kept_text p)
 {
     return p.at == SIZE_MAX ? SPAN("") : (struct span){ s->room.at + p.at, p.len };
 }
@@ -24,7 +24,7 @@ static size_t until_nul(struct span s)
 }
 
 /* Without STORE Redis compares as strcoll does, which ends at a NUL; as in the C locale. */
-static int compare_texts(const struct sort *s, struct place x, struct place y)
+static int compare_texts(const struct sort *s, struct kept_text x, struct kept_text y)
 {
     struct span a = sort_text(s, x), b = sort_text(s, y);
     if (s->store.at == NULL) {
@@ -77,7 +77,7 @@ bool sort_read_scores(struct sort *s)
     bool ok = true;
     for (uint64_t i = 0; i < s->count; i++) {
         struct item *item = &s->items[i];
-        struct place p = s->by.at != NULL ? item->weight : item->element;
+        struct kept_text p = s->by.at != NULL ? item->weight : item->element;
         if (p.at != SIZE_MAX)
             ok = read_score(sort_text(s, p), &item->score) && ok;
     }

@@ -8,12 +8,12 @@
 #include "proxy/op.h"
 
 /* A text in sort->room; a missing one has at SIZE_MAX. */
-struct place {
+struct kept_text {
     size_t at, len;
 };
 
 struct item {
-    struct place element, weight;
+    struct kept_text element, weight;
     double score;
 };
 
@@ -28,14 +28,14 @@ struct sort {
     struct writer room; /* the texts of all elements, weights and values */
     struct item *items;
     uint64_t count;
-    int64_t start, end;    /* of the items, what LIMIT leaves; both included */
-    struct place *values;  /* gets of them for each of these */
-    uint64_t next, wanted; /* of what is being fetched */
-    uint64_t asked;        /* that the step under way has fetched up to */
+    int64_t start, end;       /* of the items, what LIMIT leaves; both included */
+    struct kept_text *values; /* gets of them for each of these */
+    uint64_t next, wanted;    /* of what is being fetched */
+    uint64_t asked;           /* that the step under way has fetched up to */
     bool for_values;
 };
 
-struct span sort_text(const struct sort *s, struct place p);
+struct span sort_text(const struct sort *s, struct kept_text p);
 /* False: one of the texts to sort by is no number. */
 MUST_USE bool sort_read_scores(struct sort *s);
 /* Brings all items into their order and sets what LIMIT leaves of them. */

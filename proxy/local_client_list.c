@@ -23,29 +23,30 @@ static bool is_subscribed(const struct client *c)
     return c->subscriber != NULL && subscriber_total(c->subscriber) > 0;
 }
 
-static bool is_monitor(const struct client *c)
+static bool monitors(const struct client *c)
 {
     return c->subscriber != NULL && list_is_linked(&c->subscriber->in_monitors);
 }
 
-enum { FLAGS_MAX = 5 };
-
-static const char *flags_of(const struct client *c, char out[FLAGS_MAX])
+/* The letters stand in Redis's order. */
+static const char *flags_of(const struct client *c, char out[8])
 {
     const struct {
-        bool on;
+        bool is;
         char letter;
-    } flags[] = { { is_monitor(c), 'O' },
-                  { is_subscribed(c), 'P' },
-                  { c->transaction != NULL, 'x' },
-                  { c->blocked != NULL, 'b' } };
-    size_t len = 0;
-    for (size_t i = 0; i < ARRAY_LEN(flags); i++)
-        if (flags[i].on)
-            out[len++] = flags[i].letter;
-    if (len == 0)
-        out[len++] = 'N';
-    out[len] = '\0';
+    } all[] = {
+        { monitors(c), 'O' },
+        { is_subscribed(c), 'P' },
+        { c->transaction != NULL, 'x' },
+        { c->blocked != NULL, 'b' },
+    };
+    size_t n = 0;
+    for (size_t i = 0; i < ARRAY_LEN(all); i++)
+        if (all[i].is)
+            out[n++] = all[i].letter;
+    if (n == 0)
+        out[n++] = 'N';
+    out[n] = '\0';
     return out;
 }
 
@@ -55,7 +56,7 @@ static void write_line(struct writer *line, const struct client *c, uint64_t now
     static const struct subscriber nothing;
     const struct client_labels *labels = c->labels != NULL ? c->labels : &none;
     const struct subscriber *s = c->subscriber != NULL ? c->subscriber : &nothing;
-    char peer[ADDRESS_MAX], local[ADDRESS_MAX], command[64] = "NULL", flags[FLAGS_MAX];
+    char peer[ADDRESS_MAX], local[ADDRESS_MAX], command[64] = "NULL", flags[8];
     stream_peer_text(&c->stream, peer, sizeof(peer));
     stream_local_text(&c->stream, local, sizeof(local));
     const struct command *cmd = c->last_command;

@@ -35,9 +35,12 @@ void pause_close(struct worker *w)
     uv_close((uv_handle_t *)&w->pause.timer, NULL);
 }
 
-/* PUBLISH and scripts count as writes, for Redis passes them on to replicas. */
-static bool may_write(const struct command *cmd)
+/* PUBLISH and scripts count as writes, for Redis passes them on to replicas; so does the EXEC of a
+   transaction that holds one. */
+static bool may_write(const struct client *c, const struct command *cmd)
 {
+    if (c->transaction != NULL && c->transaction->writes && strcmp(cmd->name, "exec") == 0)
+        return true;
     return (cmd->flags & (CMD_WRITE | CMD_MAY_REPLICATE)) != 0 ||
            strcmp(cmd->name, "publish") == 0 || strcmp(cmd->name, "spublish") == 0;
 }
@@ -46,8 +49,7 @@ bool pause_holds(const struct client *c, const struct command *cmd)
 {
     const struct pause *p = &c->worker->pause;
     bool monitor = c->subscriber != NULL && list_is_linked(&c->subscriber->in_monitors);
-    bool exec = c->transaction != NULL && c->transaction->writes && strcmp(cmd->name, "exec") == 0;
-    return p->until != 0 && !monitor && (p->all || exec || may_write(cmd));
+    return p->until != 0 && !monitor && (p->all || may_write(c, cmd));
 }
 
 /* A pause under way is only made longer and stricter. */

@@ -81,7 +81,7 @@ static void arrive(struct member *m)
 }
 
 static struct member *add_member(struct subscriber *s, enum topic_kind kind, struct span name,
-                                 struct joining *p)
+                                 struct place *p)
 {
     struct pubsub *ps = &s->client->worker->pubsub;
     struct member *m = calloc(1, sizeof(*m));
@@ -127,9 +127,9 @@ static void remove_all(struct subscriber *s)
 
 /* --- places: SUBSCRIBEs that wait for their answer -------------------------------------------- */
 
-static struct joining *new_place(const struct client *c)
+static struct place *new_place(const struct client *c)
 {
-    struct joining *p = calloc(1, sizeof(*p));
+    struct place *p = calloc(1, sizeof(*p));
     REQUIRE(p != NULL);
     list_init(&p->in_subscriber);
     list_init(&p->members);
@@ -137,14 +137,14 @@ static struct joining *new_place(const struct client *c)
     return p;
 }
 
-static void free_place(struct joining *p)
+static void free_place(struct place *p)
 {
     writer_close(&p->reply);
     free(p);
 }
 
 /* Its members are delivered to from now on; or, if it has failed, they are gone. */
-static void dissolve(struct joining *p)
+static void dissolve(struct place *p)
 {
     while (!list_is_empty(&p->members)) {
         struct member *m = LIST_ENTRY(p->members.next, struct member, in_place);
@@ -157,7 +157,7 @@ static void dissolve(struct joining *p)
     }
 }
 
-static void add_place(struct subscriber *s, struct joining *p)
+static void add_place(struct subscriber *s, struct place *p)
 {
     struct client *c = s->client;
     struct worker *w = c->worker;
@@ -169,14 +169,14 @@ static void add_place(struct subscriber *s, struct joining *p)
         list_append(&w->pubsub.pending, &s->in_pending);
 }
 
-static void remove_place(struct subscriber *s, struct joining *p)
+static void remove_place(struct subscriber *s, struct place *p)
 {
     list_remove(&p->in_subscriber);
     if (--s->place_count == 0)
         list_remove(&s->in_pending);
 }
 
-static void answer(struct subscriber *s, struct joining *p)
+static void answer(struct subscriber *s, struct place *p)
 {
     struct client *c = s->client;
     remove_place(s, p);
@@ -186,7 +186,7 @@ static void answer(struct subscriber *s, struct joining *p)
     free_place(p);
 }
 
-static void fail(struct joining *p, struct span error)
+static void fail(struct place *p, struct span error)
 {
     if (p->failed)
         return;
@@ -196,7 +196,7 @@ static void fail(struct joining *p, struct span error)
 }
 
 /* A node that nobody waits for any more has made a topic ready, and nobody says so. */
-static void look_for_arrivals(const struct subscriber *s, struct joining *p)
+static void look_for_arrivals(const struct subscriber *s, struct place *p)
 {
     const struct topics *ts = &s->client->worker->pubsub.topics;
     for (struct list_node *n = p->members.next; n != &p->members; n = n->next) {
@@ -210,7 +210,7 @@ void subscriber_check(struct subscriber *s)
 {
     struct client *c = s->client;
     while (!list_is_empty(&s->places) && !c->stream.closing) {
-        struct joining *p = LIST_ENTRY(s->places.next, struct joining, in_subscriber);
+        struct place *p = LIST_ENTRY(s->places.next, struct place, in_subscriber);
         if (p->open > 0) /* NOLINT(clang-analyzer-unix.Malloc) */
             look_for_arrivals(s, p);
         if (p->open > 0 && now_of(c) >= p->deadline)
@@ -289,7 +289,7 @@ static void write_line(struct writer *w, const char *verb, struct span name, uin
 static void join(struct client *c, enum topic_kind kind, const struct argv *argv, const char *verb)
 {
     struct subscriber *s = subscriber_get(c);
-    struct joining *p = new_place(c);
+    struct place *p = new_place(c);
     for (uint32_t i = 1; i < argv->count; i++) {
         struct span name = argv_get(argv, i);
         if (find_member(s, kind, name) == NULL)
@@ -420,7 +420,7 @@ void subscriber_free(struct client *c)
     remove_all(s);
     monitor_stop(c);
     while (!list_is_empty(&s->places)) {
-        struct joining *p = LIST_ENTRY(s->places.next, struct joining, in_subscriber);
+        struct place *p = LIST_ENTRY(s->places.next, struct place, in_subscriber);
         remove_place(s, p); /* NOLINT(clang-analyzer-unix.Malloc) */
         free_place(p);
     }
@@ -481,7 +481,7 @@ void subscriber_push(struct client *c, struct span bytes, struct chunk *chunk)
 void subscriber_reply_ended(struct client *c)
 {
     struct subscriber *s = c->subscriber;
-    if (is_inside_exec(c))
+    if (c->stream.closing || is_inside_exec(c))
         return;
     s->in_exec = false;
     if (rope_is_empty(&s->held))

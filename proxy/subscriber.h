@@ -20,7 +20,7 @@
 #include "proxy/client.h"
 
 struct subscriber;
-struct joining;
+struct place;
 
 struct member_key {
     struct topic *topic;
@@ -32,12 +32,12 @@ struct member {
     UT_hash_handle hh; /* in pubsub->members, by key */
     struct member_key key;
     struct list_node in_topic, in_subscriber, in_place;
-    struct joining *place; /* of the SUBSCRIBE that is not answered yet; NULL: deliver */
-    bool arrived;          /* the topic has been ready since */
+    struct place *place; /* of the SUBSCRIBE that is not answered yet; NULL: deliver */
+    bool arrived;        /* the topic has been ready since */
 };
 
 /* A SUBSCRIBE that is not answered yet. */
-struct joining {
+struct place {
     struct list_node in_subscriber;
     struct list_node members; /* those that it has made */
     struct request *request;  /* in the client's flow */
