@@ -3,7 +3,6 @@
  * cluster.
  *
  *   worker_run: poll until there is a slot map -> listen -> serve -> drain (leaving.h) -> leave
- *
  *   SIGTERM, SIGINT, the end of the supervisor: drains for good    SIGHUP: reads its options anew
  *   SIGUSR2: drains, others go on with its sockets
  *
@@ -62,9 +61,8 @@ struct worker {
     struct leaving leaving;
     struct reach reach;
     struct list_node clients;
-    struct list_node to_resume; /* clients to look at when the turn ends */
-    struct list_node ops;       /* see op.h */
-    struct list_node ops_ready; /* ops whose next step may run */
+    struct list_node to_resume;      /* clients to look at when the turn ends */
+    struct list_node ops, ops_ready; /* see op.h; those whose next step may run */
     struct blocked_room blocked;
     struct keywatch keywatch;
     struct slot_tags *slot_tags; /* made when first needed */
@@ -94,16 +92,14 @@ struct worker {
 
 /* Once, before the workers of a proxy part: what they have in common. */
 void worker_prepare(struct worker *w);
-/* Runs a worker until it has drained: member w->number of w->crew, with w->config loaded. Gives the
-   exit code. */
+/* Runs member w->number of w->crew, its config loaded, until it has drained. Gives the exit code.
+ */
 int worker_run(struct worker *w);
 
 /* Takes over the options that may change at run time, after one has. */
 void worker_take_options(struct worker *w);
-
 /* Commands are paused or monitored, or are so no more. */
 void worker_mind(struct worker *w);
-
 /* An empty writer for one reply; the next call takes it back. */
 struct writer *worker_writer(struct worker *w, int protocol);
 /* For choices that need no secrecy. */
@@ -114,7 +110,6 @@ uint64_t worker_next_client_id(struct worker *w);
 void worker_client_left(struct worker *w);
 /* Tells the others how many clients there are. */
 void worker_publish_clients(struct worker *w);
-
 /* Listens and accepts on its sockets. What fails there ends the worker. */
 void worker_open_port(struct worker *w);
 /* Accepts no more; the sockets listen on, for somebody else. */

@@ -116,9 +116,13 @@ static void test_not_yet_serving(void **state)
 static void test_hanging(void **state)
 {
     (void)state;
+    pid_t worker;
     proxy_start(&proxy, seeds, NULL);
-    process_signal(&proxy.process, SIGSTOP);
+    assert_int_equal(proxy_workers(&proxy, &worker, 1), 1);
+    process_signal(&proxy.process, SIGSTOP); /* first: it would replace a worker that hangs */
+    assert_int_equal(kill(worker, SIGSTOP), 0);
     assert_int_equal(check_port(proxy.port, "no answer"), 1);
+    assert_int_equal(kill(worker, SIGCONT), 0);
     process_signal(&proxy.process, SIGCONT);
 }
 
