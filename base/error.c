@@ -24,6 +24,7 @@ static const struct error_row rows[] = {
     ROW(ERR_IO) = { "io", "reading or writing failed" },
     ROW(ERR_IDLE) = { "idle", "the connection was idle for too long" },
     ROW(ERR_KILLED) = { "killed", "the connection was closed on request" },
+    ROW(ERR_AGE) = { "age", "the connection had reached its age limit" },
     ROW(ERR_SHUTDOWN) = { "shutdown", "the program is shutting down" },
     ROW(ERR_CANCELED) = { "canceled", "it was given up before it was done" },
     ROW(ERR_PROTOCOL) = { "protocol", "the peer broke the protocol" },

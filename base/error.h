@@ -44,8 +44,9 @@ enum error {
     ERR_NO_FILES = -10028,
     ERR_OPTION = -10029,
     ERR_INTERNAL = -10030,
+    ERR_AGE = -10031, /* how a connection ended, too */
 
-    ERR_LAST = ERR_INTERNAL,
+    ERR_LAST = ERR_AGE,
 };
 
 /* A short sentence for people, without a full stop: "the peer closed the connection". */

@@ -115,7 +115,7 @@ size_t option_reload(struct options *o, const struct options *fresh, char *waiti
         union option_value old = load(o, row), new = load(fresh, row);
         if (option_value_equal(row, &old, &new))
             continue;
-        if (row->flags & OPTION_RELOADABLE) {
+        if (row->flags & (OPTION_RELOADABLE | OPTION_BY_RELOAD)) {
             union option_value v = option_value_copy(row, &new);
             replace(o, row, option_source(fresh, row), &v);
             changed++;

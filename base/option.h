@@ -34,6 +34,7 @@ enum option_flag {
     OPTION_POSITIONAL = 1u << 1, /* this list takes the words that belong to no option */
     OPTION_NO_FILE = 1u << 2,    /* makes no sense in a file */
     OPTION_NO_ENV = 1u << 3,     /* makes no sense in the environment */
+    OPTION_BY_RELOAD = 1u << 4,  /* may change by option_reload, but not by option_change */
 };
 
 enum option_from { /* weakest first */
@@ -62,7 +63,7 @@ struct option {
     const char *argument; /* what help calls the value: "port" */
     const char *help;     /* one or more sentences */
     const char *fallback; /* the default as text; NULL: unset, empty, or false */
-    const struct option_choice *choices; /* OPTION_ENUM */
+    const struct option_choice *choices; /* OPTION_ENUM; of OPTION_INT: words beside numbers */
     /* Further check of a string or of each list item: NULL, or what is wrong ("bad address"). */
     const char *(*wrong)(const char *text);
     int64_t min, max;     /* numbers, bytes or milliseconds; max 0: no upper limit */

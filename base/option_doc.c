@@ -40,9 +40,13 @@ static void values_text(const struct option *row, char *buf, size_t cap)
     size_t at = (size_t)snprintf(buf, cap, "%s", kinds[row->type]);
     option_range(row, range, sizeof(range));
     if (range[0] != '\0')
-        snprintf(buf + at, cap - at, ", %s", range);
-    if (row->type == OPTION_ENUM)
+        at += (size_t)snprintf(buf + at, cap - at, ", %s", range);
+    if (row->type == OPTION_ENUM) {
         option_choices(row, buf, cap);
+    } else if (row->choices != NULL) {
+        option_choices(row, range, sizeof(range));
+        snprintf(buf + at, cap - at, ", or %s", range);
+    }
 }
 
 static void help_row(const struct option *row, FILE *out)
@@ -87,6 +91,13 @@ static void cell(FILE *out, const char *text)
         fprintf(out, *text == '|' || *text == '*' ? "\\%c" : "%c", *text);
 }
 
+static const char *live_text(const struct option *row)
+{
+    if (row->flags & OPTION_RELOADABLE)
+        return "yes";
+    return row->flags & OPTION_BY_RELOAD ? "SIGHUP" : "no";
+}
+
 static void doc_row(const struct option *row, FILE *out)
 {
     char values[256];
@@ -102,7 +113,7 @@ static void doc_row(const struct option *row, FILE *out)
         fprintf(out, " | `%s` | ", row->fallback);
     else
         fprintf(out, " | %s | ", row->type == OPTION_BOOL ? "`no`" : "");
-    fprintf(out, "%s | ", row->flags & OPTION_RELOADABLE ? "yes" : "no");
+    fprintf(out, "%s | ", live_text(row));
     cell(out, row->help);
     if ((row->flags & OPTION_NO_FILE) && (row->flags & OPTION_NO_ENV))
         fputs(" Command line only.", out);
@@ -122,7 +133,8 @@ void option_write_doc(const struct option *rows, size_t count, const char *env_p
             "file. An empty variable counts as unset.\n\n"
             "Sizes are bytes or carry `kb`, `mb`, `gb` (1024) or `k`, `m`, `g` (1000).\n"
             "Durations carry `ms`, `s`, `m`, `h` or `d`. Lists part at commas or blanks.\n"
-            "\"Live\" says whether the option can change while the program runs.\n",
+            "\"Live\" says whether the option can change while the program runs: \"yes\" by CONFIG "
+            "SET\nand by SIGHUP, which reads everything anew.\n",
             env_prefix);
     for (const struct option *row = rows; row < rows + count; row++) {
         if (group == NULL || strcmp(group, row->group) != 0) {

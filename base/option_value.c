@@ -150,14 +150,22 @@ void option_choices(const struct option *row, char *buf, size_t cap)
     }
 }
 
+static const struct option_choice *choice_named(const struct option *row, const char *text,
+                                                size_t len)
+{
+    const struct option_choice *c = row->choices;
+    while (c != NULL && c->name != NULL && !text_equal_nocase(text, len, c->name, strlen(c->name)))
+        c++;
+    return c != NULL && c->name != NULL ? c : NULL;
+}
+
 static bool parse_enum(const struct option *row, const char *text, size_t len,
                        union option_value *out, char *why)
 {
-    for (const struct option_choice *c = row->choices; c->name != NULL; c++) {
-        if (text_equal_nocase(text, len, c->name, strlen(c->name))) {
-            out->number = c->value;
-            return true;
-        }
+    const struct option_choice *c = choice_named(row, text, len);
+    if (c != NULL) {
+        out->number = c->value;
+        return true;
     }
     char names[120], expected[140];
     option_choices(row, names, sizeof(names));
@@ -231,6 +239,8 @@ bool option_parse(const struct option *row, const char *text, size_t len, union 
     case OPTION_BOOL:
         return parse_bool(text, len, out, why);
     case OPTION_INT:
+        if (choice_named(row, text, len) != NULL)
+            return parse_enum(row, text, len, out, why);
         return parse_int(row, text, len, out, why);
     case OPTION_SIZE:
         return parse_size(row, text, len, out, why);
@@ -330,6 +340,9 @@ size_t option_value_format(const struct option *row, const union option_value *v
         text = v->yes ? "yes" : "no";
         break;
     case OPTION_INT:
+        for (const struct option_choice *c = row->choices; c != NULL && c->name != NULL; c++)
+            if (c->value == v->number)
+                return (size_t)snprintf(buf, cap, "%s", c->name);
         return (size_t)snprintf(buf, cap, "%d", v->number);
     case OPTION_SIZE:
         return (size_t)snprintf(buf, cap, "%zu", v->size);

@@ -1,62 +1,172 @@
 #include "net/listener.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
-#include "base/error.h"
+#include "base/log.h"
 
-static void on_connection(uv_stream_t *server, int status)
+enum {
+    ACCEPT_MAX = 64, /* in one turn: the clients that are there wait meanwhile */
+    REST_MS = 100,
+};
+
+/* --- sockets ---------------------------------------------------------------------------------- */
+
+static int set_options(int fd, int family)
 {
-    struct listener *l = server->data;
-    if (status == 0)
-        l->on_accept(l->context, l);
-}
-
-static int bind_to(struct listener *l, const struct sockaddr *address)
-{
-    uv_os_fd_t fd;
     int on = 1;
-    int rc = uv_fileno((uv_handle_t *)&l->tcp, &fd);
-    if (rc == 0 && setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof(on)) != 0)
-        rc = uv_translate_sys_error(errno);
-    /* An IPv6 listener leaves IPv4 to a listener of its own. */
-    unsigned flags = address->sa_family == AF_INET6 ? UV_TCP_IPV6ONLY : 0;
-    return rc != 0 ? rc : uv_tcp_bind(&l->tcp, address, flags);
+    if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) != 0 ||
+        setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof(on)) != 0)
+        return uv_translate_sys_error(errno);
+    /* An IPv6 socket leaves IPv4 to a socket of its own. */
+    if (family == AF_INET6 && setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof(on)) != 0)
+        return uv_translate_sys_error(errno);
+    return 0;
 }
 
-int listener_open(struct listener *l, struct net *net, const char *address, uint16_t port,
-                  listener_accepted *on_accept, void *context)
+int listener_bind(const char *address, uint16_t port)
 {
-    *l = (struct listener){ .net = net, .on_accept = on_accept, .context = context };
-    struct sockaddr_storage a;
-    if (uv_ip4_addr(address, port, (struct sockaddr_in *)&a) != 0 &&
-        uv_ip6_addr(address, port, (struct sockaddr_in6 *)&a) != 0)
-        return UV_EINVAL;
-    int rc = uv_tcp_init_ex(net->loop, &l->tcp, a.ss_family);
-    if (rc != 0)
-        return rc;
-    l->tcp.data = l;
-    l->open = true;
-    rc = bind_to(l, (const struct sockaddr *)&a);
-    if (rc != 0)
-        listener_close(l);
+    struct sockaddr_storage a = { 0 };
+    socklen_t len = sizeof(struct sockaddr_in);
+    if (uv_ip4_addr(address, port, (struct sockaddr_in *)&a) != 0) {
+        if (uv_ip6_addr(address, port, (struct sockaddr_in6 *)&a) != 0)
+            return UV_EINVAL;
+        len = sizeof(struct sockaddr_in6);
+    }
+    int fd = socket(a.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (fd < 0)
+        return uv_translate_sys_error(errno);
+    int rc = set_options(fd, a.ss_family);
+    if (rc == 0 && bind(fd, (const struct sockaddr *)&a, len) != 0)
+        rc = uv_translate_sys_error(errno);
+    if (rc == 0)
+        return fd;
+    close(fd);
     return rc;
 }
 
-int listener_start(struct listener *l, int backlog)
+void listener_hush(int fd)
 {
-    return uv_listen((uv_stream_t *)&l->tcp, backlog, on_connection);
+    shutdown(fd, SHUT_RDWR); /* Linux: the socket leaves the listening state and stays bound */
 }
 
-int listener_accept(struct listener *l, struct stream *s, const struct stream_user *user)
+/* --- accepting -------------------------------------------------------------------------------- */
+
+static void on_readable(uv_poll_t *poll, int status, int events);
+
+static void watch(struct listener *l)
 {
-    int rc = stream_init(s, l->net, user, AF_UNSPEC);
+    uv_poll_start(&l->poll, UV_READABLE, on_readable);
+}
+
+static void on_rested(uv_timer_t *timer)
+{
+    watch(timer->data);
+}
+
+static void rest(struct listener *l)
+{
+    uv_poll_stop(&l->poll);
+    uv_timer_start(&l->rest, on_rested, REST_MS, 0);
+}
+
+static int open_spare(void)
+{
+    return open("/dev/null", O_RDONLY | O_CLOEXEC);
+}
+
+/* There are no descriptors left. A connection that is only left waiting would look healthy from
+   outside, so the spare one is given up for the time that it takes to say no. */
+static bool refuse_one(struct listener *l)
+{
+    if (l->spare < 0)
+        return false;
+    close(l->spare);
+    int fd = accept4(l->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    if (fd >= 0) {
+        ssize_t ignored = write(fd, l->user->refusal->at, l->user->refusal->len);
+        (void)ignored; /* whoever left meanwhile misses nothing */
+        close(fd);
+    }
+    l->spare = open_spare();
+    return fd >= 0;
+}
+
+/* What accept says of the one connection, and not of us: the next one may be fine. */
+static bool is_of_the_peer(int error)
+{
+    switch (error) {
+    case EINTR:
+    case ECONNABORTED:
+    case EPROTO:
+    case EPERM: /* a firewall rule */
+    case ENETDOWN:
+    case ENETUNREACH:
+    case EHOSTDOWN:
+    case EHOSTUNREACH:
+    case ENOPROTOOPT:
+    case ENONET:
+        return true;
+    default:
+        return false;
+    }
+}
+
+/* False: nobody waits, or it makes no sense to go on now. */
+static bool accept_one(struct listener *l)
+{
+    int fd = accept4(l->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    if (fd >= 0) {
+        l->user->on_accept(l->context, fd);
+        return l->open;
+    }
+    int error = errno;
+    if (error == EAGAIN || is_of_the_peer(error))
+        return error != EAGAIN;
+    if (error == EINVAL) { /* somebody who shares the socket has hushed it */
+        uv_poll_stop(&l->poll);
+        return false;
+    }
+    log_error("cannot accept", "reason=%s", log_text(uv_strerror(uv_translate_sys_error(error))));
+    if ((error == EMFILE || error == ENFILE) && refuse_one(l))
+        return true;
+    rest(l);
+    return false;
+}
+
+static void on_readable(uv_poll_t *poll, int status, int events)
+{
+    struct listener *l = poll->data;
+    (void)status;
+    (void)events;
+    for (int i = 0; i < ACCEPT_MAX && accept_one(l); i++)
+        ;
+}
+
+int listener_start(struct listener *l, struct net *net, int fd, int backlog,
+                   const struct listener_user *user, void *context)
+{
+    *l = (struct listener){ .net = net, .user = user, .context = context, .fd = fd };
+    if (listen(fd, backlog) != 0)
+        return uv_translate_sys_error(errno);
+    int rc = uv_poll_init(net->loop, &l->poll, fd);
     if (rc != 0)
         return rc;
-    rc = uv_accept((uv_stream_t *)&l->tcp, (uv_stream_t *)&s->tcp);
-    if (rc != 0)
-        stream_close(s, net_error(rc));
+    uv_timer_init(net->loop, &l->rest);
+    l->poll.data = l->rest.data = l;
+    l->spare = open_spare();
+    l->open = true;
+    watch(l);
     return 0;
+}
+
+void listener_accept_waiting(struct listener *l)
+{
+    while (l->open && accept_one(l))
+        ;
 }
 
 void listener_close(struct listener *l)
@@ -64,5 +174,8 @@ void listener_close(struct listener *l)
     if (!l->open)
         return;
     l->open = false;
-    uv_close((uv_handle_t *)&l->tcp, NULL);
+    uv_close((uv_handle_t *)&l->poll, NULL);
+    uv_close((uv_handle_t *)&l->rest, NULL);
+    if (l->spare >= 0)
+        close(l->spare);
 }

@@ -3,6 +3,7 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stdio.h>
+#include <unistd.h>
 
 #include "base/error.h"
 
@@ -22,6 +23,21 @@ int stream_init(struct stream *s, struct net *net, const struct stream_user *use
         return net_error(rc);
     s->tcp.data = s;
     net->streams++;
+    return 0;
+}
+
+int stream_adopt(struct stream *s, struct net *net, const struct stream_user *user, int fd)
+{
+    int rc = stream_init(s, net, user, AF_UNSPEC);
+    if (rc != 0) {
+        close(fd);
+        return rc;
+    }
+    rc = uv_tcp_open(&s->tcp, fd);
+    if (rc == 0)
+        return 0;
+    close(fd);
+    stream_close(s, net_error(rc));
     return 0;
 }
 

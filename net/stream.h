@@ -1,10 +1,11 @@
 /*
  * stream.h: one byte stream (TCP) on the worker's loop.
  *
- * Life: stream_init (owns a libuv handle from then on) -> the handle is connected by net/dial or
- * net/listener -> stream_start reads until stream_close -> on_closed, once; only then may the
- * struct that embeds the stream be freed. stream_close may come at any time and twice; the first
- * reason stays. No callback comes from inside stream_send, stream_share or stream_close.
+ * Life: stream_init (owns a libuv handle from then on) -> the handle is connected by net/dial, or
+ * stream_adopt for a socket that is already -> stream_start reads until stream_close -> on_closed,
+ * once; only then may the struct that embeds the stream be freed. stream_close may come at any time
+ * and twice; the first reason stays. No callback comes from inside stream_send, stream_share or
+ * stream_close.
  *
  * Reading: bytes land in the worker's shared read chunk, or, after stream_read_into, behind the
  * bytes that the user keeps in a chunk of its own. A user that keeps a span of on_data's chunk
@@ -71,6 +72,10 @@ struct stream {
  */
 MUST_USE int stream_init(struct stream *s, struct net *net, const struct stream_user *user,
                          unsigned family);
+/* The same for a socket that is connected; takes it. If libuv does not want it, the stream closes
+   by itself. */
+MUST_USE int stream_adopt(struct stream *s, struct net *net, const struct stream_user *user,
+                          int fd);
 /* The handle is connected: set TCP_NODELAY and keepalive (seconds; 0: none), begin to read. */
 void stream_start(struct stream *s, unsigned keepalive);
 void stream_pause(struct stream *s);

@@ -193,8 +193,8 @@ void blocked_room_leave(struct worker *w)
     struct list_node *n, *safe;
     LIST_EACH (&w->blocked.all, n, safe) {
         struct blocked *b = LIST_ENTRY(n, struct blocked, in_all);
-        if (b->place->started)
-            continue; /* the rest of its answer is on its way */
+        if (b->place->started || b->client->stream.finishing || b->client->stream.closing)
+            continue; /* the rest of its answer is on its way, or it is about to end */
         b->way->stop(b);
         stream_finish(&b->client->stream, ERR_SHUTDOWN);
     }

@@ -265,12 +265,13 @@ void client_finish(struct client *c, int why)
     client_finish_if_quiet(c);
 }
 
-void client_accept(struct worker *w, struct listener *l)
+const struct span client_refusal = { "-ERR max number of clients reached\r\n", 36 };
+
+void client_accept(struct worker *w, int fd)
 {
-    static const struct span too_many = { "-ERR max number of clients reached\r\n", 36 };
     struct client *c = slab_take(&w->client_slab);
     *c = (struct client){ .worker = w };
-    if (listener_accept(l, &c->stream, &client_stream_user) != 0) {
+    if (stream_adopt(&c->stream, &w->net, &client_stream_user, fd) != 0) {
         slab_give(&w->client_slab, c);
         return;
     }
@@ -286,6 +287,6 @@ void client_accept(struct worker *w, struct listener *l)
     stream_start(&c->stream, w->keepalive);
     if (w->client_count <= w->max_clients)
         return;
-    stream_send(&c->stream, too_many);
+    stream_send(&c->stream, client_refusal);
     stream_finish(&c->stream, ERR_LIMIT);
 }

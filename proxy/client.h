@@ -1,7 +1,7 @@
 /*
  * client.h: one client connection: its bytes become requests, replies go back in order.
  *
- * Life: client_accept (the listener has a connection) -> requests -> stream_close or client_finish
+ * Life: client_accept (somebody has connected) -> requests -> stream_close or client_finish
  * by anybody, at any time, twice if they like -> freed when its handle is closed. What is in flight
  * then becomes an orphan of the router.
  *
@@ -17,7 +17,7 @@
 #define PROXY_CLIENT_H
 
 #include "cluster/router.h"
-#include "net/listener.h"
+#include "net/stream.h"
 #include "resp/request.h"
 
 struct worker;
@@ -69,8 +69,9 @@ struct client {
     int finish_why;
 };
 
-/* Accepts the connection that waits at l, or drops it with an error when there are too many. */
-void client_accept(struct worker *w, struct listener *l);
+/* Takes a connected socket, or drops it with an error when there are too many. */
+void client_accept(struct worker *w, int fd);
+extern const struct span client_refusal;
 
 /* Parses and dispatches what is in the client's input; for clients in worker->to_resume. */
 void client_resume(struct client *c);

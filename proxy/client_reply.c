@@ -68,6 +68,8 @@ static void after_progress(struct client *c)
         chunk_unref(c->stash);
         c->stash = NULL;
     }
+    if (UNLIKELY(c->subscriber != NULL) && c->flow.count == 0)
+        subscriber_reply_ended(c);
     if (UNLIKELY(c->paused))
         client_wake(c);
     if (UNLIKELY(c->finishing))

@@ -6,12 +6,20 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/cpus.h"
 #include "base/error.h"
 #include "base/log.h"
 #include "base/option_doc.h"
 #include "base/text.h"
 
-enum { SECRET_FILE_MAX = 4096, SECOND = 1000, MINUTE = 60 * SECOND, DAY = 24 * 60 * MINUTE };
+enum {
+    SECRET_FILE_MAX = 4096,
+    SECOND = 1000,
+    MINUTE = 60 * SECOND,
+    DAY = 24 * 60 * MINUTE,
+    WORKERS_AUTO = 0,
+    WORKER_TIMEOUT_MIN = 500, /* a worker shows signs of life every 200 ms */
+};
 
 static const char *node_fault(const char *text);
 static const char *bind_fault(const char *text);
@@ -23,6 +31,8 @@ static const struct option_choice log_levels[] = {
     { "verbose", LOG_LEVEL_INFO }, { "notice", LOG_LEVEL_INFO },
     { "warning", LOG_LEVEL_WARN }, { NULL, 0 },
 };
+
+static const struct option_choice worker_counts[] = { { "auto", WORKERS_AUTO }, { NULL, 0 } };
 
 #define FIELD(name) OPTION_FIELD(struct config, name)
 #define LISTENING "Listening"
@@ -42,26 +52,39 @@ static const struct option rows[] = {
     { .name = "tcp-backlog", .type = OPTION_INT, .group = LISTENING, .argument = "number",
       .fallback = "511", .min = 1, .max = 65535, FIELD(tcp_backlog),
       .help = "Connections that may wait to be accepted." },
-    { .name = "tcp-keepalive", .type = OPTION_DURATION, .group = LISTENING, .argument = "duration",
-      .fallback = "60s", .bare_ms = SECOND, .max = DAY, FIELD(tcp_keepalive),
+    { .name = "tcp-keepalive", .alias = "tcpkeepalive", .type = OPTION_DURATION,
+      .group = LISTENING, .argument = "duration", .fallback = "60s", .bare_ms = SECOND,
+      .max = DAY, FIELD(tcp_keepalive),
       .help = "Silence after which TCP asks whether the peer is still there; 0 never asks. "
               "A plain number is seconds." },
     { .name = "maxclients", .type = OPTION_INT, .group = LISTENING, .argument = "number",
       .fallback = "10000", .min = 1, .max = 10000000, .flags = OPTION_RELOADABLE, FIELD(maxclients),
       .help = "Clients at the same time; further ones get an error and are closed." },
+    { .name = "max-connection-age", .type = OPTION_DURATION, .group = LISTENING,
+      .argument = "duration", .fallback = "0", .bare_ms = SECOND, .max = 365LL * DAY,
+      .flags = OPTION_RELOADABLE, FIELD(max_connection_age),
+      .help = "Age at which a client's connection is closed, give or take a tenth, as soon as "
+              "nothing is owed to it: so that clients spread anew over a fleet that has grown. "
+              "0 is never. A plain number is seconds." },
+    { .name = "not-ready-after", .type = OPTION_DURATION, .group = LISTENING,
+      .argument = "duration", .fallback = "0", .bare_ms = SECOND, .max = DAY,
+      .flags = OPTION_RELOADABLE, FIELD(not_ready_after),
+      .help = "When no master has answered for so long, the port is closed until one does, so that "
+              "a load balancer takes this instance out. 0 is never. A plain number is seconds." },
 
-    { .name = "cluster-nodes", .type = OPTION_LIST, .group = CLUSTER, .argument = "host:port,...",
-      .flags = OPTION_POSITIONAL, .wrong = node_fault, FIELD(cluster_nodes),
+    { .name = "cluster-nodes", .alias = "cluster", .type = OPTION_LIST, .group = CLUSTER,
+      .argument = "host:port,...", .flags = OPTION_POSITIONAL, .wrong = node_fault,
+      FIELD(cluster_nodes),
       .help = "Nodes to learn the cluster from; one that answers is enough. "
               "The same as the arguments without an option." },
     { .name = "auth", .letter = 'a', .type = OPTION_SECRET, .group = CLUSTER,
-      .argument = "password", FIELD(auth),
+      .argument = "password", .flags = OPTION_BY_RELOAD, FIELD(auth),
       .help = "Password for the cluster's nodes. Other users of the machine can read it on a "
               "command line; prefer auth-file or the environment." },
     { .name = "auth-file", .type = OPTION_STRING, .group = CLUSTER, .argument = "file",
-      FIELD(auth_file), .help = "File that holds the password for the cluster's nodes." },
+      .flags = OPTION_BY_RELOAD, FIELD(auth_file), .help = "File that holds the password for the cluster's nodes." },
     { .name = "auth-user", .type = OPTION_STRING, .group = CLUSTER, .argument = "user",
-      FIELD(auth_user),
+      .flags = OPTION_BY_RELOAD, FIELD(auth_user),
       .help = "User for the cluster's nodes, if not the default user. Needs a password." },
     { .name = "connect-timeout", .type = OPTION_DURATION, .group = CLUSTER,
       .argument = "duration", .fallback = "1s", .min = 1, .max = DAY,
@@ -147,8 +170,15 @@ static const struct option rows[] = {
       .argument = "file", .flags = OPTION_NO_FILE, FIELD(config_file),
       .help = "Configuration file, in the syntax of redis.conf." },
     { .name = "workers", .alias = "threads", .type = OPTION_INT, .group = PROCESS,
-      .argument = "number", .fallback = "1", .min = 1, .max = 256, FIELD(workers),
-      .help = "Processes that share the work; one per CPU is the most that is useful." },
+      .argument = "number", .fallback = "1", .min = 1, .max = CREW_MAX, .choices = worker_counts,
+      FIELD(workers),
+      .help = "Processes that share the work; one per CPU is the most that is useful. With auto, "
+              "one per CPU that the process may use, of its container's share if that is less." },
+    { .name = "worker-timeout", .type = OPTION_DURATION, .group = PROCESS,
+      .argument = "duration", .fallback = "1500ms", .bare_ms = SECOND, .max = DAY,
+      .flags = OPTION_BY_RELOAD, FIELD(worker_timeout),
+      .help = "A worker that shows no sign of life for so long is killed and replaced; 0 waits for "
+              "ever, for example for a debugger." },
     { .name = "log-level", .alias = "loglevel", .type = OPTION_ENUM, .group = PROCESS,
       .argument = "level", .fallback = "info", .choices = log_levels,
       .flags = OPTION_RELOADABLE, FIELD(log_level),
@@ -158,6 +188,10 @@ static const struct option rows[] = {
       .argument = "duration", .fallback = "10s", .bare_ms = SECOND, .max = DAY,
       .flags = OPTION_RELOADABLE, FIELD(shutdown_timeout),
       .help = "After SIGTERM, time to finish what is in flight. A plain number is seconds." },
+    { .name = "check", .type = OPTION_BOOL, .group = PROCESS,
+      .flags = OPTION_NO_FILE | OPTION_NO_ENV, FIELD(check),
+      .help = "Ask a running slotgate of this configuration whether it serves; the exit code is 0 "
+              "if it does and 1 if not. For the health check of a container." },
     { .name = "version", .letter = 'v', .type = OPTION_BOOL, .group = PROCESS,
       .flags = OPTION_NO_FILE | OPTION_NO_ENV, FIELD(version), .help = "Print the version." },
     { .name = "help", .letter = 'h', .type = OPTION_BOOL, .group = PROCESS,
@@ -276,12 +310,22 @@ static int prepare_seeds(struct config *c, char *err, size_t cap)
     return 0;
 }
 
+uint32_t config_worker_count(const struct config *c)
+{
+    if (c->workers != WORKERS_AUTO)
+        return (uint32_t)c->workers;
+    uint32_t cpus = cpu_count();
+    return cpus < CREW_MAX ? cpus : CREW_MAX;
+}
+
 int config_check(const struct config *c, char *err, size_t cap)
 {
     if (c->bind.count == 0)
         return fail(err, cap, "bind names no address to listen on");
     if (c->auth_user != NULL && c->auth == NULL)
         return fail(err, cap, "auth-user needs a password; give auth or auth-file");
+    if (c->worker_timeout != 0 && c->worker_timeout < WORKER_TIMEOUT_MIN)
+        return fail(err, cap, "worker-timeout is shorter than 500ms; 0 is off");
     if (c->topology_min_interval > c->topology_interval)
         return fail(err, cap, "topology-min-interval is longer than topology-interval");
     return 0;
@@ -307,11 +351,13 @@ int config_load(struct config *c, int argc, char *const *argv, char *err, size_t
     drop_empty(&c->config_file);
     if (code == 0 && c->config_file != NULL)
         code = option_read_file(&c->options, c->config_file, err, cap);
+    if (code != 0 || c->check)
+        return code;
     drop_empty(&c->auth);
     drop_empty(&c->auth_file);
     drop_empty(&c->auth_user);
     drop_empty(&c->announce);
-    if (code == 0 && c->auth_file != NULL)
+    if (c->auth_file != NULL)
         code = read_auth_file(c, err, cap);
     if (code == 0)
         code = config_check(c, err, cap);

@@ -17,14 +17,18 @@
 #include "base/endpoint.h"
 #include "base/option.h"
 
+enum { CREW_MAX = 256 }; /* workers of one proxy */
+
 struct config {
     /* Listening. */
     int port;
-    struct option_list bind; /* "*", "::*", or addresses; a leading '-': may be missing */
     int tcp_backlog;
-    uint64_t tcp_keepalive; /* ms; 0 is off */
+    struct option_list bind; /* "*", "::*", or addresses; a leading '-': may be missing */
+    uint64_t tcp_keepalive;  /* these in ms; 0 is off */
+    uint64_t max_connection_age;
+    uint64_t not_ready_after;
     int maxclients;
-    int workers;
+    int workers; /* ask config_worker_count */
 
     /* The cluster. */
     struct option_list cluster_nodes;
@@ -57,18 +61,23 @@ struct config {
     /* The process. */
     int log_level; /* enum log_level */
     uint64_t shutdown_timeout;
+    uint64_t worker_timeout; /* ms; 0 is off */
     char *config_file;
+    bool check;
     bool version;
     bool help;
 
     struct options options;
 };
 
-/* 0, or ERR_OPTION with one line in err. With --help or --version set, nothing else is read. */
+/* 0, or ERR_OPTION with one line in err. With --help or --version set, nothing else is read; with
+   --check no secret is, and no cluster node needs to be named. */
 MUST_USE int config_load(struct config *c, int argc, char *const *argv, char *err, size_t cap);
 /* What no single row can know: how the options go together. As config_load; it calls this itself.
  */
 MUST_USE int config_check(const struct config *c, char *err, size_t cap);
+/* How many workers to start: the option, or by the CPUs that there are. */
+uint32_t config_worker_count(const struct config *c);
 /* May be called twice. */
 void config_free(struct config *c);
 

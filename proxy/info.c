@@ -92,12 +92,14 @@ static void print_slotgate(const struct worker *w, struct writer *out)
         uint64_t value;
     } rows[] = {
         { "worker", w->number },
-        { "workers", (uint64_t)w->config.workers },
+        { "workers", w->crew->count },
         { "shards", map == NULL ? 0 : map->shard_count },
         { "slots_covered", map == NULL ? 0 : map->covered },
         { "topology_epoch", w->router.epoch },
         { "clients", w->client_count },
-        { "clients_accepted", w->next_client_id },
+        { "clients_accepted", w->accepted },
+        { "clients_handed_over", w->balance.given },
+        { "clients_taken_over", w->balance.taken },
         { "blocked", w->blocked.count },
         { "blocked_total", w->blocked.total },
         { "blocked_moved", w->blocked.moved },

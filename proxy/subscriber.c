@@ -7,6 +7,7 @@
 #include "proxy/client_reply.h"
 #include "proxy/local.h"
 #include "proxy/monitor.h"
+#include "proxy/transaction.h"
 #include "proxy/worker.h"
 
 enum {
@@ -442,6 +443,17 @@ static void watch_backlog(struct client *c)
     client_check_output(c);
 }
 
+void subscriber_exec_begins(struct client *c)
+{
+    if (c->subscriber != NULL)
+        c->subscriber->in_exec = true;
+}
+
+static bool is_inside_exec(const struct client *c)
+{
+    return c->subscriber->in_exec && (c->flow.count > 0 || transaction_has_begun(c));
+}
+
 void subscriber_push(struct client *c, struct span bytes, struct chunk *chunk)
 {
     struct subscriber *s = c->subscriber;
@@ -450,7 +462,7 @@ void subscriber_push(struct client *c, struct span bytes, struct chunk *chunk)
     bool share =
         chunk != NULL && (bytes.len >= ROPE_SHARE_MIN || c->stream.out.bytes <= SHARE_BEHIND_MAX);
     bool inside = c->flow.count > 0 && flow_head(&c->flow)->started;
-    if (UNLIKELY(inside && s != NULL)) {
+    if (UNLIKELY(s != NULL && (inside || is_inside_exec(c)))) {
         struct rope_store *store = &c->worker->net.store;
         c->flow.held += bytes.len;
         if (share)
@@ -469,6 +481,9 @@ void subscriber_push(struct client *c, struct span bytes, struct chunk *chunk)
 void subscriber_reply_ended(struct client *c)
 {
     struct subscriber *s = c->subscriber;
+    if (c->stream.closing || is_inside_exec(c))
+        return;
+    s->in_exec = false;
     if (rope_is_empty(&s->held))
         return;
     c->flow.held -= s->held.bytes;

@@ -58,6 +58,7 @@ struct subscriber {
     uint64_t behind_since; /* ms; 0: it owes little */
     uint32_t count[TOPIC_KINDS];
     uint32_t place_count;
+    bool in_exec; /* EXEC's reply leaves in several pieces, each of them whole */
 };
 
 /* SUBSCRIBE, UNSUBSCRIBE and their like, and whether a client may run that command now; false: an
@@ -76,8 +77,10 @@ void subscriber_free(struct client *c);
 
 /* Sends bytes that were not asked for. They lie in chunk, or chunk is NULL: then copies. */
 void subscriber_push(struct client *c, struct span bytes, struct chunk *chunk);
-/* A large reply has ended: what waited for that goes out. */
+/* A reply that leaves in pieces has ended, or may have: what waited for that goes out. */
 void subscriber_reply_ended(struct client *c);
+/* EXEC begins to answer, phase by phase. */
+void subscriber_exec_begins(struct client *c);
 /* Bytes that the client may owe. */
 uint64_t subscriber_output_limit(const struct client *c);
 

@@ -7,6 +7,7 @@
 #include "cluster/keys.h"
 #include "proxy/blocking.h"
 #include "proxy/local.h"
+#include "proxy/subscriber.h"
 #include "proxy/watch.h"
 #include "proxy/worker.h"
 
@@ -216,6 +217,8 @@ void transaction_drop(struct client *c)
     free(t);
     c->transaction = NULL;
     client_set_special(c, SPECIAL_TRANSACTION, false);
+    if (c->subscriber != NULL)
+        subscriber_reply_ended(c);
 }
 
 /* --- the commands ------------------------------------------------------------------------------

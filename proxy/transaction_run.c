@@ -22,6 +22,7 @@
 #include "base/text.h"
 #include "cluster/block.h"
 #include "proxy/merge.h"
+#include "proxy/subscriber.h"
 #include "proxy/worker.h"
 
 /* --- blocks ------------------------------------------------------------------------------------
@@ -391,6 +392,7 @@ static void begin(struct client *c, struct transaction *t)
     t->running = t->begun = true;
     if (end_of_phase(t, 0) == t->count)
         return;
+    subscriber_exec_begins(c);
     struct writer *w = worker_writer(c->worker, c->flow.protocol);
     write_array(w, t->count);
     client_reply(c, writer_span(w));

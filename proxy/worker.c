@@ -13,12 +13,16 @@
 #include "proxy/blocking_wide.h"
 #include "proxy/client_reply.h"
 #include "proxy/op.h"
+#include "proxy/parting.h"
+#include "proxy/port.h"
 
 enum {
     BULK_MIN = 64 * 1024, /* requests of this size get a link of their own kind, see link.h */
     REST_MIN_MS = 50,     /* back-off of a link */
     REST_MAX_MS = 2000,
     OTHER_DESCRIPTORS = 200, /* what is not a client: links, listeners, libuv's own */
+    BEAT_MS = 200,
+    READY_SOON_MS = 2000,
 };
 
 void worker_mind(struct worker *w)
@@ -34,8 +38,8 @@ struct writer *worker_writer(struct worker *w, int protocol)
 
 uint64_t worker_next_client_id(struct worker *w)
 {
-    uint64_t workers = w->config.workers > 0 ? (uint64_t)w->config.workers : 1;
-    return w->next_client_id++ * workers + w->number + 1;
+    w->accepted++;
+    return atomic_fetch_add_explicit(&w->crew->board->clients_ever, 1, memory_order_relaxed) + 1;
 }
 
 /* xorshift64* */
@@ -86,63 +90,9 @@ static void on_turn_end(void *context)
 
 /* --- listening -------------------------------------------------------------------------------- */
 
-static void on_accept(void *context, struct listener *l)
+void worker_publish_clients(struct worker *w)
 {
-    client_accept(context, l);
-}
-
-static int bind_one(struct worker *w, const char *address, bool optional)
-{
-    REQUIRE(w->listener_count < WORKER_LISTENERS_MAX);
-    struct listener *l = &w->listeners[w->listener_count];
-    int rc = listener_open(l, &w->net, address, (uint16_t)w->config.port, on_accept, w);
-    if (rc == 0) {
-        w->listener_count++;
-        return 0;
-    }
-    if (optional && rc != UV_EADDRINUSE)
-        return 0;
-    log_error("cannot bind", "address=%s port=%d reason=%s", address, w->config.port,
-              log_text(uv_strerror(rc)));
-    return rc;
-}
-
-/* "*" is every IPv4 and "::*" every IPv6 address; "-" in front: it may be missing, as in
- * redis.conf. */
-static int bind_all(struct worker *w)
-{
-    const struct option_list *bind = &w->config.bind;
-    for (size_t i = 0; i < bind->count && i < WORKER_LISTENERS_MAX; i++) {
-        const char *address = bind->items[i];
-        bool optional = address[0] == '-';
-        address += optional;
-        if (strcmp(address, "*") == 0)
-            address = "0.0.0.0";
-        else if (strcmp(address, "::*") == 0)
-            address = "::";
-        int rc = bind_one(w, address, optional);
-        if (rc != 0)
-            return rc;
-    }
-    return w->listener_count > 0 ? 0 : UV_EADDRNOTAVAIL;
-}
-
-static void start_leaving(struct worker *w);
-
-static void listen_all(struct worker *w)
-{
-    w->listening = true;
-    for (uint32_t i = 0; i < w->listener_count; i++) {
-        int rc = listener_start(&w->listeners[i], w->config.tcp_backlog);
-        if (rc == 0)
-            continue;
-        log_error("cannot listen", "port=%d reason=%s", w->config.port, log_text(uv_strerror(rc)));
-        w->left = true;
-        start_leaving(w);
-        return;
-    }
-    log_info("listening", "port=%d worker=%u slots=%u", w->config.port, w->number,
-             w->router.map->covered);
+    atomic_store_explicit(&w->seat->clients, w->client_count, memory_order_relaxed);
 }
 
 /* A map that covers every slot, the cluster's commands asked for once, and a master that says that
@@ -157,8 +107,11 @@ static void on_learned(void *context)
 static void on_ready(void *context)
 {
     struct worker *w = context;
-    if (!w->listening && !w->draining)
-        listen_all(w);
+    if (w->listening || w->draining)
+        return;
+    port_open(w);
+    log_info("listening", "port=%d worker=%u slots=%u", w->config.port, w->number,
+             w->router.map->covered);
 }
 
 static void on_map(void *context)
@@ -175,21 +128,61 @@ static void on_map(void *context)
 /* --- leaving ---------------------------------------------------------------------------------- */
 
 /*
- *   SIGTERM -> listeners closed, no request read any more, replies of those under way awaited
- *           -> no client left, or shutdown-timeout: every client closed
- *           -> poller, links, timers, signals closed -> the loop runs empty
+ *   leaving_start -> no client left and no op, at shutdown-timeout at the latest
+ *                 -> poller, links, timers, signals closed -> the loop runs empty
  */
+
+static void on_leave(uv_signal_t *handle, int signum)
+{
+    (void)signum;
+    leaving_start(handle->data, LEAVE_FOR_GOOD);
+}
+
+static void on_successor(uv_signal_t *handle, int signum)
+{
+    (void)signum;
+    leaving_start(handle->data, LEAVE_TO_SUCCESSOR);
+}
+
+static void on_reload(uv_signal_t *handle, int signum)
+{
+    struct worker *w = handle->data;
+    (void)signum;
+    if (!w->draining && reload_config(&w->config, &w->words, false))
+        worker_take_options(w);
+}
+
+static const struct {
+    int number;
+    uv_signal_cb on_signal;
+} signals[WORKER_SIGNALS] = {
+    { SIGTERM, on_leave }, { SIGINT, on_leave }, { SIGUSR2, on_successor }, { SIGHUP, on_reload }
+};
+
+/* Nobody is left who would replace this worker or tell it to end. */
+static void on_lifeline(uv_poll_t *poll, int status, int events)
+{
+    (void)status;
+    (void)events;
+    uv_poll_stop(poll);
+    leaving_start(poll->data, LEAVE_FOR_GOOD);
+}
 
 static void close_everything(struct worker *w)
 {
-    if (uv_is_closing((uv_handle_t *)&w->sigterm))
+    if (uv_is_closing((uv_handle_t *)&w->log_timer))
         return;
-    uv_close((uv_handle_t *)&w->sigterm, NULL);
-    uv_close((uv_handle_t *)&w->sigint, NULL);
-    signal(SIGTERM, SIG_IGN); /* closed handles leave the default action behind: to die */
-    signal(SIGINT, SIG_IGN);
-    uv_close((uv_handle_t *)&w->shutdown_timer, NULL);
+    for (size_t i = 0; i < WORKER_SIGNALS; i++) {
+        uv_close((uv_handle_t *)&w->signals[i], NULL);
+        signal(signals[i].number, SIG_IGN); /* closed handles leave the default behind: to die */
+    }
+    uv_close((uv_handle_t *)&w->lifeline, NULL);
     uv_close((uv_handle_t *)&w->log_timer, NULL);
+    uv_close((uv_handle_t *)&w->beat_timer, NULL);
+    seat_enter(w->seat, SEAT_LEFT);
+    balance_close(w);
+    leaving_close(w);
+    reach_close(w);
     w->learner.closing = true;
     readiness_close(&w->readiness);
     pubsub_close(&w->pubsub);
@@ -205,40 +198,12 @@ static void close_everything(struct worker *w)
 
 void worker_client_left(struct worker *w)
 {
-    if (w->draining && w->client_count == 0 && list_is_empty(&w->ops))
-        close_everything(w);
-}
-
-static void on_shutdown_timeout(uv_timer_t *timer)
-{
-    struct worker *w = timer->data;
-    log_warn("shutdown timeout", "clients=%u", w->client_count);
-    struct list_node *n, *safe;
-    LIST_EACH (&w->clients, n, safe)
-        stream_close(&LIST_ENTRY(n, struct client, in_worker)->stream, ERR_SHUTDOWN);
-    op_abort_all(w);
-}
-
-static void start_leaving(struct worker *w)
-{
-    if (w->draining)
+    worker_publish_clients(w);
+    if (!w->draining)
         return;
-    w->draining = true;
-    log_info("draining", "worker=%u clients=%u", w->number, w->client_count);
-    for (uint32_t i = 0; i < w->listener_count; i++)
-        listener_close(&w->listeners[i]);
-    uv_timer_start(&w->shutdown_timer, on_shutdown_timeout, w->config.shutdown_timeout, 0);
-    blocked_room_leave(w);
-    struct list_node *n, *safe;
-    LIST_EACH (&w->clients, n, safe)
-        client_finish(LIST_ENTRY(n, struct client, in_worker), ERR_SHUTDOWN);
-    worker_client_left(w);
-}
-
-static void on_signal(uv_signal_t *handle, int signum)
-{
-    (void)signum;
-    start_leaving(handle->data);
+    balance_take_waiting(w);
+    if (w->client_count == 0 && list_is_empty(&w->ops))
+        close_everything(w);
 }
 
 /* --- life ------------------------------------------------------------------------------------- */
@@ -249,16 +214,55 @@ static void on_log_timer(uv_timer_t *timer)
     log_tick();
 }
 
+/* The supervisor kills a worker whose count stands still. */
+static void on_beat(uv_timer_t *timer)
+{
+    struct worker *w = timer->data;
+    atomic_fetch_add_explicit(&w->seat->beat, 1, memory_order_relaxed);
+    parting_of_the_old(w);
+}
+
+/* One that replaces another and cannot serve soon must not leave clients waiting in its queue. */
+static void shut_port_unless_ready(struct worker *w)
+{
+    if (w->crew->members[w->number].again && !w->listening && !w->draining &&
+        uv_now(&w->loop) - w->started_at >= READY_SOON_MS)
+        port_shut(w);
+}
+
+static void on_second(uv_timer_t *timer)
+{
+    on_log_timer(timer);
+    shut_port_unless_ready(timer->data);
+}
+
+static void start_timers(struct worker *w)
+{
+    uv_timer_init(&w->loop, &w->log_timer);
+    uv_timer_init(&w->loop, &w->beat_timer);
+    w->log_timer.data = w->beat_timer.data = w;
+    uv_timer_start(&w->log_timer, on_second, 1000, 1000);
+    uv_timer_start(&w->beat_timer, on_beat, 0, BEAT_MS);
+}
+
+/* Signals have been blocked since the fork, so none is lost. */
 static void start_handles(struct worker *w)
 {
-    uv_signal_init(&w->loop, &w->sigterm);
-    uv_signal_init(&w->loop, &w->sigint);
-    uv_timer_init(&w->loop, &w->shutdown_timer);
-    uv_timer_init(&w->loop, &w->log_timer);
-    w->sigterm.data = w->sigint.data = w->shutdown_timer.data = w;
-    uv_signal_start(&w->sigterm, on_signal, SIGTERM);
-    uv_signal_start(&w->sigint, on_signal, SIGINT);
-    uv_timer_start(&w->log_timer, on_log_timer, 1000, 1000);
+    sigset_t set;
+    sigemptyset(&set);
+    for (size_t i = 0; i < WORKER_SIGNALS; i++) {
+        uv_signal_init(&w->loop, &w->signals[i]);
+        w->signals[i].data = w;
+        uv_signal_start(&w->signals[i], signals[i].on_signal, signals[i].number);
+        sigaddset(&set, signals[i].number);
+    }
+    int rc = uv_poll_init(&w->loop, &w->lifeline, w->crew->lifeline);
+    REQUIRE(rc == 0);
+    w->lifeline.data = w;
+    uv_poll_start(&w->lifeline, UV_READABLE | UV_DISCONNECT, on_lifeline);
+    start_timers(w);
+    sigaddset(&set, SIGCHLD);
+    sigprocmask(SIG_UNBLOCK, &set, NULL);
 }
 
 static void read_limits(struct worker *w)
@@ -295,7 +299,8 @@ static void fit_to_descriptors(struct worker *w)
     limit.rlim_cur = limit.rlim_max;
     if (setrlimit(RLIMIT_NOFILE, &limit) != 0)
         getrlimit(RLIMIT_NOFILE, &limit);
-    uint64_t room = limit.rlim_cur > OTHER_DESCRIPTORS ? limit.rlim_cur - OTHER_DESCRIPTORS : 4;
+    uint64_t other = OTHER_DESCRIPTORS + w->crew->count; /* an inbox of each */
+    uint64_t room = limit.rlim_cur > other + 4 ? limit.rlim_cur - other : 4;
     uint64_t kept = w->max_leases < room / 4 ? w->max_leases : room / 4;
     if (w->max_clients > room - kept) {
         log_warn("maxclients lowered: too few file descriptors", "maxclients=%u limit=%llu",
@@ -355,6 +360,8 @@ static void open_all(struct worker *w)
     read_limits(w);
     fit_to_descriptors(w);
     start_handles(w);
+    leaving_open(w);
+    balance_open(w);
     router_open(&w->router, &w->net, w->commands, &w->router_options);
     lease_pool_open(&w->leases, &w->net, &w->router_options.link, w->max_leases);
     keywatch_open(&w->keywatch, &w->router, wide_on_found);
@@ -363,6 +370,7 @@ static void open_all(struct worker *w)
     w->learner = (struct learner){
         .router = &w->router, .commands = w->commands, .on_done = on_learned, .context = w
     };
+    reach_open(w);
     scripts_open(&w->scripts, &w->router);
     slowlog_open(w);
     pubsub_open(w);
@@ -395,20 +403,16 @@ static void free_all(struct worker *w)
     REQUIRE(uv_loop_close(&w->loop) == 0);
 }
 
-int worker_run(struct worker *w, uint32_t number)
+int worker_run(struct worker *w)
 {
-    w->number = number;
+    w->seat = crew_seat(w->crew, w->number);
     signal(SIGPIPE, SIG_IGN);
     /* Chunks beyond the pool's go back to the system at once, not into a heap that stays large. */
     mallopt(M_MMAP_THRESHOLD, CHUNK_READ);
     open_all(w);
-    if (bind_all(w) != 0) {
-        w->left = true;
-        start_leaving(w);
-    }
     uv_run(&w->loop, UV_RUN_DEFAULT);
     free_all(w);
-    log_info("left", "worker=%u", number);
+    log_info("left", "worker=%u", w->number);
     log_flush();
     return w->left ? 1 : 0;
 }

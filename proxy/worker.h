@@ -2,8 +2,9 @@
  * worker.h: one process's whole state: the loop, the listeners, the clients and the way to the
  * cluster.
  *
- *   worker_run: bind -> poll until there is a slot map -> listen -> serve -> SIGTERM: drain ->
- * leave
+ *   worker_run: poll until there is a slot map -> listen -> serve -> drain (leaving.h) -> leave
+ *   SIGTERM, SIGINT, the end of the supervisor: drains for good    SIGHUP: reads its options anew
+ *   SIGUSR2: drains, others go on with its sockets
  *
  * Everything hangs off one struct worker, which is handed down; there are no other globals than
  * const tables and the log.
@@ -17,21 +18,29 @@
 #include "cluster/readiness.h"
 #include "cluster/slot_tag.h"
 #include "net/listener.h"
+#include "proxy/balance.h"
 #include "proxy/blocked.h"
-#include "proxy/config.h"
+#include "proxy/crew.h"
 #include "proxy/dispatch.h"
 #include "proxy/info.h"
 #include "proxy/keywatch.h"
+#include "proxy/leaving.h"
 #include "proxy/pause.h"
 #include "proxy/pubsub.h"
+#include "proxy/reach.h"
+#include "proxy/reload.h"
 #include "proxy/scripts.h"
 #include "proxy/slowlog.h"
 #include "proxy/watch.h"
 
-enum { WORKER_LISTENERS_MAX = 32 };
+enum { WORKER_SIGNALS = 4 };
 
 struct worker {
     struct config config;
+    struct start_words words; /* where the config came from */
+    char *path;               /* of the program, for a takeover */
+    struct crew *crew;        /* which it belongs to, as it was when it started */
+    struct seat *seat;        /* its own */
     uv_loop_t loop;
     struct net net;
     struct command_table *commands;
@@ -47,12 +56,13 @@ struct worker {
     struct slowlog slowlog;
     struct pubsub pubsub;
     struct pause pause;
-    struct listener listeners[WORKER_LISTENERS_MAX];
-    uint32_t listener_count;
+    struct listener listeners[CREW_ADDRESSES_MAX];
+    struct balance balance;
+    struct leaving leaving;
+    struct reach reach;
     struct list_node clients;
-    struct list_node to_resume; /* clients to look at when the turn ends */
-    struct list_node ops;       /* see op.h */
-    struct list_node ops_ready; /* ops whose next step may run */
+    struct list_node to_resume;      /* clients to look at when the turn ends */
+    struct list_node ops, ops_ready; /* see op.h; those whose next step may run */
     struct blocked_room blocked;
     struct keywatch keywatch;
     struct slot_tags *slot_tags; /* made when first needed */
@@ -66,9 +76,10 @@ struct worker {
     struct arg_room args;         /* positions of the request that is being read */
     struct writer reply;          /* scratch: the reply that is being made here */
     struct writer inline_request; /* scratch: an inline command as an array */
-    uv_signal_t sigterm, sigint;
-    uv_timer_t shutdown_timer, log_timer;
-    uint64_t next_client_id;
+    uv_signal_t signals[WORKER_SIGNALS];
+    uv_poll_t lifeline; /* see crew.h */
+    uv_timer_t log_timer, beat_timer;
+    uint64_t accepted; /* clients, so far */
     uint64_t random;
     uint64_t started_at;       /* ms of loop time */
     char run_id[INFO_ID_SIZE]; /* the same in all workers of a proxy */
@@ -81,22 +92,23 @@ struct worker {
 
 /* Once, before the workers of a proxy part: what they have in common. */
 void worker_prepare(struct worker *w);
-/* Runs a worker until it has drained. Takes w->config, which is loaded. Gives the exit code. */
-int worker_run(struct worker *w, uint32_t number);
+/* Runs member w->number of w->crew, its config loaded, until it has drained. Gives the exit code.
+ */
+int worker_run(struct worker *w);
 
 /* Takes over the options that may change at run time, after one has. */
 void worker_take_options(struct worker *w);
-
 /* Commands are paused or monitored, or are so no more. */
 void worker_mind(struct worker *w);
-
 /* An empty writer for one reply; the next call takes it back. */
 struct writer *worker_writer(struct worker *w, int protocol);
 /* For choices that need no secrecy. */
 uint64_t worker_random(struct worker *w);
-/* Unique over the workers of one proxy. */
+/* Unique over the workers of one proxy, also those that have been replaced. */
 uint64_t worker_next_client_id(struct worker *w);
 /* A client or an op is gone: a draining worker may be done. */
 void worker_client_left(struct worker *w);
+/* Tells the others how many clients there are. */
+void worker_publish_clients(struct worker *w);
 
 #endif

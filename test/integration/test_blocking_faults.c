@@ -225,10 +225,10 @@ static void test_entries_while_the_proxy_looks_away(void **state)
     assert_true(client_open(&waiter, proxy.port));
     assert_true(client_send_command(&waiter, "XREAD", "BLOCK", "0", "STREAMS", key, "$", NULL));
     blocking_await(proxy.port, 1);
-    process_signal(&proxy.process, SIGSTOP);
+    process_signal_all(&proxy.process, SIGSTOP);
     cluster_failover(&cluster, replica, "");
     cluster_do(&cluster, replica, "XADD %s 2-1 f new", key);
-    process_signal(&proxy.process, SIGCONT);
+    process_signal_all(&proxy.process, SIGCONT);
     waiter.timeout_ms = scaled_ms(20000);
     const char *reply = client_read(&waiter, NULL);
     assert_non_null(reply);

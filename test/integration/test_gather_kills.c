@@ -57,14 +57,16 @@ static int stop(void **state)
 
 /* --- a proxy that can be killed --------------------------------------------------------------- */
 
-/* It asks for the slot map when it starts, and then no more by itself. */
+/* It asks for the slot map when it starts, and then no more by itself; and its worker may stand
+   still as long as it is told to. */
 static void launch(struct proxy *p, struct client *c)
 {
     char seeds[512], file[300], preload[512], port[64];
     uint16_t own = port_take();
     atomic_store(&rule->left, 0);
     snprintf(port, sizeof(port), "%d", own);
-    const char *const extra[] = { "-p", port, "--topology-interval", "10m", NULL };
+    const char *const extra[] = { "-p", port, "--topology-interval", "10m", "--worker-timeout",
+                                  "0",  NULL };
     char port_env[64];
     snprintf(port_env, sizeof(port_env), "DIE_AT_WRITE_PORT=%d", own);
     snprintf(file, sizeof(file), "DIE_AT_WRITE_FILE=%s", rule_file);
@@ -254,6 +256,7 @@ static bool kill_before_write(const struct kill_case *k, int step)
 {
     struct proxy p;
     struct client c;
+    char code[16];
     launch(&p, &c);
     prepare(&c, k);
     atomic_store(&rule->left, step);
@@ -263,8 +266,8 @@ static bool kill_before_write(const struct kill_case *k, int step)
     if (through && strncmp(reply, k->reply, strlen(k->reply)) != 0)
         fail_msg("%s: %s", k->command, reply);
     if (!through) {
-        assert_true(process_wait(&p.process, scaled_ms(5000)));
-        assert_int_equal(p.process.exit_code, DIE_AT_WRITE_CODE);
+        snprintf(code, sizeof(code), "code=%d", DIE_AT_WRITE_CODE);
+        proxy_await_log(&p, code, 1, scaled_ms(5000));
         end(&p, &c);
         launch(&p, &c); /* the next one finds it all */
     }

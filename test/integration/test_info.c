@@ -171,6 +171,7 @@ static void test_one_lone_master(void **state)
 {
     struct client c;
     char line[64];
+    pid_t worker;
     (void)state;
     assert_true(client_open(&c, proxy.port));
     const char *info = ask(&c, "INFO everything");
@@ -186,7 +187,8 @@ static void test_one_lone_master(void **state)
     assert_null(strstr(info, "\nslave0:"));
     snprintf(line, sizeof(line), "\ntcp_port:%u\r\n", proxy.port);
     expect_in(info, line);
-    snprintf(line, sizeof(line), "\nprocess_id:%d\r\n", (int)proxy.process.pid);
+    assert_int_equal(proxy_workers(&proxy, &worker, 1), 1);
+    snprintf(line, sizeof(line), "\nprocess_id:%d\r\n", (int)worker);
     expect_in(info, line);
     assert_true(number_in(info, "uptime_in_seconds") < 300);
     client_close(&c);

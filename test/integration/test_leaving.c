@@ -12,6 +12,7 @@
 #include <cmocka.h>
 
 #include "test/lib/client.h"
+#include "test/lib/crowd.h"
 #include "test/lib/load.h"
 #include "test/lib/proxy_process.h"
 #include "test/lib/redis_cluster.h"
@@ -215,6 +216,57 @@ static void test_with_a_client_that_does_not_read(void **state)
     free(value);
 }
 
+/* More clients than one turn accepts have connected and asked, and nobody has looked at them yet:
+   each is still served, and new ones are refused. */
+static void test_with_clients_that_wait(void **state)
+{
+    enum { CLIENTS = 200 };
+    static struct client c[CLIENTS];
+    pid_t worker;
+
+    (void)state;
+    assert_int_equal(proxy_workers(&proxy, &worker, 1), 1);
+    assert_int_equal(kill(worker, SIGSTOP), 0);
+    crowd_open(c, CLIENTS, proxy.port);
+    crowd_send(c, CLIENTS, "PING");
+    process_signal(&proxy.process, SIGTERM);
+    assert_int_equal(kill(worker, SIGTERM), 0); /* at the latest now it has been told */
+    assert_int_equal(kill(worker, SIGCONT), 0);
+    crowd_expect(c, CLIENTS, "+PONG\r\n");
+    assert_true(process_wait(&proxy.process, scaled_ms(10000)));
+    assert_int_equal(proxy.process.exit_code, 0);
+    port_give_back(proxy.port);
+    proxy.port = 0;
+    crowd_close(c, CLIENTS);
+}
+
+/* The supervisor is killed: its worker does not go on alone, but finishes what was asked. */
+static void test_without_its_supervisor(void **state)
+{
+    char key[64];
+    struct client c;
+    pid_t worker;
+
+    (void)state;
+    cluster_key(&cluster, 0, 0, "leaving", key);
+    assert_true(client_open(&c, proxy.port));
+    client_ask_expect(&c, "+OK\r\n", "SET", key, "1");
+    cluster_stop_node(&cluster, 0);
+    assert_true(client_send_command(&c, "INCR", key, NULL));
+    assert_true(client_hears_nothing(&c, 100));
+    assert_int_equal(proxy_workers(&proxy, &worker, 1), 1);
+    process_signal(&proxy.process, SIGKILL);
+    assert_true(process_wait(&proxy.process, scaled_ms(2000)));
+    assert_true(wait_until(refuses, NULL, scaled_ms(2000)));
+    cluster_continue_node(&cluster, 0);
+    client_expect(&c, ":2\r\n");
+    assert_true(client_sees_end(&c));
+    proxy_await_log(&proxy, "event=\"left\"", 1, scaled_ms(5000));
+    port_give_back(proxy.port);
+    proxy.port = 0;
+    client_close(&c);
+}
+
 /* A second SIGTERM while it drains changes nothing about the clean end. */
 static void test_told_twice(void **state)
 {
@@ -257,6 +309,8 @@ int main(void)
         LEAVING(test_with_a_node_that_hangs),
         LEAVING(test_with_half_requests),
         LEAVING(test_with_a_client_that_does_not_read),
+        LEAVING(test_with_clients_that_wait),
+        LEAVING(test_without_its_supervisor),
         LEAVING(test_told_twice),
         LEAVING(test_before_it_serves),
     };

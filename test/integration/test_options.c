@@ -277,6 +277,27 @@ static void test_port_in_use(void **state)
     free(err);
 }
 
+/* The start script of those who come from redis-cluster-proxy, with our program under its name. */
+static void test_start_script_of_old(void **state)
+{
+    uint16_t port = port_take();
+    char program[256], path[512], variable[32], text[1024];
+
+    (void)state;
+    snprintf(program, sizeof(program), "%s/redis-cluster-proxy", testenv_dir());
+    assert_int_equal(symlink(proxy_binary(), program), 0);
+    snprintf(path, sizeof(path), "PATH=%s:/usr/bin:/bin", testenv_dir());
+    snprintf(variable, sizeof(variable), "PORT=%d", port);
+    snprintf(text, sizeof(text),
+             "#!/bin/sh\n"
+             "exec redis-cluster-proxy --enable-cross-slot --threads 2 -p $PORT %s\n",
+             open_seeds);
+    expect_service(port,
+                   (const char *const[]){ "sh", testenv_file("start-redis-proxy.sh", text), NULL },
+                   (const char *const[]){ path, variable, "SLOTGATE_BIND=127.0.0.1", NULL });
+    assert_true(proxy_stop(&proxy));
+}
+
 static void test_seeds_as_several_arguments(void **state)
 {
     char first[32], second[32];
@@ -396,6 +417,7 @@ int main(void)
         OPTION_TEST(test_file),
         OPTION_TEST(test_precedence),
         OPTION_TEST(test_port_in_use),
+        OPTION_TEST(test_start_script_of_old),
         OPTION_TEST(test_seeds_as_several_arguments),
         OPTION_TEST(test_password_of_the_nodes),
         OPTION_TEST(test_wrong_password),

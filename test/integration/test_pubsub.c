@@ -272,6 +272,40 @@ static void test_large_reply_and_messages(void **state)
     assert_true(proxy_stop(&roomy));
 }
 
+/* EXEC that answers phase by phase: messages stand before or behind its whole reply. */
+static void test_exec_in_phases(void **state)
+{
+    enum { ROUNDS = 200 };
+    struct client c, other;
+
+    (void)state;
+    assert_true(client_open(&c, proxy.port));
+    assert_true(client_open(&other, proxy.port));
+    assert_non_null(client_ask(&c, "HELLO", "3", NULL));
+    client_ask_expect(&c, ">3\r\n$9\r\nsubscribe\r\n$1\r\na\r\n:1\r\n", "SUBSCRIBE", "a");
+    for (int i = 0; i < ROUNDS; i++) {
+        assert_true(client_send_text(&other, "PUBLISH a x\r\nPUBLISH a x\r\nPUBLISH a x\r\n"));
+        assert_true(client_send_text(&c, "MULTI\r\nDBSIZE\r\nSET p1 v\r\nDBSIZE\r\nGET p1\r\n"
+                                         "EXEC\r\n"));
+        for (int replies = 0, pushes = 0; replies < 6 || pushes < 3;) {
+            const char *reply = client_read(&c, NULL);
+            assert_non_null(reply);
+            if (reply[0] == '>') {
+                assert_string_equal(reply, ">3\r\n$7\r\nmessage\r\n$1\r\na\r\n$1\r\nx\r\n");
+                pushes++;
+            } else if (++replies == 6) {
+                int before, after;
+                assert_int_equal(
+                    sscanf(reply, "*4\r\n:%d\r\n+OK\r\n:%d\r\n$1\r\nv\r\n", &before, &after), 2);
+            }
+        }
+        for (int n = 0; n < 3; n++)
+            client_expect_start(&other, ":");
+    }
+    client_close(&c);
+    client_close(&other);
+}
+
 /* A pipeline in which subscribing waits for nothing but its turn. */
 static void test_pipelined(void **state)
 {
@@ -385,8 +419,8 @@ int main(void)
         cmocka_unit_test(test_shard_channels),  cmocka_unit_test(test_subscriber_mode),
         cmocka_unit_test(test_resp3),           cmocka_unit_test(test_both_protocols),
         cmocka_unit_test(test_slow_subscriber), cmocka_unit_test(test_large_reply_and_messages),
-        cmocka_unit_test(test_pipelined),       cmocka_unit_test(test_client_list),
-        cmocka_unit_test(test_client_errors),
+        cmocka_unit_test(test_pipelined),       cmocka_unit_test(test_exec_in_phases),
+        cmocka_unit_test(test_client_list),     cmocka_unit_test(test_client_errors),
     };
     return testenv_finish(cmocka_run_group_tests(tests, start, stop));
 }

@@ -53,13 +53,15 @@ static int stop(void **state)
     return 0;
 }
 
-/* CPU time that the proxy has used, in milliseconds. */
+/* CPU time that the proxy's one worker has used, in milliseconds. */
 static double cpu_ms(void)
 {
     char path[64], *text, *at;
     unsigned long user, system;
+    pid_t worker;
 
-    snprintf(path, sizeof(path), "/proc/%d/stat", (int)proxy.process.pid);
+    assert_int_equal(proxy_workers(&proxy, &worker, 1), 1);
+    snprintf(path, sizeof(path), "/proc/%d/stat", (int)worker);
     text = file_text(path);
     assert_non_null(text);
     at = strrchr(text, ')');

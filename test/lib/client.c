@@ -43,6 +43,14 @@ static bool open_with(struct client *c, uint16_t port, int receive_buffer)
     return true;
 }
 
+uint16_t client_own_port(const struct client *c)
+{
+    struct sockaddr_in a = { 0 };
+    socklen_t len = sizeof(a);
+
+    return getsockname(c->fd, (struct sockaddr *)&a, &len) == 0 ? ntohs(a.sin_port) : 0;
+}
+
 bool client_open(struct client *c, uint16_t port)
 {
     return open_with(c, port, 0);

@@ -32,6 +32,8 @@ bool client_open(struct client *c, uint16_t port);
 /* With a small receive buffer, so that what this client does not read piles up at the server. */
 bool client_open_narrow(struct client *c, uint16_t port);
 void client_close(struct client *c);
+/* The port that the server sees it at. Asserts nothing; 0 when closed. */
+uint16_t client_own_port(const struct client *c);
 /* Closes with a reset instead of an orderly end. */
 void client_abort(struct client *c);
 

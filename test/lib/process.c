@@ -110,9 +110,15 @@ void process_signal(const struct process *p, int signal)
         kill(p->pid, signal);
 }
 
+void process_signal_all(const struct process *p, int signal)
+{
+    if (p->pid != 0 && kill(-p->pid, signal) != 0)
+        kill(p->pid, signal); /* it has no group of its own yet */
+}
+
 void process_kill(struct process *p)
 {
-    process_signal(p, SIGKILL);
+    process_signal_all(p, SIGKILL);
     if (!process_wait(p, 10000))
         testenv_problem("process %d does not die", (int)p->pid);
 }

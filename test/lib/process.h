@@ -35,8 +35,10 @@ bool process_ended(struct process *p);
 bool process_wait(struct process *p, int timeout_ms);
 
 void process_signal(const struct process *p, int signal);
+/* The same to it and to all that it has started, as a proxy its workers. */
+void process_signal_all(const struct process *p, int signal);
 
-/* SIGKILL, and waits for the end. Nothing to do when it has ended already. */
+/* SIGKILL to all of it, and waits for its end. Nothing to do when it has ended already. */
 void process_kill(struct process *p);
 
 /* A port of 12000..12999 on 127.0.0.1 that is free, and so is port + 10000, where a Redis Cluster

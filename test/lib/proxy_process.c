@@ -147,13 +147,35 @@ bool proxy_stop(struct proxy *p)
     return clean;
 }
 
-/* One number of /proc/PID/status. */
+int proxy_workers(const struct proxy *p, pid_t *pids, int max)
+{
+    char path[64];
+    int n = 0, pid;
+
+    snprintf(path, sizeof(path), "/proc/%d/task/%d/children", (int)p->process.pid,
+             (int)p->process.pid);
+    FILE *file = fopen(path, "re");
+    while (file != NULL && n < max && fscanf(file, "%d", &pid) == 1)
+        pids[n++] = pid;
+    if (file != NULL)
+        fclose(file);
+    return n;
+}
+
+static pid_t first_worker(const struct proxy *p)
+{
+    pid_t pid = 0;
+
+    return proxy_workers(p, &pid, 1) == 1 ? pid : 0;
+}
+
+/* One number of the worker's /proc/PID/status. */
 static long status_kib(const struct proxy *p, const char *field)
 {
     char path[64];
     long kib = 0;
 
-    snprintf(path, sizeof(path), "/proc/%d/status", (int)p->process.pid);
+    snprintf(path, sizeof(path), "/proc/%d/status", (int)first_worker(p));
     char *status = file_text(path);
     const char *line = status != NULL ? strstr(status, field) : NULL;
     if (line != NULL)
@@ -176,7 +198,7 @@ void proxy_forget_peak(const struct proxy *p)
 {
     char path[64];
 
-    snprintf(path, sizeof(path), "/proc/%d/clear_refs", (int)p->process.pid);
+    snprintf(path, sizeof(path), "/proc/%d/clear_refs", (int)first_worker(p));
     FILE *f = fopen(path, "w");
     assert_non_null(f);
     fputs("5", f); /* see proc(5): resets the peak and touches nothing else */
@@ -186,4 +208,52 @@ void proxy_forget_peak(const struct proxy *p)
 char *proxy_log(const struct proxy *p)
 {
     return file_text(p->process.err);
+}
+
+int proxy_log_count(const struct proxy *p, const char *text)
+{
+    char *log = proxy_log(p);
+    int n = 0;
+
+    for (const char *at = log; at != NULL && (at = strstr(at, text)) != NULL; at++)
+        n++;
+    free(log);
+    return n;
+}
+
+struct awaited {
+    const struct proxy *proxy;
+    const char *text;
+    int n;
+};
+
+static bool is_logged(void *arg)
+{
+    const struct awaited *a = arg;
+
+    return proxy_log_count(a->proxy, a->text) >= a->n;
+}
+
+void proxy_await_log(const struct proxy *p, const char *text, int n, int timeout_ms)
+{
+    struct awaited a = { p, text, n };
+
+    if (!wait_until(is_logged, &a, timeout_ms))
+        fail_msg("the log does not say %d times: %s", n, text);
+}
+
+static bool has_workers(void *arg)
+{
+    const struct awaited *a = arg;
+    pid_t pids[300];
+
+    return proxy_workers(a->proxy, pids, (int)ARRAY_LEN(pids)) == a->n;
+}
+
+void proxy_await_workers(const struct proxy *p, int n, int timeout_ms)
+{
+    struct awaited a = { p, NULL, n };
+
+    if (!wait_until(has_workers, &a, timeout_ms))
+        fail_msg("there are not %d workers", n);
 }

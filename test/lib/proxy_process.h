@@ -35,12 +35,23 @@ void proxy_await_ready(struct proxy *p, int timeout_ms);
    when this is called in a teardown. A proxy that is not running is fine. */
 bool proxy_stop(struct proxy *p);
 
-/* Resident memory in KiB, and the most it ever was since proxy_forget_peak; 0 when not running. */
+/* The worker processes, which the supervisor p->process has started; gives how many, at most max.
+ */
+int proxy_workers(const struct proxy *p, pid_t *pids, int max);
+/* Asserts that there are exactly so many within the time. */
+void proxy_await_workers(const struct proxy *p, int n, int timeout_ms);
+
+/* Of the first worker: resident memory in KiB, and the most it ever was since proxy_forget_peak; 0
+ * when not running. */
 long proxy_rss_kib(const struct proxy *p);
 long proxy_peak_kib(const struct proxy *p);
 void proxy_forget_peak(const struct proxy *p);
 
 /* What it wrote to stderr up to now. The caller frees it. */
 char *proxy_log(const struct proxy *p);
+/* How often the log holds that text. */
+int proxy_log_count(const struct proxy *p, const char *text);
+/* Asserts that it does so at least n times within the time. */
+void proxy_await_log(const struct proxy *p, const char *text, int n, int timeout_ms);
 
 #endif

@@ -95,6 +95,39 @@ static void defaults(void **state)
     assert_int_equal(c.seed_count, 1);
 }
 
+static void worker_counts(void **state)
+{
+    char shown[16];
+    (void)state;
+    assert_int_equal(load("--workers", "5", "h:1", NULL), 0);
+    assert_int_equal(config_worker_count(&c), 5);
+    config_free(&c);
+    assert_int_equal(load("--threads", "auto", "h:1", NULL), 0);
+    assert_in_range(config_worker_count(&c), 1, CREW_MAX);
+    option_format(&c.options, option_find(&c.options, "workers", 7), shown, sizeof(shown));
+    assert_string_equal(shown, "auto");
+}
+
+/* A password may be read anew, but no client may set one. */
+static void passwords_change_by_reload_only(void **state)
+{
+    const struct option *auth;
+    (void)state;
+    assert_int_equal(load("h:1", NULL), 0);
+    auth = option_find(&c.options, "auth", 4);
+    assert_int_equal(option_change(&c.options, auth, "x", 1, err, sizeof(err)), ERR_OPTION);
+    assert_null(c.auth);
+    struct config *fresh = calloc(1, sizeof(*fresh));
+    char waiting[64];
+    char *argv[] = { "slotgate", "-a", "pw", "h:1", NULL };
+    assert_int_equal(config_load(fresh, 4, argv, err, sizeof(err)), 0);
+    assert_int_equal(option_reload(&c.options, &fresh->options, waiting, sizeof(waiting)), 1);
+    assert_string_equal(waiting, "");
+    assert_string_equal(c.auth, "pw");
+    config_free(fresh);
+    free(fresh);
+}
+
 static void the_old_command_line(void **state)
 {
     (void)state;
@@ -112,6 +145,22 @@ static void the_old_command_line(void **state)
     assert_string_equal(c.seeds[1].host, "node-2.example.org");
     assert_string_equal(c.seeds[2].host, "::1");
     assert_int_equal(c.seeds[2].port, 7002);
+}
+
+/* proxy.conf of the tool that people come from, as far as it says the same here. */
+static void the_old_file(void **state)
+{
+    const char *file = put_file("a.conf", "port 7777\nbind 127.0.0.1\nmaxclients 20\nthreads 8\n"
+                                          "tcpkeepalive 300\ntcp-backlog 100\nlog-level warning\n"
+                                          "enable-cross-slot yes\nauth pw\nauth-user u\n"
+                                          "cluster 10.0.0.1:7000\ncluster 10.0.0.2:7000\n");
+    (void)state;
+    assert_int_equal(load("-c", file, NULL), 0);
+    assert_int_equal(c.workers, 8);
+    assert_int_equal(c.tcp_keepalive, 300000);
+    assert_int_equal(c.log_level, LOG_LEVEL_WARN);
+    assert_int_equal(c.seed_count, 2);
+    assert_string_equal(c.seeds[1].host, "10.0.0.2");
 }
 
 static void addresses(void **state)
@@ -364,7 +413,10 @@ int main(void)
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
     const struct CMUnitTest tests[] = {
         TEST(defaults),
+        TEST(worker_counts),
+        TEST(passwords_change_by_reload_only),
         TEST(the_old_command_line),
+        TEST(the_old_file),
         TEST(addresses),
         TEST(wrong_calls),
         TEST(binds),

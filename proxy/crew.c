@@ -1,0 +1,193 @@
+#include "proxy/crew.h"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "net/listener.h"
+#include "proxy/worker.h"
+
+/* --- sockets ---------------------------------------------------------------------------------- */
+
+static bool same_address(int a, int b)
+{
+    struct sockaddr_storage x = { 0 }, y = { 0 };
+    socklen_t x_len = sizeof(x), y_len = sizeof(y);
+    return getsockname(a, (struct sockaddr *)&x, &x_len) == 0 &&
+           getsockname(b, (struct sockaddr *)&y, &y_len) == 0 && x_len == y_len &&
+           memcmp(&x, &y, x_len) == 0;
+}
+
+/* The socket that this member of the last generation has for the same address; -1: none. */
+static int find_inherited(const struct crew *inherited, uint32_t number, int like)
+{
+    if (inherited == NULL || number >= inherited->count)
+        return -1;
+    for (uint32_t i = 0; i < inherited->addresses; i++)
+        if (same_address(inherited->members[number].listeners[i], like))
+            return inherited->members[number].listeners[i];
+    return -1;
+}
+
+/* "*" is every IPv4 and "::*" every IPv6 address; "-" in front: it may be missing, as in
+   redis.conf. Gives the socket, -1 for an address that may be missing, or -2. */
+static int bind_address(const struct config *config, const char *address)
+{
+    bool optional = address[0] == '-';
+    address += optional;
+    if (strcmp(address, "*") == 0)
+        address = "0.0.0.0";
+    else if (strcmp(address, "::*") == 0)
+        address = "::";
+    int fd = listener_bind(address, (uint16_t)config->port);
+    if (fd >= 0)
+        return fd;
+    if (optional && fd != UV_EADDRINUSE)
+        return -1;
+    log_error("cannot bind", "address=%s port=%d reason=%s", address, config->port,
+              log_text(uv_strerror(fd)));
+    return -2;
+}
+
+/* A socket is bound even where one is inherited, because only then do we know its address. */
+static bool bind_member(struct crew *crew, uint32_t number, const struct config *config,
+                        const struct crew *inherited)
+{
+    struct crew_member *m = &crew->members[number];
+    uint32_t n = 0;
+    for (size_t i = 0; i < config->bind.count && n < CREW_ADDRESSES_MAX; i++) {
+        int fd = bind_address(config, config->bind.items[i]);
+        if (fd == -2)
+            return false;
+        if (fd < 0)
+            continue;
+        int old = find_inherited(inherited, number, fd);
+        if (old >= 0) {
+            close(fd);
+            fd = fcntl(old, F_DUPFD_CLOEXEC, 0);
+            REQUIRE(fd >= 0);
+        }
+        m->listeners[n++] = fd;
+        crew->addresses = n;
+    }
+    if (n == 0)
+        log_error("cannot bind", "port=%d reason=no_address", config->port);
+    return n > 0;
+}
+
+bool crew_open(struct crew *crew, const struct config *config, struct board *board, int lifeline,
+               uint32_t generation, const struct crew *inherited)
+{
+    *crew = (struct crew){ .generation = generation,
+                           .count = config_worker_count(config),
+                           .board = board,
+                           .lifeline = lifeline };
+    crew->members = calloc(crew->count, sizeof(crew->members[0]));
+    REQUIRE(crew->members != NULL);
+    for (uint32_t i = 0; i < crew->count; i++) {
+        struct crew_member *m = &crew->members[i];
+        m->inbox[INBOX_READ] = m->inbox[INBOX_WRITE] = -1;
+        memset(m->listeners, -1, sizeof(m->listeners));
+    }
+    for (uint32_t i = 0; i < crew->count; i++) {
+        if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK | SOCK_CLOEXEC, 0,
+                       crew->members[i].inbox) != 0 ||
+            !bind_member(crew, i, config, inherited))
+            return false;
+        memset(crew_seat(crew, i), 0, sizeof(struct seat));
+    }
+    return true;
+}
+
+static void close_fd(int *fd)
+{
+    if (*fd >= 0)
+        close(*fd);
+    *fd = -1;
+}
+
+void crew_close(struct crew *crew)
+{
+    for (uint32_t i = 0; i < crew->count && crew->members != NULL; i++) {
+        close_fd(&crew->members[i].inbox[INBOX_READ]);
+        close_fd(&crew->members[i].inbox[INBOX_WRITE]);
+        for (uint32_t a = 0; a < crew->addresses; a++)
+            close_fd(&crew->members[i].listeners[a]);
+    }
+    free(crew->members);
+    crew->members = NULL;
+    crew->count = 0;
+}
+
+/* --- processes -------------------------------------------------------------------------------- */
+
+/* In the child: whatever is not this worker's. Of the others it keeps the way into their inboxes.
+ */
+static void keep_only(struct crew *crew, uint32_t number)
+{
+    for (const int *fd = crew->withheld; fd != NULL && *fd >= 0; fd++)
+        close(*fd);
+    for (uint32_t i = 0; i < crew->count; i++) {
+        if (i == number)
+            continue;
+        close_fd(&crew->members[i].inbox[INBOX_READ]);
+        for (uint32_t a = 0; a < crew->addresses; a++)
+            close_fd(&crew->members[i].listeners[a]);
+    }
+}
+
+static _Noreturn void become_worker(struct crew *crew, uint32_t number, struct worker *w)
+{
+    keep_only(crew, number);
+    w->crew = crew;
+    w->number = number;
+    int code = worker_run(w);
+    crew_close(crew);
+    config_free(&w->config);
+    exit(code);
+}
+
+bool crew_start(struct crew *crew, uint32_t number, struct worker *w, uint64_t now)
+{
+    struct crew_member *m = &crew->members[number];
+    struct seat *seat = crew_seat(crew, number);
+    atomic_store(&seat->beat, 0);
+    atomic_store(&seat->clients, 0);
+    seat_enter(seat, SEAT_STARTING);
+    log_flush(); /* or the child would tell what is still owed once more */
+    pid_t pid = fork();
+    if (pid == 0)
+        become_worker(crew, number, w);
+    m->started_at = m->beat_at = now;
+    m->beat = 0;
+    m->again = true;
+    m->pid = pid > 0 ? pid : 0;
+    return pid > 0;
+}
+
+void crew_signal(const struct crew *crew, int signum)
+{
+    for (uint32_t i = 0; i < crew->count; i++)
+        if (crew->members[i].pid > 0)
+            kill(crew->members[i].pid, signum);
+}
+
+uint32_t crew_alive(const struct crew *crew)
+{
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < crew->count; i++)
+        n += crew->members[i].pid > 0;
+    return n;
+}
+
+uint32_t crew_in_state(const struct crew *crew, enum seat_state state)
+{
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < crew->count; i++)
+        n += seat_state(crew_seat(crew, i)) == state;
+    return n;
+}

@@ -1,0 +1,65 @@
+/*
+ * crew.h: one generation of workers, and what lasts while single workers come and go: their
+ * listening sockets, their inboxes, their seats on the board.
+ *
+ * Each worker has a socket of its own per address, all with SO_REUSEPORT. The supervisor holds
+ * them too, so what waits in the queue of a worker that dies is served by the one that replaces it.
+ * An inbox is a socket pair over which other workers hand over connections (balance.h). All workers
+ * of all generations hold the reading end of the lifeline: it ends when the supervisor does.
+ */
+#ifndef PROXY_CREW_H
+#define PROXY_CREW_H
+
+#include <sys/types.h>
+
+#include "proxy/board.h"
+
+enum { CREW_ADDRESSES_MAX = 32, INBOX_READ = 0, INBOX_WRITE = 1 };
+
+struct worker;
+
+struct crew_member {
+    pid_t pid;           /* 0: none runs */
+    uint64_t started_at; /* ms of the monotonic clock, as all times of the supervisor */
+    uint64_t start_at;   /* when to start the next one, while none runs */
+    uint64_t beat;       /* as last seen */
+    uint64_t beat_at;    /* ... first seen so */
+    uint32_t deaths;     /* soon after the start, in a row */
+    bool again;          /* has been started before */
+    int inbox[2];
+    int listeners[CREW_ADDRESSES_MAX];
+};
+
+struct crew {
+    uint32_t generation;
+    uint32_t count;
+    uint32_t addresses; /* sockets of each member */
+    struct crew_member *members;
+    /* Lent: */
+    struct board *board;
+    int lifeline;        /* the reading end */
+    const int *withheld; /* descriptors that a worker must not keep: up to -1, or NULL */
+};
+
+/* Binds the sockets that the config wants. Those in `inherited` (-1: used up) that are bound to
+   such an address are taken instead, member for member. What cannot be bound is logged, and the
+   result is false; crew_close is due all the same. */
+MUST_USE bool crew_open(struct crew *crew, const struct config *config, struct board *board,
+                        int lifeline, uint32_t generation, const struct crew *inherited);
+/* Forks one worker; it never returns in the child. The worker's signals are blocked in the caller,
+   and it unblocks them when it can take them. False: no process could be made. */
+MUST_USE bool crew_start(struct crew *crew, uint32_t number, struct worker *w, uint64_t now);
+/* Closes the descriptors and frees; ends no process. May be called twice. */
+void crew_close(struct crew *crew);
+
+void crew_signal(const struct crew *crew, int signum);
+uint32_t crew_alive(const struct crew *crew);
+/* How many members are in that state. */
+uint32_t crew_in_state(const struct crew *crew, enum seat_state state);
+
+static inline struct seat *crew_seat(const struct crew *crew, uint32_t number)
+{
+    return board_seat(crew->board, crew->generation, number);
+}
+
+#endif

@@ -1,0 +1,97 @@
+#include "proxy/leaving.h"
+
+#include "base/error.h"
+#include "base/log.h"
+#include "proxy/blocked.h"
+#include "proxy/op.h"
+#include "proxy/parting.h"
+#include "proxy/port.h"
+#include "proxy/worker.h"
+
+enum {
+    SWEEP_MS = 20,
+    LAST_WORDS_MS = 500, /* for good: how long clients are still read */
+    FIRST_WORD_MS = 200, /* a client that has only just connected is about to say something */
+    QUIET_MS = 500,      /* to a successor: a client that says nothing for so long is idle */
+};
+
+static bool is_idle(const struct worker *w, const struct client *c)
+{
+    uint64_t now = uv_now(&w->loop);
+    if (!parting_is_possible(c))
+        return false;
+    if (w->leaving.how == LEAVE_TO_SUCCESSOR)
+        return now - c->active_at >= QUIET_MS;
+    return c->stream.received > 0 || now - c->created_at >= FIRST_WORD_MS;
+}
+
+/* The last half of the time belongs to replies that are under way. */
+static bool patience_is_over(const struct worker *w)
+{
+    uint64_t patience = w->config.shutdown_timeout / 2;
+    if (w->leaving.how == LEAVE_FOR_GOOD && patience > LAST_WORDS_MS)
+        patience = LAST_WORDS_MS;
+    return uv_now(&w->loop) - w->leaving.began >= patience;
+}
+
+static void sweep(struct worker *w)
+{
+    bool all = patience_is_over(w);
+    if (all || w->leaving.how == LEAVE_FOR_GOOD)
+        blocked_room_leave(w);
+    struct list_node *n, *safe;
+    LIST_EACH (&w->clients, n, safe) {
+        struct client *c = LIST_ENTRY(n, struct client, in_worker);
+        if (!c->finishing && !c->stream.closing && (all || is_idle(w, c)))
+            client_finish(c, ERR_SHUTDOWN);
+    }
+    worker_client_left(w);
+}
+
+static void on_sweep(uv_timer_t *timer)
+{
+    sweep(timer->data);
+}
+
+static void on_deadline(uv_timer_t *timer)
+{
+    struct worker *w = timer->data;
+    log_warn("shutdown timeout", "clients=%u", w->client_count);
+    struct list_node *n, *safe;
+    LIST_EACH (&w->clients, n, safe)
+        stream_close(&LIST_ENTRY(n, struct client, in_worker)->stream, ERR_SHUTDOWN);
+    op_abort_all(w);
+}
+
+void leaving_start(struct worker *w, enum leaving_how how)
+{
+    if (w->draining)
+        return;
+    log_info("draining", "worker=%u clients=%u successor=%s", w->number, w->client_count,
+             how == LEAVE_TO_SUCCESSOR ? "yes" : "no");
+    seat_enter(w->seat, SEAT_LEAVING);
+    if (how == LEAVE_FOR_GOOD)
+        port_shut(w);
+    else
+        port_stop_accepting(w);
+    w->draining = true;
+    w->leaving.how = how;
+    uv_update_time(&w->loop);
+    w->leaving.began = uv_now(&w->loop);
+    uv_timer_start(&w->leaving.deadline, on_deadline, w->config.shutdown_timeout, 0);
+    uv_timer_start(&w->leaving.sweep, on_sweep, SWEEP_MS, SWEEP_MS);
+    sweep(w);
+}
+
+void leaving_open(struct worker *w)
+{
+    uv_timer_init(&w->loop, &w->leaving.deadline);
+    uv_timer_init(&w->loop, &w->leaving.sweep);
+    w->leaving.deadline.data = w->leaving.sweep.data = w;
+}
+
+void leaving_close(struct worker *w)
+{
+    uv_close((uv_handle_t *)&w->leaving.deadline, NULL);
+    uv_close((uv_handle_t *)&w->leaving.sweep, NULL);
+}
