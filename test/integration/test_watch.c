@@ -203,14 +203,14 @@ static void test_many_keys(void **state)
     client_close(&c);
 }
 
-struct try {
+struct attempt {
     struct client *c;
     const char *key;
 };
 
 static bool watched(void *arg)
 {
-    struct try *t = arg;
+    struct attempt *t = arg;
     const char *reply = client_ask(t->c, "WATCH", t->key, NULL);
     assert_non_null(reply);
     return strcmp(reply, "+OK\r\n") == 0;
@@ -219,7 +219,7 @@ static bool watched(void *arg)
 /* The proxy may not have heard yet that the client before has left. */
 static void watch_when_there_is_room(struct client *c, const char *key)
 {
-    struct try t = { c, key };
+    struct attempt t = { c, key };
     assert_true(wait_until(watched, &t, 5000));
 }
 
