@@ -337,16 +337,21 @@ static void look(struct blocked *b, uint64_t now)
     }
 }
 
+static bool is_sent(const struct single *s)
+{
+    return s->lease != NULL && lease_is_ready(s->lease);
+}
+
 static bool is_waiting(const struct blocked *b)
 {
     const struct single *s = CONTAINER_OF(b, struct single, b);
-    return s->lease != NULL && lease_is_ready(s->lease);
+    return is_sent(s) && s->skip == 0;
 }
 
 static bool where(const struct blocked *b, uint16_t *slot, uint64_t *id)
 {
     const struct single *s = CONTAINER_OF(b, struct single, b);
-    if (!is_waiting(b) || s->asking || s->slot == SLOT_ANY || owner_of(s) != lease_node(s->lease))
+    if (!is_sent(s) || s->asking || s->slot == SLOT_ANY || owner_of(s) != lease_node(s->lease))
         return false;
     *slot = s->slot;
     *id = lease_server_id(s->lease);

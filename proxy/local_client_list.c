@@ -38,7 +38,7 @@ static const char *flags_of(const struct client *c, char out[8])
         { monitors(c), 'O' },
         { is_subscribed(c), 'P' },
         { c->transaction != NULL, 'x' },
-        { c->blocked != NULL, 'b' },
+        { c->blocked != NULL && c->blocked->way->is_waiting(c->blocked), 'b' },
     };
     size_t n = 0;
     for (size_t i = 0; i < ARRAY_LEN(all); i++)

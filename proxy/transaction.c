@@ -158,7 +158,8 @@ static void keep(struct transaction *t, const struct command *cmd, enum queued_k
                                        .at = t->bytes->used,
                                        .len = (uint32_t)bytes.len,
                                        .slot = (uint16_t)(slot >= 0 ? slot : 0),
-                                       .kind = (uint8_t)kind };
+                                       .kind = (uint8_t)kind,
+                                       .writes = may_change_data(cmd) };
     memcpy(t->bytes->bytes + t->bytes->used, bytes.at, bytes.len);
     t->bytes->used += (uint32_t)bytes.len;
     t->has_steps |= kind == QUEUED_STEP;

@@ -28,6 +28,7 @@ struct queued {
     uint32_t at, len; /* its bytes */
     uint16_t slot;    /* QUEUED_KEYED */
     uint8_t kind;     /* enum queued_kind */
+    bool writes;      /* may change data */
 };
 
 struct transaction {

@@ -321,15 +321,16 @@ static void submit_one(struct phase *p, struct group *g, uint32_t block)
     struct router *rt = &c->worker->router;
     struct request *r = group_add(rt, &c->flow, g, p->slot[block], c->reply_mode != REPLY_ON);
     struct writer *w = worker_writer(c->worker, 2);
+    r->safe = true;
     write_raw(w, SPAN(BLOCK_BEGIN));
     for (uint32_t i = p->first[block]; i != none; i = p->next[i]) {
         const struct queued *q = command_of(p, i);
         write_raw(w, bytes_of(p->t, q));
         r->scripted = r->scripted || calls_script(q->cmd);
+        r->safe = r->safe && !q->writes;
     }
     write_raw(w, SPAN(BLOCK_END));
     block_of(r, p->size[block]);
-    r->safe = !p->t->writes;
     submit_block(rt, r, writer_span(w), NULL);
 }
 

@@ -1,7 +1,7 @@
 // Ordinary work with node-redis. Usage: node node_redis.js PORT
 'use strict';
 const assert = require('node:assert/strict');
-const { createClient, commandOptions } = require('redis');
+const { createClient, commandOptions, WatchError } = require('redis');
 
 const range = (n) => [...Array(n).keys()];
 
@@ -83,13 +83,91 @@ async function server(c) {
   assert.ok(await c.dbSize() > 0);
 }
 
+async function transactions(c) {
+  const multi = c.multi();
+  range(20).forEach((i) => multi.set(`node:multi:${i}`, i).get(`node:multi:${i}`));
+  assert.deepEqual((await multi.exec()).filter((_, i) => i % 2), range(20).map(String));
+  await c.set('{node:tx}n', 0);
+  // executeIsolated is node-redis' way to WATCH: a connection of its own from a pool
+  const conflict = c.executeIsolated(async (own) => {
+    await own.watch('{node:tx}n');
+    await c.incr('{node:tx}n');
+    return own.multi().set('{node:tx}n', 'lost').exec();
+  });
+  await assert.rejects(conflict, WatchError);
+  await c.set('{node:tx}n', 0);
+  const increment = () => c.executeIsolated(async (own) => {
+    for (;;) {
+      await own.watch('{node:tx}n');
+      const n = Number(await own.get('{node:tx}n'));
+      try {
+        return await own.multi().set('{node:tx}n', n + 1).exec();
+      } catch (e) {
+        if (!(e instanceof WatchError)) throw e;
+      }
+    }
+  });
+  await Promise.all(range(40).map(increment));
+  assert.equal(await c.get('{node:tx}n'), '40');
+}
+
+// Waits until that many clients wait in a command.
+async function blocked(c, count) {
+  while ((await c.clientList()).filter(({ flags }) => flags.includes('b')).length < count);
+}
+
+async function blocking(c) {
+  const isolated = commandOptions({ isolated: true });
+  await c.del(['node:q', 'node:q2', 'node:done', 'node:stream']);
+  assert.equal(await c.blPop(isolated, 'node:q', 0.1), null);
+  for (const keys of ['node:q', ['node:q', 'node:q2']]) {
+    const popped = c.blPop(isolated, keys, 20);
+    await blocked(c, 1);
+    await c.rPush('node:q', 'job');
+    assert.deepEqual({ ...await popped }, { key: 'node:q', element: 'job' });
+  }
+  const moved = c.brPopLPush(isolated, 'node:q', 'node:done', 20);
+  await blocked(c, 1);
+  await c.rPush('node:q', 'job');
+  assert.equal(await moved, 'job');
+  assert.deepEqual(await c.lRange('node:done', 0, -1), ['job']);
+  const read = c.xRead(isolated, { key: 'node:stream', id: '$' }, { BLOCK: 20000 });
+  await blocked(c, 1);
+  const id = await c.xAdd('node:stream', '*', { f: 'v' });
+  assert.equal((await read)[0].messages[0].id, id);
+}
+
+async function pubsub(c) {
+  const subscriber = c.duplicate();
+  subscriber.on('error', (e) => { throw e; });
+  await subscriber.connect();
+  const heard = [];
+  const listener = (message, channel) => heard.push(`${channel} ${message}`);
+  await subscriber.subscribe(['node:news', 'node:other'], listener);
+  await subscriber.pSubscribe('node:n*', listener);
+  await subscriber.sSubscribe('node:shard', listener);
+  assert.equal(await c.publish('node:news', 'a'), 2);
+  assert.equal(await c.publish('node:other', 'b'), 1);
+  assert.equal(await c.sPublish('node:shard', 'c'), 1);
+  while (heard.length < 4) await subscriber.ping();
+  assert.deepEqual(heard.sort(),
+    ['node:news a', 'node:news a', 'node:other b', 'node:shard c']);
+  assert.deepEqual({ ...await c.pubSubNumSub('node:news') }, { 'node:news': 1 });
+  assert.deepEqual(await c.pubSubShardChannels('node:*'), ['node:shard']);
+  await subscriber.unsubscribe(['node:news', 'node:other']);
+  await subscriber.pUnsubscribe('node:n*');
+  await subscriber.sUnsubscribe('node:shard');
+  await subscriber.set('node:after', 1); // it is an ordinary connection again
+  await subscriber.quit();
+}
+
 async function main() {
   const c = createClient({ url: `redis://127.0.0.1:${process.argv[2]}` });
   c.on('error', (e) => { throw e; });
   await c.connect();
-  for (const work of [strings, manySlots, collections, expiry, scans, pipelines, scripts, server]) {
-    await work(c);
-  }
+  const works = [strings, manySlots, collections, expiry, scans, pipelines, scripts, server,
+    transactions, blocking, pubsub];
+  for (const work of works) await work(c);
   await c.quit();
 }
 

@@ -7,6 +7,38 @@ function check(bool $what)
     }
 }
 
+function connect(): Redis
+{
+    global $port;
+    $r = new Redis();
+    check($r->connect('127.0.0.1', $port));
+    return $r;
+}
+
+// Does work in a process and on a connection of its own; the function that comes back waits for its
+// end.
+function aside(callable $work): callable
+{
+    $pid = pcntl_fork();
+    if ($pid === 0) {
+        pcntl_alarm(20);
+        try {
+            $work(connect());
+        } catch (Throwable $e) {
+            fwrite(STDERR, "$e\n");
+            exit(1);
+        }
+        exit(0);
+    }
+    return fn() => check(pcntl_waitpid($pid, $status) === $pid && $status === 0);
+}
+
+// Waits until a client waits in a command.
+function blocked(Redis $r)
+{
+    while (count(array_filter($r->client('list'), fn($c) => strpos($c['flags'], 'b') !== false)) < 1);
+}
+
 $port = (int) $argv[1];
 $r = new Redis();
 check($r->connect('127.0.0.1', $port));
@@ -64,6 +96,89 @@ check($r->eval('return {KEYS[1], KEYS[2]}', ['php:a', 'php:b'], 2) === ['php:a',
 check($r->lPush('php:h', 1) === false && strpos($r->getLastError(), 'WRONGTYPE') === 0);
 check($r->info()['redis_mode'] === 'standalone' && $r->dbSize() > 0 && $r->ping());
 check($r->config('GET', 'databases') == ['databases' => '1'] && $r->select(0));
+
+// transactions
+$r->multi();
+for ($i = 0; $i < 20; $i++) {
+    $r->set("php:multi:$i", $i)->get("php:multi:$i");
+}
+check($r->exec()[39] === '19');
+$r->set('{php:tx}n', 0);
+check($r->multi()->incr('{php:tx}n')->lPush('{php:tx}n', 1)->incr('{php:tx}n')->exec() === [1, false, 2]);
+check($r->multi()->set('{php:tx}n', 'gone')->discard() && $r->get('{php:tx}n') === '2');
+$r->watch('{php:tx}n');
+connect()->incr('{php:tx}n');
+check($r->multi()->set('{php:tx}n', 'lost')->exec() === false && $r->get('{php:tx}n') === '3');
+$r->watch('{php:tx}n', '{php:tx}m');
+check($r->unwatch() && $r->set('{php:tx}n', 0));
+$ends = [];
+for ($i = 0; $i < 3; $i++) {
+    $ends[] = aside(function (Redis $own) {
+        for ($done = 0; $done < 10;) {
+            $own->watch('{php:tx}n');
+            $n = $own->get('{php:tx}n');
+            if ($own->multi()->set('{php:tx}n', $n + 1)->exec()) {
+                $done++;
+            }
+        }
+    });
+}
+array_map(fn($end) => $end(), $ends);
+check($r->get('{php:tx}n') === '30');
+
+// commands that wait
+$r->del('php:q', 'php:q2', 'php:done', 'php:stream');
+check($r->blPop('php:q', 1) === []);
+$waits = [
+    fn($own) => check($own->blPop('php:q', 20) === ['php:q', 'job']),
+    fn($own) => check($own->brPop(['php:q', 'php:q2'], 20) === ['php:q', 'job']),
+    fn($own) => check($own->brpoplpush('php:q', 'php:done', 20) === 'job'),
+];
+foreach ($waits as $wait) {
+    $end = aside($wait);
+    blocked($r);
+    $r->rPush('php:q', 'job');
+    $end();
+}
+check($r->lRange('php:done', 0, -1) === ['job']);
+$end = aside(fn($own) =>
+    check(current($own->xRead(['php:stream' => '$'], 1, 20000)['php:stream']) === ['f' => 'v']));
+blocked($r);
+$r->xAdd('php:stream', '*', ['f' => 'v']);
+$end();
+
+// publish and subscribe: phpredis listens until its callback closes the connection
+$end = aside(function (Redis $own) {
+    $heard = [];
+    try {
+        $own->subscribe(['php:news', 'php:other'], function ($own, $channel, $message) use (&$heard) {
+            $heard[] = "$channel $message";
+            if (count($heard) === 2) {
+                check($own->unsubscribe(['php:news', 'php:other']) == ['php:news' => true, 'php:other' => true]);
+                $own->close();
+            }
+        });
+    } catch (RedisException $e) {
+        check($heard === ['php:news a', 'php:other b']);
+    }
+});
+while ($r->pubsub('numsub', ['php:other'])['php:other'] < 1);
+check($r->publish('php:news', 'a') === 1 && $r->publish('php:other', 'b') === 1);
+$end();
+$end = aside(function (Redis $own) {
+    $heard = [];
+    try {
+        $own->psubscribe(['php:n*'], function ($own, ...$message) use (&$heard) {
+            $heard = $message;
+            $own->close();
+        });
+    } catch (RedisException $e) {
+        check($heard === ['php:n*', 'php:news', 'c']);
+    }
+});
+while ($r->pubsub('numpat') < 1);
+check($r->publish('php:news', 'c') === 1);
+$end();
 
 // sessions
 ini_set('session.save_handler', 'redis');

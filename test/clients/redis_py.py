@@ -1,6 +1,7 @@
 #!/usr/bin/python3
 """Ordinary work with redis-py. Usage: redis_py.py PORT"""
 import sys
+import threading
 
 import redis
 
@@ -111,5 +112,151 @@ def server():
         assert str(e).startswith("WRONGTYPE")
 
 
-for work in (strings, many_slots, expiry, collections, scans, pipelines, scripts, server):
+def aside(work, *arguments):
+    """Runs work in another thread; what it returns is asked for with the function that comes back."""
+    result = []
+    thread = threading.Thread(target=lambda: result.append(work(*arguments)), daemon=True)
+    thread.start()
+
+    def end():
+        thread.join(20)
+        assert result, "no answer"
+        return result[0]
+    return end
+
+
+def blocked(count):
+    """Returns once that many clients wait in a command."""
+    while sum("b" in c["flags"] for c in r.client_list()) < count:
+        pass
+
+
+def transactions():
+    p = r.pipeline()
+    for i in range(20):
+        p.set("py:multi:%d" % i, i).get("py:multi:%d" % i)
+    assert p.execute()[1::2] == [b"%d" % i for i in range(20)]
+    p = r.pipeline()
+    p.incr("{py:tx}n").lpush("{py:tx}n", 1).incr("{py:tx}n")
+    replies = p.execute(raise_on_error=False)
+    assert replies[0] + 1 == replies[2] and isinstance(replies[1], redis.ResponseError)
+    with r.pipeline() as p:
+        p.watch("{py:tx}n")
+        r.incr("{py:tx}n")
+        p.multi()
+        p.set("{py:tx}n", "lost")
+        try:
+            p.execute()
+            raise AssertionError("a touched key is no conflict")
+        except redis.WatchError:
+            assert r.get("{py:tx}n").isdigit()
+        p.watch("{py:tx}n")
+        p.unwatch()
+    r.set("{py:tx}n", 0)
+
+    def increment(p):
+        n = int(p.get("{py:tx}n"))
+        p.multi()
+        p.set("{py:tx}n", n + 1)
+    ends = [aside(lambda: [r.transaction(increment, "{py:tx}n") for _ in range(25)])
+            for _ in range(4)]
+    assert all(end() for end in ends) and r.get("{py:tx}n") == b"100"
+
+
+def blocking():
+    r.delete("py:q", "py:q2", "py:done", "py:stream", "py:zq")
+    assert r.blpop("py:q", timeout=0.1) is None
+    for keys in ("py:q", ["py:q", "py:q2"]):
+        end = aside(r.blpop, keys, 20)
+        blocked(1)
+        assert r.rpush("py:q", "job") == 1
+        assert end() == (b"py:q", b"job")
+    end = aside(r.brpoplpush, "py:q", "py:done", 20)
+    blocked(1)
+    r.rpush("py:q", "job")
+    assert end() == b"job" and r.lrange("py:done", 0, -1) == [b"job"]
+    end = aside(r.bzpopmin, "py:zq", 20)
+    blocked(1)
+    r.zadd("py:zq", {"a": 1})
+    assert end() == (b"py:zq", b"a", 1.0)
+    end = aside(lambda: r.xread({"py:stream": "$"}, block=20000))
+    blocked(1)
+    id = r.xadd("py:stream", {"f": "v"})
+    assert end() == [[b"py:stream", [(id, {b"f": b"v"})]]]
+    r.xgroup_create("py:stream", "g", "$")
+    end = aside(lambda: r.xreadgroup("g", "me", {"py:stream": ">"}, block=20000))
+    blocked(1)
+    id = r.xadd("py:stream", {"f": "w"})
+    assert end() == [[b"py:stream", [(id, {b"f": b"w"})]]] and r.xack("py:stream", "g", id) == 1
+
+
+def take(p, count):
+    messages = []
+    while len(messages) < count:
+        message = p.get_message(timeout=20)
+        assert message, "no message"
+        messages.append((message["type"], message["pattern"], message["channel"], message["data"]))
+    return messages
+
+
+def pubsub():
+    p = text.pubsub()
+    p.subscribe("py:news", "py:other")
+    p.psubscribe("py:n*")
+    assert [m[0] for m in take(p, 3)] == ["subscribe", "subscribe", "psubscribe"]
+    assert r.publish("py:news", "a") == 2 and r.publish("py:other", "b") == 1
+    assert sorted(take(p, 3), key=str) == [("message", None, "py:news", "a"),
+                                           ("message", None, "py:other", "b"),
+                                           ("pmessage", "py:n*", "py:news", "a")]
+    assert {b"py:news", b"py:other"} <= set(r.pubsub_channels("py:*"))
+    assert r.pubsub_numsub("py:news") == [(b"py:news", 1)] and r.pubsub_numpat() == 1
+    p.ping("still there")
+    assert take(p, 1)[0][3] == "still there"
+    # what it has no function for it sends as it is: shard channels are newer than this redis-py
+    shard = r.connection_pool.get_connection("_")
+    shard.send_command("SSUBSCRIBE", "py:shard")
+    assert shard.read_response() == [b"ssubscribe", b"py:shard", 1]
+    assert r.execute_command("SPUBLISH", "py:shard", "c") == 1
+    assert shard.read_response() == [b"smessage", b"py:shard", b"c"]
+    shard.disconnect()
+    p.unsubscribe()
+    p.punsubscribe()
+    assert [m[0] for m in take(p, 3)] == ["unsubscribe", "unsubscribe", "punsubscribe"]
+    p.close()
+    # its own thread, with a handler for each channel
+    heard = threading.Event()
+    p = r.pubsub()
+    p.subscribe(**{"py:handled": lambda message: heard.set()})
+    thread = p.run_in_thread(sleep_time=0.01)
+    while not heard.is_set():
+        r.publish("py:handled", 1)
+    thread.stop()
+    thread.join(20)
+
+
+def locks():
+    r.delete("py:lock")
+    count = [0]
+
+    def work():
+        for _ in range(5):
+            with r.lock("py:lock", timeout=20, sleep=0.001):
+                seen = count[0]
+                r.ping()
+                count[0] = seen + 1
+        return True
+    assert all([end() for end in [aside(work) for _ in range(4)]]) and count[0] == 20
+    lock = r.lock("py:lock", timeout=20)
+    assert lock.acquire() and lock.extend(20) and lock.reacquire() and lock.owned()
+    assert not r.lock("py:lock").acquire(blocking=False)
+    r.delete("py:lock")
+    try:
+        lock.release()
+        raise AssertionError("somebody else's lock was released")
+    except redis.exceptions.LockError:
+        pass
+
+
+for work in (strings, many_slots, expiry, collections, scans, pipelines, scripts, server,
+             transactions, blocking, pubsub, locks):
     work()

@@ -65,3 +65,87 @@ end
 check r.ping == 'PONG' && r.info['redis_mode'] == 'standalone' && r.dbsize.positive?
 check r.config(:get, 'databases') == { 'databases' => '1' }
 check r.type('rb:h') == 'hash' && r.rename('rb:m', 'rb:renamed') == 'OK'
+
+# transactions
+replies = r.multi do |tx|
+  20.times do |i|
+    tx.set("rb:multi:#{i}", i)
+    tx.get("rb:multi:#{i}")
+  end
+end
+check replies.each_slice(2).map(&:last) == (0...20).map(&:to_s)
+other = Redis.new(port: ARGV[0].to_i)
+r.set('{rb:tx}n', 1)
+lost = r.watch('{rb:tx}n') do
+  other.incr('{rb:tx}n')
+  r.multi { |tx| tx.set('{rb:tx}n', 'lost') }
+end
+check lost.nil? && r.get('{rb:tx}n') == '2'
+check r.watch('{rb:tx}n', '{rb:tx}m') { r.unwatch } == 'OK'
+r.set('{rb:tx}n', 0)
+threads = (0...4).map do
+  Thread.new do
+    own = Redis.new(port: ARGV[0].to_i)
+    done = 0
+    while done < 10
+      ok = own.watch('{rb:tx}n') do
+        n = own.get('{rb:tx}n').to_i
+        own.multi { |tx| tx.set('{rb:tx}n', n + 1) }
+      end
+      done += 1 if ok
+    end
+  end
+end
+threads.each(&:join)
+check r.get('{rb:tx}n') == '40'
+
+# commands that wait
+r.del('rb:q', 'rb:q2', 'rb:done', 'rb:stream')
+check r.blpop('rb:q', timeout: 0.1).nil?
+# Does work on a connection of its own, and returns it once it waits.
+aside = lambda do |&work|
+  thread = Thread.new { work.call(Redis.new(port: ARGV[0].to_i)) }
+  Thread.pass until r.client(:list).any? { |c| c['flags'].include?('b') }
+  thread
+end
+waits = [
+  [->(own) { own.blpop('rb:q', timeout: 20) }, %w[rb:q job]],
+  [->(own) { own.brpop('rb:q', 'rb:q2', timeout: 20) }, %w[rb:q job]],
+  [->(own) { own.brpoplpush('rb:q', 'rb:done', timeout: 20) }, 'job']
+]
+waits.each do |wait, expected|
+  thread = aside.call(&wait)
+  r.rpush('rb:q', 'job')
+  check thread.value == expected
+end
+check r.lrange('rb:done', 0, -1) == ['job']
+thread = aside.call { |own| own.xread('rb:stream', '$', block: 20_000) }
+id = r.xadd('rb:stream', { 'f' => 'v' })
+check thread.value == { 'rb:stream' => [[id, { 'f' => 'v' }]] }
+
+# publish and subscribe
+heard = []
+thread = Thread.new do
+  other.subscribe('rb:news', 'rb:other') do |on|
+    on.message do |channel, message|
+      heard << [channel, message]
+      other.unsubscribe if heard.length == 2
+    end
+  end
+end
+Thread.pass until r.pubsub(:numsub, 'rb:other') == ['rb:other', 1]
+check r.publish('rb:news', 'a') == 1 && r.publish('rb:other', 'b') == 1
+thread.join
+check heard == [%w[rb:news a], %w[rb:other b]]
+thread = Thread.new do
+  other.psubscribe('rb:n*') do |on|
+    on.pmessage do |*message|
+      heard << message
+      other.punsubscribe
+    end
+  end
+end
+Thread.pass until r.pubsub(:numpat) == 1
+check r.publish('rb:news', 'c') == 1
+thread.join
+check heard.last == %w[rb:n* rb:news c] && other.ping == 'PONG'

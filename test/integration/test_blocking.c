@@ -172,6 +172,45 @@ static void test_shown(void **state)
     client_close(&other);
 }
 
+static bool lists_waiting_reader(void *context)
+{
+    const char *list = client_ask(context, "CLIENT", "LIST", NULL);
+    for (const char *line = list; line != NULL; line = strchr(line + 1, '\n')) {
+        const char *flags = strstr(line, "flags="), *cmd = strstr(line, "cmd=");
+        if (flags != NULL && cmd != NULL && strncmp(flags, "flags=b", 7) == 0 &&
+            strncmp(cmd, "cmd=xread ", 10) == 0)
+            return true;
+    }
+    return false;
+}
+
+/* Who is listed as blocked gets what is added from then on, also by a connection that was still to
+   be made. The other clients keep the connections that are there. */
+static void test_shown_when_it_waits(void **state)
+{
+    enum { ROUNDS = 8 };
+    struct client keep[ROUNDS], reader, other;
+
+    (void)state;
+    assert_true(client_open(&reader, proxy.port));
+    assert_true(client_open(&other, proxy.port));
+    for (int i = 0; i < ROUNDS; i++) {
+        assert_true(client_open(&keep[i], proxy.port));
+        assert_true(client_send_command(&keep[i], "BLPOP", "{t}kept", "0", NULL));
+        blocking_await(proxy.port, i + 1);
+        assert_true(client_send_command(&reader, "XREAD", "BLOCK", "5000", "STREAMS", "{t}added",
+                                        "$", NULL));
+        assert_true(wait_until(lists_waiting_reader, &other, 5000));
+        client_ask(&other, "XADD", "{t}added", "*", "f", "v", NULL);
+        client_expect_start(&reader, "*1\r\n*2\r\n$8\r\n{t}added");
+    }
+    for (int i = 0; i < ROUNDS; i++)
+        client_close(&keep[i]);
+    blocking_await(proxy.port, 0);
+    client_close(&reader);
+    client_close(&other);
+}
+
 /* CLIENT REPLY OFF drops the answer of a blocking command, too. */
 static void test_silent(void **state)
 {
@@ -247,6 +286,7 @@ int main(void)
         cmocka_unit_test(test_pipelines),
         cmocka_unit_test(test_unblock),
         cmocka_unit_test(test_shown),
+        cmocka_unit_test(test_shown_when_it_waits),
         cmocka_unit_test(test_silent),
         cmocka_unit_test(test_reuse),
         cmocka_unit_test(test_large_element),

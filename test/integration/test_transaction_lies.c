@@ -167,6 +167,23 @@ static void test_strange_answers_of_several(void **state)
     assert_non_null(strstr(reply, "may have been executed\r\n:1\r\n"));
 }
 
+/* Of several blocks, one that only reads is sent again, whatever the others do. */
+static void test_block_that_reads(void **state)
+{
+    (void)state;
+    fake_node_behave(liar, FAKE_CLOSE, "");
+    fake_node_behave(honest, FAKE_ANSWER, "*1\r\n:1\r\n");
+    client_ask_expect(&c, "+OK\r\n", "MULTI");
+    client_ask_expect(&c, "+QUEUED\r\n", "EXISTS", "foo");
+    client_ask_expect(&c, "+QUEUED\r\n", "INCR", "bar");
+    assert_true(client_send_command(&c, "EXEC", NULL));
+    const char *reply = client_expect_start(&c, "*2\r\n-ERR slotgate: no answer from node ");
+    assert_null(strstr(reply, "may have been executed"));
+    assert_non_null(strstr(reply, "\r\n:1\r\n"));
+    assert_in_range(fake_node_count(liar, "MULTI"), 2, 1000);
+    assert_int_equal(fake_node_count(honest, "MULTI"), 1);
+}
+
 /* WATCH whose node is lost: aborted before the block is written, unknown after that. */
 static void test_watch(void **state)
 {
@@ -205,6 +222,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_multi_refused, before_each, after_each),
         cmocka_unit_test_setup_teardown(test_strange_answers, before_each, after_each),
         cmocka_unit_test_setup_teardown(test_strange_answers_of_several, before_each, after_each),
+        cmocka_unit_test_setup_teardown(test_block_that_reads, before_each, after_each),
         cmocka_unit_test_setup_teardown(test_watch, before_each, after_each),
     };
 
