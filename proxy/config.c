@@ -47,7 +47,7 @@ static const struct option rows[] = {
       .help = "Port on which clients connect." },
     { .name = "bind", .type = OPTION_LIST, .group = LISTENING, .argument = "addresses",
       .fallback = "*", .wrong = bind_fault, FIELD(bind),
-      .help = "Addresses to listen on: * is all of IPv4 and IPv6, ::* all of IPv6. "
+      .help = "Addresses to listen on: * is all of IPv4, ::* all of IPv6. "
               "One with a leading - may be missing on this machine." },
     { .name = "tcp-backlog", .type = OPTION_INT, .group = LISTENING, .argument = "number",
       .fallback = "511", .min = 1, .max = 65535, FIELD(tcp_backlog),
