@@ -8,8 +8,7 @@
  * missed; nothing comes twice, because only the main connection is listened to (and see echo.h).
  *
  * Notifications about keys stay at the node that has the key. So a channel or pattern that can
- * name such a notification is subscribed at every master too, and those alone are listened to for
- * it.
+ * name one is subscribed at every master too, and those alone are listened to for it.
  *
  * A shard channel is subscribed at the master of its slot, and again at the next one when the slot
  * moves.
@@ -48,6 +47,7 @@ struct topic {
     struct list_node carriers;
     struct list_node members; /* the user's */
     uint32_t member_count;    /* the user's */
+    uint32_t served;          /* the user's: of these, members that messages are delivered to */
     uint32_t waiting;         /* the user's: members that on_ready concerns */
     struct endpoint moved_to; /* where a redirect points, until the map changes */
     uint64_t retry_at;        /* ms; 0: nothing to retry */

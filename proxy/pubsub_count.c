@@ -26,10 +26,11 @@ static const struct topics *topics_of(const struct client *c)
     return &c->worker->pubsub.topics;
 }
 
+/* Who waits for the answer to SUBSCRIBE gets no message yet, and does not count. */
 static uint32_t members_of(const struct client *c, enum topic_kind kind, struct span name)
 {
     const struct topic *t = topics_find(topics_of(c), kind, name);
-    return t == NULL ? 0 : t->member_count;
+    return t == NULL ? 0 : t->served;
 }
 
 static int64_t not_below_zero(int64_t n)
@@ -67,7 +68,7 @@ static void send_receivers(struct client *c, const struct group *g, struct repli
 
 static void count_matches(const struct topic *t, uint64_t *reached, uint64_t *main, uint64_t *other)
 {
-    *reached += t->member_count;
+    *reached += t->served;
     *main += 1;
     *other += t->everywhere;
 }
@@ -248,8 +249,10 @@ bool local_pubsub_counts(struct client *c, const struct argv *argv, struct write
 static void send_patterns(struct client *c, const struct group *g, struct replies *all)
 {
     const struct topics *ts = topics_of(c);
-    int64_t sum = ts->count[TOPIC_PATTERN];
+    int64_t sum = 0;
     (void)g;
+    for (struct list_node *n = ts->patterns.next; n != &ts->patterns; n = n->next)
+        sum += LIST_ENTRY(n, struct topic, in_patterns)->served > 0;
     for (uint32_t i = 0; i < all->count; i++) {
         struct value v;
         if (!value_next(&all->part[i].at, &v) || v.kind != VALUE_INTEGER) {

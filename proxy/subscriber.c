@@ -109,6 +109,7 @@ static void remove_member(struct member *m)
     struct pubsub *ps = &s->client->worker->pubsub;
     if (m->place != NULL && !m->arrived)
         arrive(m);
+    t->served -= m->place == NULL;
     HASH_DEL(ps->members, m);
     list_remove(&m->in_topic);
     list_remove(&m->in_subscriber);
@@ -153,6 +154,7 @@ static void dissolve(struct place *p)
             continue;
         }
         m->place = NULL;
+        m->key.topic->served++;
         list_remove(&m->in_place);
     }
 }

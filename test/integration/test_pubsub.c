@@ -412,15 +412,69 @@ static void test_client_list(void **state)
     client_close(&c);
 }
 
+/* --- who is counted hears ----------------------------------------------------------------------
+ */
+
+struct counted {
+    struct client *c;
+    const char *channel;
+};
+
+static bool is_counted(void *arg)
+{
+    struct counted *a = arg;
+    char expected[80];
+    const char *reply = client_ask(a->c, "PUBSUB", "NUMSUB", a->channel, NULL);
+    assert_non_null(reply);
+    snprintf(expected, sizeof(expected), "*2\r\n$%zu\r\n%s\r\n:1\r\n", strlen(a->channel),
+             a->channel);
+    return strcmp(reply, expected) == 0;
+}
+
+/* Whoever has seen a subscriber in PUBSUB NUMSUB may rely on it that it gets what is published,
+   although its SUBSCRIBE was not answered when the count was asked for the first time. */
+static void test_counted_means_heard(void **state)
+{
+    enum { TIMES = 200 };
+    struct client publisher;
+    char first[32], last[32];
+
+    (void)state;
+    assert_true(client_open(&publisher, proxy.port));
+    for (int i = 0; i < TIMES; i++) {
+        struct client subscriber;
+        struct counted last_one = { &publisher, last };
+        snprintf(first, sizeof(first), "heard:first:%d", i);
+        snprintf(last, sizeof(last), "heard:last:%d", i);
+        assert_true(client_open(&subscriber, proxy.port));
+        assert_true(client_send_command(&subscriber, "SUBSCRIBE", first, last, NULL));
+        for (int asked = 0; !is_counted(&last_one); asked++) /* at once: in between it is wrong */
+            assert_true(asked < 100000);
+        client_ask_expect(&publisher, ":1\r\n", "PUBLISH", first, "x");
+        client_expect_start(&subscriber, "*3\r\n$9\r\nsubscribe\r\n");
+        client_expect_start(&subscriber, "*3\r\n$9\r\nsubscribe\r\n");
+        client_expect_start(&subscriber, "*3\r\n$7\r\nmessage\r\n");
+        client_close(&subscriber);
+    }
+    client_close(&publisher);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_channels),        cmocka_unit_test(test_patterns),
-        cmocka_unit_test(test_shard_channels),  cmocka_unit_test(test_subscriber_mode),
-        cmocka_unit_test(test_resp3),           cmocka_unit_test(test_both_protocols),
-        cmocka_unit_test(test_slow_subscriber), cmocka_unit_test(test_large_reply_and_messages),
-        cmocka_unit_test(test_pipelined),       cmocka_unit_test(test_exec_in_phases),
-        cmocka_unit_test(test_client_list),     cmocka_unit_test(test_client_errors),
+        cmocka_unit_test(test_channels),
+        cmocka_unit_test(test_patterns),
+        cmocka_unit_test(test_shard_channels),
+        cmocka_unit_test(test_subscriber_mode),
+        cmocka_unit_test(test_resp3),
+        cmocka_unit_test(test_both_protocols),
+        cmocka_unit_test(test_slow_subscriber),
+        cmocka_unit_test(test_large_reply_and_messages),
+        cmocka_unit_test(test_pipelined),
+        cmocka_unit_test(test_exec_in_phases),
+        cmocka_unit_test(test_client_list),
+        cmocka_unit_test(test_client_errors),
+        cmocka_unit_test(test_counted_means_heard),
     };
     return testenv_finish(cmocka_run_group_tests(tests, start, stop));
 }
