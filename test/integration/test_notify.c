@@ -58,9 +58,6 @@ static int start_proxy(void **state)
     char variable[160], seeds[512];
 
     (void)state;
-#ifndef SLOTGATE_WITH_SYSTEMD
-    return 0;
-#endif
     listen_to_it(variable);
     proxy_launch(&proxy, cluster_seeds(&cluster, seeds),
                  (const char *const[]){ "--workers", "2", NULL },
@@ -119,20 +116,11 @@ static void await(const char *text, int n)
         fail_msg("systemd does not hear %d times: %s; but %s", n, text, heard);
 }
 
-static void skip_without_library(void)
-{
-#ifndef SLOTGATE_WITH_SYSTEMD
-    print_message("skipped: built without libsystemd\n");
-    skip();
-#endif
-}
-
 static void test_life(void **state)
 {
     struct client c;
 
     (void)state;
-    skip_without_library();
     await("READY=1\n", 1);
     assert_true(client_open(&c, proxy.port)); /* so it really listens */
     client_close(&c);
@@ -160,7 +148,6 @@ static void test_life(void **state)
 static void test_hanging(void **state)
 {
     (void)state;
-    skip_without_library();
     await("WATCHDOG=1\n", 1);
     process_signal(&proxy.process, SIGSTOP);
     hear();

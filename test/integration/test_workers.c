@@ -404,25 +404,23 @@ static void test_process_1(void **state)
     struct process orphan;
 
     (void)state;
-    if (geteuid() != 0) {
-        print_message("skipped: needs root for a namespace of processes\n");
-        skip();
-    }
     proxy = (struct proxy){ .port = port_take() };
     snprintf(port, sizeof(port), "%d", proxy.port);
     assert_true(process_start(
         &proxy.process, "process-1",
-        (const char *const[]){ "unshare", "--pid", "--fork", "--mount-proc", proxy_binary(), "-p",
-                               port, "--bind", "127.0.0.1", cluster_seeds(&cluster, seeds), NULL },
+        (const char *const[]){ "unshare", "--user", "--map-root-user", "--pid", "--fork",
+                               "--mount-proc", proxy_binary(), "-p", port, "--bind", "127.0.0.1",
+                               cluster_seeds(&cluster, seeds), NULL },
         NULL));
     proxy_await_ready(&proxy, scaled_ms(8000));
     pid_t supervisor = only_child(proxy.process.pid);
     assert_true(supervisor != 0);
     snprintf(inside, sizeof(inside), "%d", (int)supervisor);
-    assert_true(process_start(
-        &orphan, "orphan",
-        (const char *const[]){ "nsenter", "-t", inside, "-p", "sh", "-c", "sleep 0.5 &", NULL },
-        NULL));
+    assert_true(process_start(&orphan, "orphan",
+                              (const char *const[]){ "nsenter", "-t", inside, "-U", "-p",
+                                                     "--preserve-credentials", "sh", "-c",
+                                                     "sleep 0.5 &", NULL },
+                              NULL));
     assert_true(wait_until(has_two_children, &supervisor, scaled_ms(3000)));
     assert_true(wait_until(has_reaped, &supervisor, scaled_ms(3000)));
     assert_true(process_wait(&orphan, scaled_ms(3000)));
