@@ -10,34 +10,9 @@
 
 #include <cmocka.h>
 
+#include "test/lib/beside.h"
 #include "test/lib/blocking_case.h"
-#include "test/lib/proxy_process.h"
-#include "test/lib/redis_cluster.h"
 #include "test/lib/testenv.h"
-
-static struct redis_cluster cluster;
-static struct proxy proxy;
-static struct oracle oracle;
-
-static int start(void **state)
-{
-    char seeds[512];
-
-    (void)state;
-    cluster_start(&cluster, &(struct cluster_options){ .masters = 3 });
-    oracle_start(&oracle);
-    proxy_start(&proxy, cluster_seeds(&cluster, seeds), NULL);
-    return 0;
-}
-
-static int stop(void **state)
-{
-    (void)state;
-    proxy_stop(&proxy);
-    oracle_stop(&oracle);
-    cluster_stop(&cluster);
-    return 0;
-}
 
 #define COMPARE(...)                                                                               \
     blocking_compare(proxy.port, oracle.port, (const char *const[]){ __VA_ARGS__ },                \
@@ -292,5 +267,5 @@ int main(void)
         cmocka_unit_test(test_large_element),
     };
 
-    return testenv_finish(cmocka_run_group_tests(tests, start, stop));
+    return testenv_finish(cmocka_run_group_tests(tests, beside_begin, beside_end));
 }

@@ -14,35 +14,18 @@
 
 #include <cmocka.h>
 
+#include "test/lib/beside.h"
 #include "test/lib/blocking_case.h"
-#include "test/lib/proxy_process.h"
-#include "test/lib/redis_cluster.h"
 #include "test/lib/testenv.h"
 
-static struct redis_cluster cluster;
-static struct proxy proxy, second;
-static struct oracle oracle;
+static struct proxy second;
 
 static const char *const quick[] = { "--request-timeout", "2s", NULL };
 
 static int start(void **state)
 {
-    char seeds[512];
-
     (void)state;
-    cluster_start(&cluster,
-                  &(struct cluster_options){ .masters = 3, .replicas = 1, .partial = true });
-    oracle_start(&oracle);
-    proxy_start(&proxy, cluster_seeds(&cluster, seeds), quick);
-    return 0;
-}
-
-static int stop(void **state)
-{
-    (void)state;
-    proxy_stop(&proxy);
-    oracle_stop(&oracle);
-    cluster_stop(&cluster);
+    beside_start(&(struct cluster_options){ .masters = 3, .replicas = 1, .partial = true }, quick);
     return 0;
 }
 
@@ -564,5 +547,5 @@ int main(void)
         cmocka_unit_test(test_entries_while_the_proxy_looks_away),
     };
 
-    return testenv_finish(cmocka_run_group_tests(tests, start, stop));
+    return testenv_finish(cmocka_run_group_tests(tests, start, beside_end));
 }

@@ -13,10 +13,8 @@
 
 #include <cmocka.h>
 
+#include "test/lib/beside.h"
 #include "test/lib/differ.h"
-#include "test/lib/oracle.h"
-#include "test/lib/proxy_process.h"
-#include "test/lib/redis_cluster.h"
 #include "test/lib/testenv.h"
 
 /* Calls are sent one after the other and stand between " ; "; differ_request says how they are
@@ -114,33 +112,9 @@ static const char *const preparation[] = {
     "redis.register_function('both',function(k)^return^{k[2],redis.call('GET',k[2])}^end)",
 };
 
-static struct redis_cluster cluster;
-static struct proxy proxy;
-static struct oracle oracle;
-
 struct pair {
     struct client proxy, oracle;
 };
-
-static int start(void **state)
-{
-    char seeds[512];
-
-    (void)state;
-    oracle_start(&oracle);
-    cluster_start(&cluster, &(struct cluster_options){ .masters = 3 });
-    proxy_start(&proxy, cluster_seeds(&cluster, seeds), NULL);
-    return 0;
-}
-
-static int stop(void **state)
-{
-    (void)state;
-    proxy_stop(&proxy);
-    cluster_stop(&cluster);
-    oracle_stop(&oracle);
-    return 0;
-}
 
 /* --- one row --------------------------------------------------------------------------------- */
 
@@ -420,5 +394,5 @@ int main(void)
         cmocka_unit_test(test_several_slots_resp3),
     };
 
-    return testenv_finish(cmocka_run_group_tests(tests, start, stop));
+    return testenv_finish(cmocka_run_group_tests(tests, beside_begin, beside_end));
 }

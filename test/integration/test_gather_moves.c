@@ -10,34 +10,15 @@
 
 #include <cmocka.h>
 
+#include "test/lib/beside.h"
 #include "test/lib/gather_case.h"
-#include "test/lib/oracle.h"
-#include "test/lib/proxy_process.h"
-#include "test/lib/redis_cluster.h"
 #include "test/lib/testenv.h"
-
-static struct redis_cluster cluster;
-static struct proxy proxy;
-static struct oracle oracle;
 
 static int start(void **state)
 {
-    char seeds[512];
-
     (void)state;
-    oracle_start(&oracle);
-    cluster_start(&cluster, &(struct cluster_options){ .masters = 3, .partial = true });
-    proxy_start(&proxy, cluster_seeds(&cluster, seeds),
-                (const char *const[]){ "--request-timeout", "1s", NULL });
-    return 0;
-}
-
-static int stop(void **state)
-{
-    (void)state;
-    proxy_stop(&proxy);
-    cluster_stop(&cluster);
-    oracle_stop(&oracle);
+    beside_start(&(struct cluster_options){ .masters = 3, .partial = true },
+                 (const char *const[]){ "--request-timeout", "1s", NULL });
     return 0;
 }
 
@@ -459,5 +440,5 @@ int main(void)
         cmocka_unit_test(test_killed_at_any_time),
     };
 
-    return testenv_finish(cmocka_run_group_tests(tests, start, stop));
+    return testenv_finish(cmocka_run_group_tests(tests, start, beside_end));
 }

@@ -10,10 +10,8 @@
 
 #include <cmocka.h>
 
+#include "test/lib/beside.h"
 #include "test/lib/gather_case.h"
-#include "test/lib/oracle.h"
-#include "test/lib/proxy_process.h"
-#include "test/lib/redis_cluster.h"
 #include "test/lib/testenv.h"
 
 static const char library[] =
@@ -24,30 +22,22 @@ static const char library[] =
     " callback=function(keys, args) return {redis.call('LLEN',keys[1]),redis.call('LLEN',keys[2])}"
     " end}";
 
-static struct redis_cluster cluster;
-static struct proxy proxy, other;
-static struct oracle oracle;
+static struct proxy other;
 
 static int start(void **state)
 {
     char seeds[512];
 
     (void)state;
-    oracle_start(&oracle);
-    cluster_start(&cluster, &(struct cluster_options){ .masters = 3 });
-    proxy_start(&proxy, cluster_seeds(&cluster, seeds), NULL);
-    proxy_start(&other, seeds, NULL);
+    beside_start(&(struct cluster_options){ .masters = 3 }, NULL);
+    proxy_start(&other, cluster_seeds(&cluster, seeds), NULL);
     return 0;
 }
 
 static int stop(void **state)
 {
-    (void)state;
-    proxy_stop(&proxy);
     proxy_stop(&other);
-    cluster_stop(&cluster);
-    oracle_stop(&oracle);
-    return 0;
+    return beside_end(state);
 }
 
 /* --- what a script sees ----------------------------------------------------------------------- */

@@ -10,35 +10,16 @@
 
 #include <cmocka.h>
 
+#include "test/lib/beside.h"
 #include "test/lib/client.h"
-#include "test/lib/oracle.h"
-#include "test/lib/proxy_process.h"
-#include "test/lib/redis_cluster.h"
 #include "test/lib/testenv.h"
-
-static struct redis_cluster cluster;
-static struct proxy proxy;
-static struct oracle oracle;
 
 enum { NAMES_ROOM = 32 * 1024 };
 
 static int start(void **state)
 {
-    char seeds[512];
-
     (void)state;
-    oracle_start(&oracle);
-    cluster_start(&cluster, &(struct cluster_options){ .masters = 3, .replicas = 1 });
-    proxy_start(&proxy, cluster_seeds(&cluster, seeds), NULL);
-    return 0;
-}
-
-static int stop(void **state)
-{
-    (void)state;
-    proxy_stop(&proxy);
-    cluster_stop(&cluster);
-    oracle_stop(&oracle);
+    beside_start(&(struct cluster_options){ .masters = 3, .replicas = 1 }, NULL);
     return 0;
 }
 
@@ -254,5 +235,5 @@ int main(void)
         cmocka_unit_test(test_a_master_is_away),
     };
 
-    return testenv_finish(cmocka_run_group_tests(tests, start, stop));
+    return testenv_finish(cmocka_run_group_tests(tests, start, beside_end));
 }

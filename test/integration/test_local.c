@@ -12,35 +12,9 @@
 
 #include <cmocka.h>
 
+#include "test/lib/beside.h"
 #include "test/lib/client.h"
-#include "test/lib/oracle.h"
-#include "test/lib/proxy_process.h"
-#include "test/lib/redis_cluster.h"
 #include "test/lib/testenv.h"
-
-static struct redis_cluster cluster;
-static struct proxy proxy;
-static struct oracle oracle;
-
-static int start(void **state)
-{
-    char seeds[512];
-
-    (void)state;
-    oracle_start(&oracle);
-    cluster_start(&cluster, &(struct cluster_options){ .masters = 3 });
-    proxy_start(&proxy, cluster_seeds(&cluster, seeds), NULL);
-    return 0;
-}
-
-static int stop(void **state)
-{
-    (void)state;
-    proxy_stop(&proxy);
-    cluster_stop(&cluster);
-    oracle_stop(&oracle);
-    return 0;
-}
 
 static void compare_all(const char *const *requests, size_t count)
 {
@@ -450,5 +424,5 @@ int main(void)
         cmocka_unit_test(test_publish),
     };
 
-    return testenv_finish(cmocka_run_group_tests(tests, start, stop));
+    return testenv_finish(cmocka_run_group_tests(tests, beside_begin, beside_end));
 }

@@ -11,43 +11,17 @@
 
 #include <cmocka.h>
 
-#include "test/lib/oracle.h"
-#include "test/lib/proxy_process.h"
+#include "test/lib/beside.h"
 #include "test/lib/random_calls.h"
-#include "test/lib/redis_cluster.h"
 #include "test/lib/testenv.h"
 
 enum { SEEDS = 12, CALLS = 20000, DEPTH = 16, SHOWN = 24 };
-
-static struct redis_cluster cluster;
-static struct proxy proxy;
-static struct oracle oracle;
 
 struct both {
     struct client proxy, oracle;
     uint64_t seed;
     uint32_t done; /* calls */
 };
-
-static int start(void **state)
-{
-    char seeds[512];
-
-    (void)state;
-    oracle_start(&oracle);
-    cluster_start(&cluster, &(struct cluster_options){ .masters = 3 });
-    proxy_start(&proxy, cluster_seeds(&cluster, seeds), NULL);
-    return 0;
-}
-
-static int stop(void **state)
-{
-    (void)state;
-    proxy_stop(&proxy);
-    cluster_stop(&cluster);
-    oracle_stop(&oracle);
-    return 0;
-}
 
 /* --- what one sees when it fails ---------------------------------------------------------------
  */
@@ -260,5 +234,5 @@ int main(void)
 {
     const struct CMUnitTest tests[] = { cmocka_unit_test(test_random_calls) };
 
-    return testenv_finish(cmocka_run_group_tests(tests, start, stop));
+    return testenv_finish(cmocka_run_group_tests(tests, beside_begin, beside_end));
 }

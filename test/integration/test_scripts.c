@@ -10,10 +10,8 @@
 
 #include <cmocka.h>
 
+#include "test/lib/beside.h"
 #include "test/lib/client.h"
-#include "test/lib/oracle.h"
-#include "test/lib/proxy_process.h"
-#include "test/lib/redis_cluster.h"
 #include "test/lib/testenv.h"
 
 static const char append_body[] = "return redis.call('RPUSH',KEYS[1],ARGV[1])";
@@ -21,27 +19,10 @@ static const char library[] = "#!lua name=lib\n"
                               "redis.register_function('hello', function(keys, args)"
                               " return 'hello '..args[1] end)";
 
-static struct redis_cluster cluster;
-static struct proxy proxy;
-static struct oracle oracle;
-
 static int start(void **state)
 {
-    char seeds[512];
-
     (void)state;
-    oracle_start(&oracle);
-    cluster_start(&cluster, &(struct cluster_options){ .masters = 3, .replicas = 1 });
-    proxy_start(&proxy, cluster_seeds(&cluster, seeds), NULL);
-    return 0;
-}
-
-static int stop(void **state)
-{
-    (void)state;
-    proxy_stop(&proxy);
-    cluster_stop(&cluster);
-    oracle_stop(&oracle);
+    beside_start(&(struct cluster_options){ .masters = 3, .replicas = 1 }, NULL);
     return 0;
 }
 
@@ -380,5 +361,5 @@ int main(void)
         cmocka_unit_test(test_pipeline_over_a_failover),
     };
 
-    return testenv_finish(cmocka_run_group_tests(tests, start, stop));
+    return testenv_finish(cmocka_run_group_tests(tests, start, beside_end));
 }

@@ -10,34 +10,8 @@
 
 #include <cmocka.h>
 
-#include "test/lib/oracle.h"
-#include "test/lib/proxy_process.h"
-#include "test/lib/redis_cluster.h"
+#include "test/lib/beside.h"
 #include "test/lib/testenv.h"
-
-static struct redis_cluster cluster;
-static struct proxy proxy;
-static struct oracle oracle;
-
-static int start(void **state)
-{
-    char seeds[512];
-
-    (void)state;
-    oracle_start(&oracle);
-    cluster_start(&cluster, &(struct cluster_options){ .masters = 3 });
-    proxy_start(&proxy, cluster_seeds(&cluster, seeds), NULL);
-    return 0;
-}
-
-static int stop(void **state)
-{
-    (void)state;
-    proxy_stop(&proxy);
-    cluster_stop(&cluster);
-    oracle_stop(&oracle);
-    return 0;
-}
 
 static redisContext *open_with_limit(uint16_t port, const char *us)
 {
@@ -186,5 +160,5 @@ int main(void)
         cmocka_unit_test(test_length),
     };
 
-    return testenv_finish(cmocka_run_group_tests(tests, start, stop));
+    return testenv_finish(cmocka_run_group_tests(tests, beside_begin, beside_end));
 }

@@ -12,16 +12,12 @@
 
 #include <cmocka.h>
 
+#include "test/lib/beside.h"
 #include "test/lib/client.h"
 #include "test/lib/gather_case.h"
-#include "test/lib/oracle.h"
-#include "test/lib/proxy_process.h"
-#include "test/lib/redis_cluster.h"
 #include "test/lib/testenv.h"
 
-static struct redis_cluster cluster;
-static struct proxy proxy, strict;
-static struct oracle oracle;
+static struct proxy strict;
 
 static int start(void **state)
 {
@@ -30,21 +26,15 @@ static int start(void **state)
     char seeds[512];
 
     (void)state;
-    oracle_start(&oracle);
-    cluster_start(&cluster, &(struct cluster_options){ .masters = 3 });
-    proxy_start(&proxy, cluster_seeds(&cluster, seeds), yes_cross);
+    beside_start(&(struct cluster_options){ .masters = 3 }, yes_cross);
     proxy_start(&strict, cluster_seeds(&cluster, seeds), no_cross);
     return 0;
 }
 
 static int stop(void **state)
 {
-    (void)state;
     proxy_stop(&strict);
-    proxy_stop(&proxy);
-    cluster_stop(&cluster);
-    oracle_stop(&oracle);
-    return 0;
+    return beside_end(state);
 }
 
 static void compare(const char *const *words, size_t count)

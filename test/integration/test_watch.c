@@ -16,40 +16,24 @@
 
 #include <cmocka.h>
 
+#include "test/lib/beside.h"
 #include "test/lib/client.h"
-#include "test/lib/oracle.h"
-#include "test/lib/proxy_process.h"
-#include "test/lib/redis_cluster.h"
 #include "test/lib/testenv.h"
 
 enum { TAGS = 3, WRITERS = 10, REST_US = 500 };
 
-static struct redis_cluster cluster;
-static struct proxy proxy;
-static struct oracle oracle;
 static char tags[TAGS][64]; /* one of each master */
 
 static int start(void **state)
 {
-    char seeds[512], key[64];
+    char key[64];
 
     (void)state;
-    oracle_start(&oracle);
-    cluster_start(&cluster, &(struct cluster_options){ .masters = 3, .replicas = 1 });
-    proxy_start(&proxy, cluster_seeds(&cluster, seeds), NULL);
+    beside_start(&(struct cluster_options){ .masters = 3, .replicas = 1 }, NULL);
     for (int i = 0; i < TAGS; i++) {
         cluster_key(&cluster, i, 0, "", key);
         snprintf(tags[i], sizeof(tags[i]), "%.*s", (int)strlen(key) - 2, key + 1);
     }
-    return 0;
-}
-
-static int stop(void **state)
-{
-    (void)state;
-    proxy_stop(&proxy);
-    cluster_stop(&cluster);
-    oracle_stop(&oracle);
     return 0;
 }
 
@@ -516,5 +500,5 @@ int main(void)
         cmocka_unit_test(test_masters_hand_over), cmocka_unit_test(test_master_killed),
     };
 
-    return testenv_finish(cmocka_run_group_tests(tests, start, stop));
+    return testenv_finish(cmocka_run_group_tests(tests, start, beside_end));
 }
