@@ -31,6 +31,7 @@
 #include "proxy/reload.h"
 #include "proxy/scripts.h"
 #include "proxy/slowlog.h"
+#include "proxy/talk.h"
 #include "proxy/watch.h"
 
 enum { WORKER_SIGNALS = 4 };
@@ -58,6 +59,7 @@ struct worker {
     struct pause pause;
     struct listener listeners[CREW_ADDRESSES_MAX];
     struct balance balance;
+    struct talk talk;
     struct leaving leaving;
     struct reach reach;
     struct list_node clients;
