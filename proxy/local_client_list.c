@@ -243,7 +243,9 @@ static void merge_lines(struct survey_part *parts, uint32_t count, const struct 
     write_lines(w, &lines);
 }
 
-const struct survey_row survey_client_list = { "client|list", list_here, merge_lines };
+const struct survey_row survey_client_list = { .command = "client|list",
+                                               .part = list_here,
+                                               .merge = merge_lines };
 
 bool local_client_list(struct client *c, const struct argv *argv, struct writer *w)
 {
@@ -362,7 +364,9 @@ static void merge_kills(struct survey_part *parts, uint32_t count, const struct 
         write_simple(w, "OK");
 }
 
-const struct survey_row survey_client_kill = { "client|kill", kill_here, merge_kills };
+const struct survey_row survey_client_kill = { .command = "client|kill",
+                                               .part = kill_here,
+                                               .merge = merge_kills };
 
 bool local_client_kill(struct client *c, const struct argv *argv, struct writer *w)
 {

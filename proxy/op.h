@@ -69,6 +69,9 @@ bool op_may_start(const struct client *c);
 void op_start(struct op *op, struct client *c, const struct command *cmd, const struct argv *argv,
               op_step *first, op_step *free);
 
+/* The same for no client: nobody is answered. */
+void op_start_alone(struct op *op, struct worker *w, op_step *first, op_step *free);
+
 /* --- for the steps ---------------------------------------------------------------------------- */
 
 /* Sends the request in op->out. */

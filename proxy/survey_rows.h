@@ -10,6 +10,15 @@
 /* local_client_list.c */
 extern const struct survey_row survey_client_list, survey_client_kill;
 
+/* pause.c */
+extern const struct survey_row survey_client_pause, survey_client_unpause;
+
+/* local_unblock.c */
+extern const struct survey_row survey_client_unblock;
+
+/* monitor.c */
+extern const struct survey_row survey_monitor;
+
 /* The row of the command that a request names; NULL: none. */
 const struct survey_row *survey_find_row(const struct argv *argv);
 

@@ -1,7 +1,10 @@
 #include "proxy/talk_topics.h"
 
+#include "proxy/monitor.h"
 #include "proxy/survey.h"
 
 const struct talk_topic talk_topics[TALK_TOPICS] = {
     [TALK_SURVEY] = { "survey", survey_on_asked },
+    [TALK_MONITOR_OFF] = { "monitor off", monitor_on_off },
+    [TALK_MONITOR_LINE] = { "monitor line", monitor_on_line },
 };

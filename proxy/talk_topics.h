@@ -11,7 +11,9 @@
 #include "proxy/talk.h"
 
 enum talk_topic_number {
-    TALK_SURVEY = 1, /* asked: a command of a client as a request; see survey.h */
+    TALK_SURVEY = 1,       /* asked: a command of a client as a request; see survey.h */
+    TALK_MONITOR_OFF = 2,  /* told: who says it has no monitor any more */
+    TALK_MONITOR_LINE = 3, /* told: a line for the monitors, "+...\r\n" */
     TALK_TOPICS
 };
 

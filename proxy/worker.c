@@ -28,7 +28,7 @@ enum {
 
 void worker_mind(struct worker *w)
 {
-    w->attention = w->pause.until != 0 || !list_is_empty(&w->pubsub.monitors);
+    w->attention = w->pause.until != 0 || monitor_is_wanted(w);
 }
 
 struct writer *worker_writer(struct worker *w, int protocol)
@@ -401,6 +401,7 @@ static void free_all(struct worker *w)
     poller_free(&w->poller);
     net_free(&w->net);
     talk_free(&w->talk);
+    monitor_free(w);
     slab_close(&w->client_slab);
     arg_room_close(&w->args);
     writer_close(&w->reply);

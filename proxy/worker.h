@@ -25,6 +25,7 @@
 #include "proxy/info.h"
 #include "proxy/keywatch.h"
 #include "proxy/leaving.h"
+#include "proxy/monitor.h"
 #include "proxy/pause.h"
 #include "proxy/pubsub.h"
 #include "proxy/reach.h"
@@ -60,6 +61,7 @@ struct worker {
     struct listener listeners[CREW_ADDRESSES_MAX];
     struct balance balance;
     struct talk talk;
+    struct watchers watchers;
     struct leaving leaving;
     struct reach reach;
     struct list_node clients;
