@@ -258,7 +258,7 @@ bool local_client_list(struct client *c, const struct argv *argv, struct writer 
 
 struct kill_filter {
     int64_t id; /* 0: any */
-    struct span addr, laddr;
+    struct span addr, laddr, user;
     enum client_type type;
     bool skip_me;
 };
@@ -282,7 +282,8 @@ static bool read_filter(struct kill_filter *f, struct span option, struct span v
     } else if (span_is(option, "laddr")) {
         f->laddr = value;
     } else if (span_is(option, "user")) {
-        if (!span_equal(value, SPAN("default"))) {
+        f->user = value;
+        if (!span_equal(value, SPAN("default")) && !span_equal(value, SPAN("admin"))) {
             write_error(w, "ERR No such user '%.*s'", (int)value.len, value.at);
             return false;
         }
@@ -306,7 +307,8 @@ static bool filter_matches(const struct kill_filter *f, const struct client *c)
     stream_peer_text(&c->stream, peer, sizeof(peer));
     stream_local_text(&c->stream, local, sizeof(local));
     return (f->id == 0 || (uint64_t)f->id == c->id) && text_is(f->addr, peer) &&
-           text_is(f->laddr, local) && type_matches(f->type, c);
+           text_is(f->laddr, local) && text_is(f->user, access_user_name(c)) &&
+           type_matches(f->type, c);
 }
 
 static uint64_t kill_matching(struct worker *w, struct client *caller, const struct kill_filter *f)

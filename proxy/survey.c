@@ -92,6 +92,11 @@ static void free_survey(struct op *op)
     free(s);
 }
 
+bool survey_may_run(const struct client *c)
+{
+    return op_may_start(c) || !talk_has_company(&c->worker->talk, NULL);
+}
+
 bool survey_run(struct client *c, const struct argv *argv, struct writer *w,
                 const struct survey_row *row)
 {

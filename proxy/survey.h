@@ -41,7 +41,10 @@ struct survey_row {
 MUST_USE bool survey_run(struct client *c, const struct argv *argv, struct writer *w,
                          const struct survey_row *row);
 
-/* The same, but the others are asked about another topic with these bytes, which are copied. */
+/* Whether it would start now; for commands that do something before. */
+MUST_USE bool survey_may_run(const struct client *c);
+/* As survey_run, but the others are asked about another topic with these bytes, which are copied.
+ */
 MUST_USE bool survey_run_with(struct client *c, const struct argv *argv, struct writer *w,
                               const struct survey_row *row, uint16_t topic, struct span question);
 

@@ -1,5 +1,6 @@
 #include "proxy/talk_topics.h"
 
+#include "proxy/config_sets.h"
 #include "proxy/monitor.h"
 #include "proxy/survey.h"
 
@@ -7,4 +8,5 @@ const struct talk_topic talk_topics[TALK_TOPICS] = {
     [TALK_SURVEY] = { "survey", survey_on_asked },
     [TALK_MONITOR_OFF] = { "monitor off", monitor_on_off },
     [TALK_MONITOR_LINE] = { "monitor line", monitor_on_line },
+    [TALK_CONFIG] = { "config", config_sets_on_letter },
 };

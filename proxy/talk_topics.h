@@ -14,6 +14,7 @@ enum talk_topic_number {
     TALK_SURVEY = 1,       /* asked: a command of a client as a request; see survey.h */
     TALK_MONITOR_OFF = 2,  /* told: who says it has no monitor any more */
     TALK_MONITOR_LINE = 3, /* told: a line for the monitors, "+...\r\n" */
+    TALK_CONFIG = 4,       /* told or asked: values of options, see config_sets.h */
     TALK_TOPICS
 };
 

@@ -153,8 +153,10 @@ static void on_reload(uv_signal_t *handle, int signum)
 {
     struct worker *w = handle->data;
     (void)signum;
-    if (!w->draining && reload_config(&w->config, &w->words, false))
-        worker_take_options(w);
+    if (w->draining || !reload_config(&w->config, &w->words, false))
+        return;
+    config_sets_forget(&w->config_sets);
+    worker_take_options(w);
 }
 
 static const struct {
@@ -402,6 +404,7 @@ static void free_all(struct worker *w)
     net_free(&w->net);
     talk_free(&w->talk);
     monitor_free(w);
+    config_sets_forget(&w->config_sets);
     slab_close(&w->client_slab);
     arg_room_close(&w->args);
     writer_close(&w->reply);

@@ -20,6 +20,7 @@
 #include "net/listener.h"
 #include "proxy/balance.h"
 #include "proxy/blocked.h"
+#include "proxy/config_sets.h"
 #include "proxy/crew.h"
 #include "proxy/dispatch.h"
 #include "proxy/info.h"
@@ -62,6 +63,7 @@ struct worker {
     struct balance balance;
     struct talk talk;
     struct watchers watchers;
+    struct config_sets config_sets;
     struct leaving leaving;
     struct reach reach;
     struct list_node clients;
