@@ -11,6 +11,7 @@
 #include "proxy/gather_sort.h"
 #include "proxy/local.h"
 #include "proxy/monitor.h"
+#include "proxy/script_news.h"
 #include "proxy/transaction.h"
 #include "proxy/watch.h"
 #include "proxy/worker.h"
@@ -262,7 +263,7 @@ static inline bool run_row(const struct call *call)
     if (LIKELY(cmd->how == HOW_KEYS))
         return by_keys(call);
     if (cmd->how == HOW_GATHER || cmd->how == HOW_BROADCAST)
-        scripts_see(&call->client->worker->scripts, cmd, call->argv);
+        script_news_see(call->client->worker, cmd, call->argv);
     return executors[cmd->how](call);
 }
 
@@ -315,7 +316,7 @@ static bool queue(const struct call *call, const struct command *container)
     c->last_command = cmd;
     monitor_feed(c, cmd, call->argv);
     if (cmd->how == HOW_GATHER)
-        scripts_see(&c->worker->scripts, cmd, call->argv);
+        script_news_see(c->worker, cmd, call->argv);
     struct writer *w = writer_of(c);
     transaction_queue(c, cmd, call->argv, call->bytes, w);
     return reply(c, w);

@@ -15,6 +15,8 @@ enum talk_topic_number {
     TALK_MONITOR_OFF = 2,  /* told: who says it has no monitor any more */
     TALK_MONITOR_LINE = 3, /* told: a line for the monitors, "+...\r\n" */
     TALK_CONFIG = 4,       /* told or asked: values of options, see config_sets.h */
+    TALK_SCRIPTS = 5,      /* told: SCRIPT LOAD and the like as requests, see script_news.h */
+    TALK_NEWS = 6,         /* asked: by a worker that starts, see news.h */
     TALK_TOPICS
 };
 

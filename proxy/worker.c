@@ -12,6 +12,7 @@
 #include "base/log.h"
 #include "proxy/blocking_wide.h"
 #include "proxy/client_reply.h"
+#include "proxy/news.h"
 #include "proxy/op.h"
 #include "proxy/parting.h"
 #include "proxy/port.h"
@@ -389,6 +390,7 @@ static void open_all(struct worker *w)
     struct topology_options topology = topology_options(w);
     poller_open(&w->poller, &w->router, &topology, w->config.seeds, (uint32_t)w->config.seed_count,
                 w->config.connect_timeout, on_map, w);
+    news_ask(w);
 }
 
 /* Everything is closed: nothing may be left over, a leak is a bug. */
