@@ -12,6 +12,7 @@
 #include "base/log.h"
 #include "proxy/blocking_wide.h"
 #include "proxy/client_reply.h"
+#include "proxy/counting.h"
 #include "proxy/news.h"
 #include "proxy/op.h"
 #include "proxy/parting.h"
@@ -228,6 +229,7 @@ static void on_beat(uv_timer_t *timer)
 {
     struct worker *w = timer->data;
     atomic_fetch_add_explicit(&w->seat->beat, 1, memory_order_relaxed);
+    counting_publish_topics(w);
     parting_of_the_old(w);
 }
 

@@ -246,6 +246,65 @@ static void test_monitor(void **state)
     client_close(&second);
 }
 
+/* --- PUBLISH, PUBSUB -------------------------------------------------------------------------- */
+
+static void subscribe(struct client *who, const char *how, const char *name)
+{
+    assert_true(client_send_command(who, how, name, NULL));
+    client_expect_start(who, "*3\r\n");
+}
+
+/* Two clients of one worker, one of each other one, and one at a node itself. */
+static void test_subscribers_are_counted(void **state)
+{
+    static const char *const hows[] = { "SUBSCRIBE", "PSUBSCRIBE", "SSUBSCRIBE" };
+    static const char *const names[] = { "count:a", "count:*", "count:s" };
+    struct client more[3 * WORKERS + 1], direct, asks[WORKERS];
+    int n = 0;
+
+    (void)state;
+    crowd_open_on_each(asks, WORKERS, proxy.port);
+    for (int kind = 0; kind < 3; kind++) {
+        crowd_open_on_each(&more[n], WORKERS, proxy.port);
+        for (int i = 0; i < WORKERS; i++)
+            subscribe(&more[n++], hows[kind], names[kind]);
+    }
+    assert_true(client_open(&more[n], proxy.port));
+    subscribe(&more[n++], "SUBSCRIBE", "count:a");
+    for (int i = 0; i < WORKERS; i++) {
+        client_ask_expect(&asks[i], ":7\r\n", "PUBLISH", "count:a", "hello");
+        client_ask_expect(&asks[i], ":3\r\n", "PUBLISH", "count:none", "hello");
+        client_ask_expect(&asks[i], ":0\r\n", "PUBLISH", "other", "hello");
+        client_ask_expect(&asks[i], "*4\r\n$7\r\ncount:a\r\n:4\r\n$1\r\nb\r\n:0\r\n", "PUBSUB",
+                          "NUMSUB", "count:a", "b");
+        client_ask_expect(&asks[i], "*2\r\n$7\r\ncount:s\r\n:3\r\n", "PUBSUB", "SHARDNUMSUB",
+                          "count:s");
+        client_ask_expect(&asks[i], ":1\r\n", "PUBSUB", "NUMPAT");
+        client_ask_expect(&asks[i], "*1\r\n$7\r\ncount:a\r\n", "PUBSUB", "CHANNELS");
+        client_ask_expect(&asks[i], "*1\r\n$7\r\ncount:s\r\n", "PUBSUB", "SHARDCHANNELS", "c*");
+    }
+    for (int node = 0; node < 3; node++) {
+        assert_true(client_open(&direct, cluster.node[node].port));
+        subscribe(&direct, "SUBSCRIBE", "count:a");
+        client_ask_expect(&asks[0], "*2\r\n$7\r\ncount:a\r\n:5\r\n", "PUBSUB", "NUMSUB", "count:a");
+        client_ask_expect(&direct, "*3\r\n$11\r\nunsubscribe\r\n$7\r\ncount:a\r\n:0\r\n",
+                          "UNSUBSCRIBE", "count:a");
+        client_close(&direct);
+    }
+    /* In a pipeline the counts keep their places, and a client may leave meanwhile. */
+    for (int i = 0; i < 200; i++) {
+        assert_true(client_send_text(&asks[1], "PUBLISH count:a x\r\nPING\r\n"));
+        assert_true(client_send_text(&asks[2], "PUBLISH count:a x\r\nPUBSUB NUMPAT\r\n"));
+    }
+    client_abort(&asks[2]);
+    for (int i = 0; i < 200; i++) {
+        client_expect(&asks[1], ":7\r\n");
+        client_expect(&asks[1], "+PONG\r\n");
+    }
+    crowd_close(more, n);
+    crowd_close(asks, WORKERS);
+}
+
 /* --- CONFIG SET ------------------------------------------------------------------------------- */
 
 static void expect_everywhere(const char *name, const char *value)
@@ -503,6 +562,7 @@ int main(void)
         ON_ALL(test_pause),
         ON_ALL(test_unblock),
         ON_ALL(test_monitor),
+        ON_ALL(test_subscribers_are_counted),
         ON_ALL(test_config_set),
         ON_ALL(test_config_sets_at_once),
         ON_ALL(test_slowlog),
