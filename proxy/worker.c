@@ -157,7 +157,7 @@ static void on_reload(uv_signal_t *handle, int signum)
     (void)signum;
     if (w->draining || !reload_config(&w->config, &w->words, false))
         return;
-    config_sets_forget(&w->config_sets);
+    config_sets_reloaded(&w->config_sets);
     worker_take_options(w);
 }
 
