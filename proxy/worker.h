@@ -6,8 +6,7 @@
  *   SIGTERM, SIGINT, the end of the supervisor: drains for good    SIGHUP: reads its options anew
  *   SIGUSR2: drains, others go on with its sockets
  *
- * Everything hangs off one struct worker, which is handed down; there are no other globals than
- * const tables and the log.
+ * Everything hangs off one struct worker; there are no globals but const tables and the log.
  */
 #ifndef PROXY_WORKER_H
 #define PROXY_WORKER_H
@@ -32,6 +31,7 @@
 #include "proxy/reach.h"
 #include "proxy/reload.h"
 #include "proxy/scripts.h"
+#include "proxy/secure.h"
 #include "proxy/slowlog.h"
 #include "proxy/talk.h"
 #include "proxy/watch.h"
@@ -48,6 +48,7 @@ struct worker {
     struct net net;
     struct command_table *commands;
     local_command **locals; /* by row index */
+    struct secure secure;
     struct router_options router_options;
     struct router router;
     struct lease_pool leases;
@@ -98,8 +99,7 @@ struct worker {
 
 /* Once, before the workers of a proxy part: what they have in common. */
 void worker_prepare(struct worker *w);
-/* Runs member w->number of w->crew, its config loaded, until it has drained. Gives the exit code.
- */
+/* Runs member w->number of w->crew until it has drained. Gives the exit code. */
 int worker_run(struct worker *w);
 
 /* Takes over the options that may change at run time, after one has. */
