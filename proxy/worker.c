@@ -230,6 +230,8 @@ static void on_beat(uv_timer_t *timer)
 {
     struct worker *w = timer->data;
     atomic_fetch_add_explicit(&w->seat->beat, 1, memory_order_relaxed);
+    if (w->launch != 0 && atomic_load(&w->crew->board->failed_launch) == w->launch)
+        leaving_start(w, LEAVE_TO_SUCCESSOR); /* nobody may know of this worker */
     counting_publish_topics(w);
     parting_of_the_old(w);
 }
