@@ -110,6 +110,7 @@ static const struct command slowlog_subs[] = {
 static const struct command proxy_subs[] = {
     { .name = "command", .arity = -2, .how = HOW_LOCAL, .flags = CMD_LOADING | CMD_STALE | CMD_OURS },
     { .name = "help", .arity = 2, .how = HOW_LOCAL, .flags = CMD_LOADING | CMD_STALE | CMD_OURS },
+    { .name = "slowlog", .arity = -2, .how = HOW_LOCAL, .flags = CMD_LOADING | CMD_STALE | CMD_OURS },
     ROWS_END,
 };
 

@@ -63,6 +63,7 @@ static const struct {
     { "ping", local_ping },
     { "proxy|command", local_proxy_command },
     { "proxy|help", local_proxy_help },
+    { "proxy|slowlog", local_proxy_slowlog },
     { "psubscribe", local_subscribe },
     { "publish", local_publish },
     { "pubsub|channels", local_pubsub_names },

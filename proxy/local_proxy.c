@@ -65,6 +65,9 @@ bool local_proxy_help(struct client *c, const struct argv *argv, struct writer *
         "    lie in one slot.",
         "HELP",
         "    Print this help.",
+        "SLOWLOG [<count>]",
+        "    Return the slowest commands of late as SLOWLOG GET does, each with two more fields:",
+        "    the microseconds that its last try took at a node, and the node.",
     };
     (void)c;
     (void)argv;

@@ -144,6 +144,16 @@ static void free_op(struct op *op)
     worker_client_left(w);
 }
 
+/* Of an op for a client that waits in a blocking command, blocked.c counts. */
+static void count_answer(const struct op *op)
+{
+    struct worker *w = op->worker;
+    struct span answer = writer_span(&op->answer);
+    stats_latency(&w->stats, op->cmd, (uint32_t)net_clock(&w->net) - op->began);
+    if (answer.len > 0 && *answer.at == '-')
+        stats_error(&w->stats, op->cmd, answer);
+}
+
 /* Fills the placeholder: the client has its answer and goes on. */
 static void deliver(struct op *op)
 {
@@ -151,6 +161,8 @@ static void deliver(struct op *op)
     if (c == NULL)
         return;
     slowlog_see_op(op);
+    if (op->place != NULL)
+        count_answer(op);
     op->client = NULL;
     c->op = NULL;
     if (op->place == NULL) {
@@ -322,7 +334,8 @@ void op_start(struct op *op, struct client *c, const struct command *cmd, const 
     op->next = first;
     op->free = free_it;
     op->limit = w->config.client_output_limit;
-    op->began = uv_now(&w->loop);
+    op->began = (uint32_t)net_clock(&w->net);
+    w->stats.own.ops++;
     flow_init(&op->flow, &op_flow_user, (uint32_t)c->id);
     op->flow.protocol = c->flow.protocol;
     writer_init(&op->out, 2);
