@@ -61,7 +61,7 @@ static const struct command latency_subs[] = {
     { .name = "graph", .arity = 3, .how = HOW_LOCAL,
       .flags = CMD_ADMIN | CMD_NOSCRIPT | CMD_LOADING | CMD_STALE },
     { .name = "help", .arity = 2, .how = HOW_ANY, .flags = CMD_LOADING | CMD_STALE },
-    { .name = "histogram", .arity = -2, .how = HOW_BROADCAST, .merge = MERGE_SPECIAL,
+    { .name = "histogram", .arity = -2, .how = HOW_LOCAL,
       .flags = CMD_ADMIN | CMD_NOSCRIPT | CMD_LOADING | CMD_STALE },
     { .name = "history", .arity = 3, .how = HOW_LOCAL,
       .flags = CMD_ADMIN | CMD_NOSCRIPT | CMD_LOADING | CMD_STALE },
@@ -110,6 +110,7 @@ static const struct command slowlog_subs[] = {
 static const struct command proxy_subs[] = {
     { .name = "command", .arity = -2, .how = HOW_LOCAL, .flags = CMD_LOADING | CMD_STALE | CMD_OURS },
     { .name = "help", .arity = 2, .how = HOW_LOCAL, .flags = CMD_LOADING | CMD_STALE | CMD_OURS },
+    { .name = "metrics", .arity = -2, .how = HOW_LOCAL, .flags = CMD_LOADING | CMD_STALE | CMD_OURS },
     { .name = "slowlog", .arity = -2, .how = HOW_LOCAL, .flags = CMD_LOADING | CMD_STALE | CMD_OURS },
     ROWS_END,
 };

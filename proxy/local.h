@@ -70,10 +70,13 @@ local_command local_slowlog_get, local_slowlog_len, local_slowlog_reset, local_p
 
 /* latency.c */
 local_command local_latency_none, local_latency_reset, local_latency_graph, local_latency_doctor,
-    local_latency_histogram;
+    local_latency_histogram, local_config_resetstat;
 
 /* local_proxy.c */
 local_command local_proxy_command, local_proxy_help;
+
+/* stats_text.c */
+local_command local_proxy_metrics;
 
 /* keyspace.c */
 local_command local_scan, local_keys, local_move, local_swapdb;

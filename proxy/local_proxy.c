@@ -65,6 +65,8 @@ bool local_proxy_help(struct client *c, const struct argv *argv, struct writer *
         "    lie in one slot.",
         "HELP",
         "    Print this help.",
+        "METRICS [<worker>]",
+        "    Return the numbers that docs/metrics.md explains, of all workers or of one.",
         "SLOWLOG [<count>]",
         "    Return the slowest commands of late as SLOWLOG GET does, each with two more fields:",
         "    the microseconds that its last try took at a node, and the node.",
