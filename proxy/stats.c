@@ -173,6 +173,7 @@ static void read_gauges(const struct worker *w, struct stats_gauges *g)
     g->draining = w->draining;
 }
 
+/* NOLINTNEXTLINE(readability-non-const-parameter): written by the atomic store */
 static void put(uint64_t *to, const uint64_t *base, const uint64_t *now, size_t count)
 {
     for (size_t i = 0; i < count; i++)
