@@ -1,6 +1,6 @@
 /*
  * slowlog.h: the last requests of this worker's clients that took long, as SLOWLOG of one Redis
- * keeps them.
+ * keeps them. SLOWLOG shows those of all workers; their ids come from the board.
  *
  * The time of a request is that from its last byte to the last byte of its reply, with whatever
  * retries and redirects lay between, by a clock that is read once per turn. What the proxy answers
@@ -23,7 +23,6 @@ struct op;
 struct slowlog {
     struct list_node entries; /* youngest first */
     uint32_t count;
-    uint64_t next_id;
     uint32_t least_us; /* a request that takes so long gets in; UINT32_MAX: none does */
     uint32_t max;
 };
@@ -40,7 +39,7 @@ void slowlog_see_op(const struct op *op);
 
 enum slowlog_form { SLOWLOG_AS_REDIS, SLOWLOG_LONG };
 
-/* The youngest entries as one reply. */
+/* The youngest entries, one behind the other. */
 void slowlog_write(const struct slowlog *s, uint32_t count, enum slowlog_form form,
                    struct writer *w);
 
