@@ -13,6 +13,7 @@
 #include "proxy/blocking_wide.h"
 #include "proxy/client_reply.h"
 #include "proxy/counting.h"
+#include "proxy/key_report.h"
 #include "proxy/news.h"
 #include "proxy/op.h"
 #include "proxy/parting.h"
@@ -233,6 +234,8 @@ static void on_beat(uv_timer_t *timer)
     if (w->launch != 0 && atomic_load(&w->crew->board->failed_launch) == w->launch)
         leaving_start(w, LEAVE_TO_SUCCESSOR); /* nobody may know of this worker */
     counting_publish_topics(w);
+    stats_beat(w, BEAT_MS);
+    key_report_beat(w);
     parting_of_the_old(w);
 }
 
@@ -346,6 +349,7 @@ void worker_take_options(struct worker *w)
     w->leases.limit = w->max_leases;
     poller_set_options(&w->poller, &topology);
     slowlog_set_options(w);
+    key_report_set_options(w);
 }
 
 void worker_prepare(struct worker *w)
@@ -380,6 +384,7 @@ static void open_all(struct worker *w)
     balance_open(w);
     talk_open(&w->talk, &w->loop, w->crew, w->number, talk_topics, TALK_TOPICS, w);
     router_open(&w->router, &w->net, w->commands, &w->router_options);
+    stats_open(w);
     lease_pool_open(&w->leases, &w->net, &w->router_options.link, w->max_leases);
     keywatch_open(&w->keywatch, &w->router, wide_on_found);
     watch_room_open(&w->watches, &w->loop);
@@ -393,6 +398,7 @@ static void open_all(struct worker *w)
     pubsub_open(w);
     pause_open(w);
     w->random = uv_hrtime() | 1;
+    key_report_open(w);
     struct topology_options topology = topology_options(w);
     poller_open(&w->poller, &w->router, &topology, w->config.seeds, (uint32_t)w->config.seed_count,
                 w->config.connect_timeout, on_map, w);
@@ -402,6 +408,7 @@ static void open_all(struct worker *w)
 /* Everything is closed: nothing may be left over, a leak is a bug. */
 static void free_all(struct worker *w)
 {
+    stats_close(w);
     lease_pool_free(&w->leases);
     keywatch_free(&w->keywatch);
     pubsub_free(&w->pubsub);

@@ -33,6 +33,7 @@
 #include "proxy/scripts.h"
 #include "proxy/secure.h"
 #include "proxy/slowlog.h"
+#include "proxy/stats_count.h"
 #include "proxy/talk.h"
 #include "proxy/watch.h"
 
@@ -58,6 +59,7 @@ struct worker {
     struct readiness readiness;
     struct scripts scripts;
     struct slowlog slowlog;
+    struct stats stats;
     struct pubsub pubsub;
     struct pause pause;
     struct listener listeners[CREW_ADDRESSES_MAX];
@@ -67,14 +69,13 @@ struct worker {
     struct config_sets config_sets;
     struct leaving leaving;
     struct reach reach;
-    struct list_node clients;
+    struct list_node clients, scripts_waiting;
     struct list_node to_resume;      /* clients to look at when the turn ends */
     struct list_node ops, ops_ready; /* see op.h; those whose next step may run */
     struct blocked_room blocked;
     struct keywatch keywatch;
     struct slot_tags *slot_tags; /* made when first needed */
     bool *script_slots;          /* per slot, made when first needed: see script_slots.h */
-    struct list_node scripts_waiting;
     uint32_t client_count;
     struct slab client_slab;
     uint32_t max_pipeline, max_clients, max_leases; /* from config */
@@ -86,8 +87,7 @@ struct worker {
     uv_signal_t signals[WORKER_SIGNALS];
     uv_poll_t lifeline; /* see crew.h */
     uv_timer_t log_timer, beat_timer;
-    uint64_t accepted; /* clients, so far */
-    uint64_t random;
+    uint64_t accepted, random; /* clients, so far; see worker_random */
     uint64_t started_at;       /* ms of loop time */
     char run_id[INFO_ID_SIZE]; /* the same in all workers of a proxy */
     char redis_version[24];    /* of the cluster, as the last INFO said; until then a guess */
