@@ -267,6 +267,13 @@ void client_finish(struct client *c, int why)
 
 const struct span client_refusal = { "-ERR max number of clients reached\r\n", 36 };
 
+static void log_accepted(const struct client *c)
+{
+    char from[STREAM_ADDRESS_MAX];
+    stream_peer_text(&c->stream, from, sizeof(from));
+    log_debug("client accepted", "id=%llu addr=%s", (unsigned long long)c->id, from);
+}
+
 void client_accept(struct worker *w, int fd)
 {
     struct client *c = slab_take(&w->client_slab);
@@ -285,8 +292,12 @@ void client_accept(struct worker *w, int fd)
     if (c->stream.closing)
         return;
     stream_start(&c->stream, w->keepalive);
+    if (log_wants(LOG_LEVEL_DEBUG))
+        log_accepted(c);
     if (w->client_count <= w->max_clients)
         return;
+    log_warn("client refused: maxclients is reached", "id=%llu clients=%u worker=%u",
+             (unsigned long long)c->id, w->client_count - 1, w->number);
     stream_send(&c->stream, client_refusal);
     stream_finish(&c->stream, ERR_LIMIT);
 }

@@ -32,6 +32,12 @@ static const struct option_choice log_levels[] = {
     { "warning", LOG_LEVEL_WARN }, { NULL, 0 },
 };
 
+static const struct option_choice log_formats[] = {
+    { "logfmt", LOG_FORMAT_LOGFMT },
+    { "json", LOG_FORMAT_JSON },
+    { NULL, 0 },
+};
+
 static const struct option_choice worker_counts[] = { { "auto", WORKERS_AUTO }, { NULL, 0 } };
 
 #define FIELD(name) OPTION_FIELD(struct config, name)
@@ -184,6 +190,10 @@ static const struct option rows[] = {
       .flags = OPTION_RELOADABLE, FIELD(log_level),
       .help = "Least important lines that are logged. Redis's verbose, notice and warning are "
               "understood." },
+    { .name = "log-format", .type = OPTION_ENUM, .group = PROCESS, .argument = "format",
+      .fallback = "logfmt", .choices = log_formats, .flags = OPTION_RELOADABLE, FIELD(log_format),
+      .help = "How lines of the log are written: logfmt, or json, one object per line with the "
+              "same fields." },
     { .name = "shutdown-timeout", .type = OPTION_DURATION, .group = PROCESS,
       .argument = "duration", .fallback = "10s", .bare_ms = SECOND, .max = DAY,
       .flags = OPTION_RELOADABLE, FIELD(shutdown_timeout),

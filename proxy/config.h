@@ -59,7 +59,8 @@ struct config {
     int slowlog_max_len;
 
     /* The process. */
-    int log_level; /* enum log_level */
+    int log_level;  /* enum log_level */
+    int log_format; /* enum log_format */
     uint64_t shutdown_timeout;
     uint64_t worker_timeout; /* ms; 0 is off */
     char *config_file;

@@ -120,7 +120,8 @@ static void on_map(void *context)
     if (w->draining)
         return;
     if (!w->listening && w->router.map->covered < SLOT_COUNT)
-        log_warn("not listening yet: slots without a master", "covered=%u", w->router.map->covered);
+        log_warn("not listening yet: slots without a master", "worker=%u covered=%u", w->number,
+                 w->router.map->covered);
     if (!learner_ask(&w->learner))
         on_learned(w);
 }
@@ -325,6 +326,7 @@ void worker_take_options(struct worker *w)
 {
     struct topology_options topology = topology_options(w);
     log_open((enum log_level)w->config.log_level);
+    log_set_format((enum log_format)w->config.log_format);
     read_limits(w);
     fit_to_descriptors(w);
     w->leases.limit = w->max_leases;
