@@ -30,6 +30,10 @@ struct config {
     int maxclients;
     int workers; /* ask config_worker_count */
 
+    /* Who may come in. NULL: everybody, or nobody; from the files if those are set. */
+    char *requirepass, *requirepass_file;
+    char *admin_password, *admin_password_file;
+
     /* The cluster. */
     struct option_list cluster_nodes;
     struct endpoint *seeds; /* cluster_nodes, parsed; at least one after config_load */

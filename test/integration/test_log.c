@@ -96,6 +96,7 @@ static void change_options(void)
 {
     struct client c;
     assert_true(client_open(&c, proxy.port));
+    proxy_login_admin(&c);
     client_ask_expect(&c, "+OK\r\n", "CONFIG", "SET", "request-timeout", "4s");
     client_ask_expect(&c, "*2\r\n$10\r\nlog-format\r\n$4\r\njson\r\n", "CONFIG", "GET",
                       "log-format");
