@@ -56,6 +56,7 @@ static void node_free(struct node_table *t, struct node *n)
 {
     list_remove(&n->in_table);
     t->count--;
+    free(n->read);
     free(n);
 }
 

@@ -7,6 +7,7 @@
 #include "cluster/block.h"
 #include "cluster/group.h"
 #include "cluster/order.h"
+#include "cluster/reads.h"
 #include "cluster/router_inner.h"
 
 /*
@@ -42,7 +43,9 @@ static void complete(struct router *rt, struct request *r)
             order_took_effect(r);
         if (r->irregular)
             f->irregular--;
-        r->irregular = false;
+        if (r->roams)
+            f->roaming--;
+        r->irregular = r->roams = false;
         if (f->parked > 0 && !list_is_linked(&f->kicked))
             list_append(&rt->kicked, &f->kicked);
     }
@@ -171,9 +174,25 @@ static bool rescue(struct router *rt, struct link *l, struct request *r, struct 
     return true;
 }
 
+/* A replica did not execute the read: its master is asked instead. What the replica said is
+   nobody's answer, and no slot map is corrected by it. False: it is the client's own answer. */
+static bool leave_replica(struct router *rt, struct link *l, struct request *r, struct span error)
+{
+    struct redirect to = redirect_read(error);
+    if (to.verdict == VERDICT_PASS)
+        return false;
+    reads_refused(rt, l, r, to.verdict);
+    drop_kept(rt, r);
+    link_forget(l, r);
+    park_after(rt, r, 0);
+    return true;
+}
+
 /* True when the error is the client's own answer. */
 static bool judge(struct router *rt, struct link *l, struct request *r, struct span error)
 {
+    if (UNLIKELY(l->kind >= LINK_READ2))
+        return !leave_replica(rt, l, r, error);
     struct redirect to = LIKELY(r->call.lead == 0) ? redirect_read(error) : block_judge(r, error);
     if (to.verdict == VERDICT_PASS)
         return !rescue(rt, l, r, error);
@@ -332,6 +351,8 @@ static void on_down(struct link *l, int why)
     if (why == ERR_SHUTDOWN)
         return;
     rt->counters.lost_links++;
+    if (l->kind >= LINK_READ2)
+        reads_lost(l);
     log_warn("node connection lost", "node=%s reason=%s pending=%u", endpoint_text(l->to, to),
              error_name(why), l->pending);
     rt->on_doubt(rt->doubt_context);
@@ -475,7 +496,7 @@ static void sweep_link(struct router *rt, struct link *l, uint64_t now)
     case LINK_READY:
         if (l->pending == 0)
             return;
-        if (silent > rt->options->request_timeout)
+        if (silent > (l->kind >= LINK_READ2 ? reads_patience(rt) : rt->options->request_timeout))
             link_close(l, ERR_TIMEOUT);
         else if (silent > ROUTER_SILENT_MS)
             rt->on_doubt(rt->doubt_context);

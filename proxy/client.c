@@ -291,6 +291,7 @@ void client_accept(struct worker *w, int fd)
     w->client_count++;
     c->window = w->max_pipeline < CLIENT_WINDOW_START ? w->max_pipeline : CLIENT_WINDOW_START;
     flow_init(&c->flow, &client_flow_user, (uint32_t)c->id);
+    c->flow.may_roam = true;
     access_begin(c);
     if (c->stream.closing)
         return;

@@ -45,6 +45,10 @@ struct config {
     uint64_t request_timeout;
     uint64_t topology_interval;
     uint64_t topology_min_interval;
+    int read_from;            /* enum read_policy */
+    uint64_t replica_max_lag; /* ms */
+    char *zone;               /* NULL or "": not known */
+    struct option_list zone_map;
     bool enable_cross_slot;
     bool cluster_facade;
     bool enable_monitor;

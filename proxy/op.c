@@ -334,6 +334,7 @@ void op_start(struct op *op, struct client *c, const struct command *cmd, const 
         op->place->silent = c->reply_mode != REPLY_ON;
     }
     c->op = op;
+    c->flow.wrote = true;
     list_init(&op->in_ready);
     list_append(&w->ops, &op->in_worker);
     make_ready(op);

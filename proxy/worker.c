@@ -188,6 +188,7 @@ static void close_everything(struct worker *w)
     readiness_close(&w->readiness);
     pubsub_close(&w->pubsub);
     pause_close(w);
+    reads_close(&w->reads);
     poller_close(&w->poller);
     blocked_room_close(&w->blocked);
     keywatch_close(&w->keywatch);
@@ -322,6 +323,19 @@ static struct topology_options topology_options(const struct worker *w)
                                       .retry = REST_MIN_MS };
 }
 
+static void set_reads(struct worker *w)
+{
+    const struct config *cf = &w->config;
+    struct reads_options options = {
+        .policy = (enum read_policy)cf->read_from,
+        .max_lag = cf->replica_max_lag,
+        .zone = cf->zone,
+        .subnets = (const char *const *)cf->zone_map.items,
+        .subnet_count = cf->zone_map.count,
+    };
+    reads_set(&w->reads, &options);
+}
+
 void worker_take_options(struct worker *w)
 {
     struct topology_options topology = topology_options(w);
@@ -332,6 +346,7 @@ void worker_take_options(struct worker *w)
     w->leases.limit = w->max_leases;
     poller_set_options(&w->poller, &topology);
     slowlog_set_options(w);
+    set_reads(w);
 }
 
 void worker_prepare(struct worker *w)
@@ -372,6 +387,8 @@ static void open_all(struct worker *w)
     w->learner = (struct learner){
         .router = &w->router, .commands = w->commands, .on_done = on_learned, .context = w
     };
+    reads_open(&w->reads, &w->router);
+    set_reads(w);
     reach_open(w);
     scripts_open(&w->scripts, &w->router);
     slowlog_open(w);
@@ -392,6 +409,7 @@ static void free_all(struct worker *w)
     router_free(&w->router);
     scripts_close(&w->scripts);
     slowlog_reset(&w->slowlog);
+    reads_free(&w->reads);
     poller_free(&w->poller);
     net_free(&w->net);
     slab_close(&w->client_slab);

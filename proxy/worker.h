@@ -16,6 +16,7 @@
 #include "cluster/lease.h"
 #include "cluster/poller.h"
 #include "cluster/readiness.h"
+#include "cluster/reads.h"
 #include "cluster/slot_tag.h"
 #include "net/listener.h"
 #include "proxy/balance.h"
@@ -50,6 +51,7 @@ struct worker {
     struct lease_pool leases;
     struct watch_room watches;
     struct poller poller;
+    struct reads reads;
     struct learner learner;
     struct readiness readiness;
     struct scripts scripts;
