@@ -211,8 +211,8 @@ static void forget_all(struct reads *rs)
         struct read_node *g = LIST_ENTRY(n, struct node, in_table)->read;
         if (g == NULL)
             continue;
-        g->zone_known = g->near = false;
-        g->zone[0] = '\0';
+        g->zone_known = false; /* until then what was known counts */
+        reads_find_near(g);
         if (rs->policy == READ_MASTER)
             forget_health(g);
     }
