@@ -100,7 +100,7 @@ struct flow {
     uint64_t bytes;     /* the requests' own bytes held */
     uint64_t held;      /* bytes of replies that wait in the requests for their turn */
     uint8_t protocol;   /* 2 or 3; changes only while count is 0, for the order */
-    uint32_t roaming;   /* requests under way that roam; they are irregular, too */
+    uint32_t roaming;   /* requests listed that roam */
     bool walking;
     bool may_roam; /* its reads may be answered by replicas */
     bool wrote;    /* ... but not the next one: there was a write, see reads.c */

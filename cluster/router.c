@@ -245,6 +245,7 @@ void router_release(struct router *rt, struct request *r)
     if (r->flow != NULL) {
         list_remove(&r->in_flow);
         r->flow->count--;
+        r->flow->roaming -= r->roams;
     }
     if (r->chunk != NULL)
         chunk_unref(r->chunk);

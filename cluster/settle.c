@@ -43,9 +43,7 @@ static void complete(struct router *rt, struct request *r)
             order_took_effect(r);
         if (r->irregular)
             f->irregular--;
-        if (r->roams)
-            f->roaming--;
-        r->irregular = r->roams = false;
+        r->irregular = false;
         if (f->parked > 0 && !list_is_linked(&f->kicked))
             list_append(&rt->kicked, &f->kicked);
     }
