@@ -65,6 +65,7 @@ static void node_free(struct node_table *t, struct node *n)
     node_stats_give(&t->stats, n->stat);
     list_remove(&n->in_table);
     t->count--;
+    free(n->read);
     free(n);
 }
 

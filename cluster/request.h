@@ -76,6 +76,8 @@ struct request {
     bool started;    /* set by the flow's user: a piece of the reply has left for good */
     bool ends_batch; /* for the flow's user: the last one of those that came together */
     bool silent;     /* the flow's user drops the reply (CLIENT REPLY) */
+    bool roams;      /* a read that may go to a replica, see reads.h; counted in flow->roaming */
+    bool at_master;  /* ... but not any more */
 };
 
 struct flow_user {
@@ -101,7 +103,10 @@ struct flow {
     uint64_t bytes;     /* the requests' own bytes held */
     uint64_t held;      /* bytes of replies that wait in the requests for their turn */
     uint8_t protocol;   /* 2 or 3; changes only while count is 0, for the order */
+    uint32_t roaming;   /* requests listed that roam */
     bool walking;
+    bool may_roam; /* its reads may be answered by replicas */
+    bool wrote;    /* ... but not the next one: there was a write, see reads.c */
 };
 
 static inline struct request *request_of_call(struct pipe_call *c)

@@ -362,6 +362,7 @@ void op_start(struct op *op, struct client *c, const struct command *cmd, const 
         op->place->silent = c->reply_mode != REPLY_ON;
     }
     c->op = op;
+    c->flow.wrote = true;
 }
 
 void op_forget_client(struct op *op)
