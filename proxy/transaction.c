@@ -174,6 +174,7 @@ static void forget_commands(struct transaction *t)
         chunk_unref(t->bytes);
     free(t->commands);
     writer_close(&t->carried);
+    writer_close(&t->front);
     *t =
         (struct transaction){ .slot = KEYS_NONE, .carried_slot = KEYS_NONE, .spoiled = t->spoiled };
 }

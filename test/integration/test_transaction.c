@@ -345,6 +345,85 @@ static void test_replies_switched_off(void **state)
     client_close(&c);
 }
 
+/* --- the order of blocks ------------------------------------------------------------------- */
+
+static bool queue_is_filled(void *queue)
+{
+    return cluster_number(&cluster, 2, "LLEN %s", queue) > 0;
+}
+
+/* A node that holds back writes for a while; whoever sees the entry of the queue all the same must
+   see the job that it names. */
+static void expect_job_before_entry(bool watched)
+{
+    char job[64], info[64], queue[64], now[32];
+    struct client c;
+    snprintf(now, sizeof(now), "%llu", (unsigned long long)now_ms());
+    cluster_key(&cluster, 0, 7, "job", job);
+    cluster_key(&cluster, 1, 7, "info", info);
+    cluster_key(&cluster, 2, 7, "queue", queue);
+    assert_true(client_open(&c, proxy.port));
+    client_ask_expect(&c, "+OK\r\n", "SET", job, "old");
+    assert_non_null(client_ask(&c, "DEL", queue, NULL));
+    if (watched)
+        client_ask_expect(&c, "+OK\r\n", "WATCH", queue, job);
+    cluster_do(&cluster, 0, "CLIENT PAUSE 500 WRITE");
+    client_ask_expect(&c, "+OK\r\n", "MULTI");
+    client_ask_expect(&c, "+QUEUED\r\n", "SET", job, now);
+    client_ask_expect(&c, "+QUEUED\r\n", "SET", info, now);
+    client_ask_expect(&c, "+QUEUED\r\n", "GET", job);
+    client_ask_expect(&c, "+QUEUED\r\n", "RPUSH", queue, "entry");
+    client_ask_expect(&c, "+QUEUED\r\n", "GET", info);
+    assert_true(client_send_command(&c, "EXEC", NULL));
+    assert_true(wait_until(queue_is_filled, queue, 5000));
+    redisReply *seen = cluster_ask(&cluster, 0, "GET %s", job);
+    assert_non_null(seen);
+    assert_string_equal(seen->str, now);
+    freeReplyObject(seen);
+    client_expect_start(&c, "*5\r\n+OK\r\n+OK\r\n$");
+    client_close(&c);
+}
+
+static void test_entry_comes_behind_its_job(void **state)
+{
+    (void)state;
+    expect_job_before_entry(false);
+    expect_job_before_entry(true);
+}
+
+static void test_no_entry_without_its_job(void **state)
+{
+    static const char *const held_back =
+        "-ERR slotgate: not executed, because another part of the transaction failed\r\n";
+    static const char *const refused =
+        "-EXECABORT Transaction discarded because of previous errors.\r\n";
+    char job[64], info[64], queue[64], wanted[1024];
+    struct client c;
+    (void)state;
+    cluster_key(&cluster, 0, 8, "job", job);
+    cluster_key(&cluster, 1, 8, "info", info);
+    cluster_key(&cluster, 2, 8, "queue", queue);
+    assert_true(client_open(&c, proxy.port));
+    cluster_do(&cluster, 0, "CONFIG SET maxmemory 1");
+    client_ask_expect(&c, "+OK\r\n", "MULTI");
+    client_ask_expect(&c, "+QUEUED\r\n", "SET", job, "1");
+    client_ask_expect(&c, "+QUEUED\r\n", "RPUSH", queue, "entry");
+    assert_true(client_send_command(&c, "EXEC", NULL));
+    client_expect_bytes(&c, refused, strlen(refused));
+    client_ask_expect(&c, "+OK\r\n", "MULTI");
+    client_ask_expect(&c, "+QUEUED\r\n", "INCR", info);
+    client_ask_expect(&c, "+QUEUED\r\n", "SET", job, "1");
+    client_ask_expect(&c, "+QUEUED\r\n", "CLIENT", "GETNAME");
+    client_ask_expect(&c, "+QUEUED\r\n", "DEL", "x", "y", "z"); /* of three slots: a step */
+    client_ask_expect(&c, "+QUEUED\r\n", "RPUSH", queue, "entry");
+    assert_true(client_send_command(&c, "EXEC", NULL));
+    snprintf(wanted, sizeof(wanted), "*5\r\n:1\r\n%s$-1\r\n%s%s", refused, held_back, held_back);
+    client_expect_bytes(&c, wanted, strlen(wanted));
+    cluster_do(&cluster, 0, "CONFIG SET maxmemory 0");
+    client_ask_expect(&c, ":0\r\n", "LLEN", queue);
+    client_close(&c);
+}
+
 static void test_client_list(void **state)
 {
     struct client a, b;
@@ -378,6 +457,8 @@ int main(void)
         cmocka_unit_test(test_clients_that_leave),
         cmocka_unit_test(test_refused_by_the_node),
         cmocka_unit_test(test_replies_switched_off),
+        cmocka_unit_test(test_entry_comes_behind_its_job),
+        cmocka_unit_test(test_no_entry_without_its_job),
         cmocka_unit_test(test_client_list),
     };
 
