@@ -46,9 +46,12 @@ static enum queued_kind kind_by_keys(const struct command *cmd, const struct arg
     return *slot >= 0 ? QUEUED_KEYED : QUEUED_FREE;
 }
 
-static enum queued_kind kind_of(const struct command *cmd, const struct argv *argv, int *slot)
+static enum queued_kind kind_of(const struct transaction *t, const struct command *cmd,
+                                const struct argv *argv, int *slot)
 {
     *slot = KEYS_NONE;
+    if (subscriber_is_verb(cmd))
+        return QUEUED_STEP;
     switch ((enum command_how)cmd->how) {
     case HOW_KEYS:
     case HOW_SPLIT:
@@ -59,8 +62,8 @@ static enum queued_kind kind_of(const struct command *cmd, const struct argv *ar
     case HOW_SESSION: /* UNWATCH; the others are not queued */
         return QUEUED_FREE;
     case HOW_LOCAL:
-        if (is_same_anywhere(cmd))
-            return QUEUED_FREE;
+        if (is_same_anywhere(cmd)) /* but PING has another reply for who is subscribed */
+            return t->subscribes ? QUEUED_HERE : QUEUED_FREE;
         return is_sub_of(cmd, "cluster") ? QUEUED_STEP : QUEUED_HERE; /* the facade asks nodes */
     default:
         return QUEUED_STEP;
@@ -72,7 +75,7 @@ static bool is_switch(const struct client *c, const struct command *cmd, const s
 {
     int64_t protocol;
     if (cmd->how == HOW_SESSION)
-        return strcmp(cmd->name, "unwatch") != 0;
+        return strcmp(cmd->name, "unwatch") != 0 && !subscriber_is_verb(cmd);
     if (is_sub_of(cmd, "client") && strcmp(cmd->name, "reply") == 0)
         return !span_is(argv_get(argv, 2), "on");
     if (strcmp(cmd->name, "hello") != 0 || argv->count == 1)
@@ -148,7 +151,7 @@ static bool may_change_data(const struct command *cmd)
 {
     bool reads = (cmd->flags & CMD_READONLY) != 0;
     bool moot = cmd->how == HOW_ANY && (cmd->flags & (CMD_WRITE | CMD_MAY_REPLICATE)) == 0;
-    return !reads && !moot && !is_same_anywhere(cmd);
+    return !reads && !moot && cmd->how != HOW_SESSION && !is_same_anywhere(cmd);
 }
 
 static void keep(struct transaction *t, const struct command *cmd, enum queued_kind kind, int slot,
@@ -165,6 +168,7 @@ static void keep(struct transaction *t, const struct command *cmd, enum queued_k
     t->has_steps |= kind == QUEUED_STEP;
     t->in_phases |= kind == QUEUED_HERE || kind == QUEUED_STEP;
     t->writes |= may_change_data(cmd);
+    t->subscribes |= subscriber_is_verb(cmd);
     join_slot(t, slot);
 }
 
@@ -190,7 +194,7 @@ void transaction_queue(struct client *c, const struct command *cmd, const struct
 {
     struct transaction *t = c->transaction;
     int slot;
-    enum queued_kind kind = kind_of(cmd, argv, &slot);
+    enum queued_kind kind = kind_of(t, cmd, argv, &slot);
     if (!may_be_queued(c, cmd, argv, slot, w)) {
         transaction_spoil(c);
         return;

@@ -101,8 +101,10 @@ static bool run_step(struct client *c, const struct queued *q)
     size_t used;
     struct span bytes = transaction_bytes(c->transaction, q);
     struct argv argv = request_again(bytes, &room, &used);
+    c->last_command = q->cmd;
     bool done = dispatch_queued(c, q->cmd, &argv, bytes);
     arg_room_close(&room);
+    subscriber_exec_begins(c); /* it may have become one */
     return done;
 }
 
