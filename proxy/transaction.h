@@ -48,8 +48,8 @@ struct transaction {
     bool subscribes; /* SUBSCRIBE or one of its like has been queued */
     bool running;    /* in phases */
     bool halfway;    /* running: of this phase only the last block has not been sent */
-    bool failed;     /* running: a block has failed, no other begins */
-    bool all_failed; /* halfway: all that have been sent */
+    bool executed;   /* running: something has been executed, or may have been in a step */
+    bool failed;     /* running: what has been sent has failed, and all that was; no more begins */
     bool begun;      /* something of EXEC is on its way */
 };
 

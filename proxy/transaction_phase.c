@@ -10,7 +10,7 @@
  *
  * So whoever sees what the last command did sees what all others did; rows that point to others,
  * entries of queues first of all, are written behind them. A block that fails executes nothing, or
- * nobody knows; each of its commands gets its error, and no further block begins.
+ * nobody knows; each of its commands gets its error. When all in front fail, nothing more begins.
  */
 #include "proxy/transaction_phase.h"
 
@@ -86,12 +86,19 @@ static void send_array_header(struct client *c, uint32_t count)
     stream_send(&c->stream, writer_span(w));
 }
 
+/* As long as nothing has been executed nothing need be: the error speaks for all. */
+static void take_note(struct transaction *t, bool all_failed)
+{
+    t->executed = t->executed || !all_failed;
+    t->failed = !t->executed;
+}
+
 static void send_phase(struct client *c, const struct group *g, struct replies *all)
 {
     REQUIRE(all->count > 0 && all->part != NULL);
     bool whole = (g->note & whole_reply) != 0;
-    if ((g->note & more_follows) != 0 && failures(all) > 0)
-        c->transaction->failed = true;
+    if ((g->note & more_follows) != 0)
+        take_note(c->transaction, failures(all) == all->count);
     if ((g->note & is_unheard) != 0)
         return;
     const struct part_reply *error = whole_error(g, all);
@@ -139,10 +146,8 @@ static struct span element_in_front(struct part_reply *from, bool odd)
 static void keep_front(struct client *c, const struct group *g, struct replies *all)
 {
     struct transaction *t = c->transaction;
-    uint32_t failed = failures(all);
     bool odd = !enter_blocks(g, all);
-    t->failed = odd || failed > 0;
-    t->all_failed = odd || failed == all->count;
+    take_note(t, odd || failures(all) == all->count);
     for (uint32_t i = 0; i < g->keys; i++) {
         if (g->part_of_key[i] == here)
             continue;
@@ -361,12 +366,12 @@ static void reply_without_blocks(struct phase *p, bool whole)
 }
 
 /* The first of the errors is the whole reply, as if it had been one block. */
-static bool nothing_was_executed(const struct phase *p)
+static bool has_only_errors(const struct phase *p)
 {
     for (uint32_t i = 0; i < p->count; i++)
         if (command_of(p, i)->kind == QUEUED_HERE)
             return false;
-    return p->t->all_failed && p->t->carried_slot < 0;
+    return true;
 }
 
 static void reply_error(struct phase *p)
@@ -411,7 +416,7 @@ static bool run(struct phase *p)
     }
     make(p);
     p->client->last_command = exec; /* what is answered here has changed it */
-    if (t->failed && whole && nothing_was_executed(p))
+    if (t->failed && whole && has_only_errors(p))
         reply_error(p);
     else if (t->failed || p->blocks == 0)
         reply_without_blocks(p, whole);

@@ -16,7 +16,7 @@ static inline struct span transaction_bytes(const struct transaction *t, const s
     return (struct span){ t->bytes->bytes + q->at, q->len };
 }
 
-/* What a command is answered that was not executed, because a block had failed. */
+/* What a command is answered that was not executed, because all before it had failed. */
 void transaction_write_held_back(struct writer *w);
 
 /* Sends a block; scripts it needs go out before it. Takes what router_submit takes. */

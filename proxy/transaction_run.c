@@ -9,8 +9,9 @@
  * EXEC, and so it comes again when the client is owed nothing. So EXEC's reply is the header, with
  * which the first of several phases begins, and then what the phases send.
  *
- * Once a block has failed nothing more begins, and what has not begun gets an error of ours. Where
- * every block failed and there is nothing else, the error is the whole reply.
+ * When all that was sent first has failed, nothing more begins, and what has not begun gets an
+ * error of ours; where there is nothing else, the error is the whole reply. But once something has
+ * been executed all the rest is: half of a move must not be the half that takes away.
  */
 #include "proxy/transaction.h"
 
@@ -104,6 +105,7 @@ static bool run_step(struct client *c, const struct queued *q)
     c->last_command = q->cmd;
     bool done = dispatch_queued(c, q->cmd, &argv, bytes);
     arg_room_close(&room);
+    c->transaction->executed = true;
     subscriber_exec_begins(c); /* it may have become one */
     return done;
 }
@@ -119,6 +121,7 @@ static uint32_t end_of_phase(const struct transaction *t, uint32_t from)
 static void begin(struct client *c, struct transaction *t)
 {
     t->running = t->begun = true;
+    t->executed = t->carried_slot >= 0;
     if (end_of_phase(t, 0) == t->count)
         return;
     subscriber_exec_begins(c);
@@ -129,7 +132,7 @@ static void begin(struct client *c, struct transaction *t)
 
 void transaction_write_held_back(struct writer *w)
 {
-    write_error(w, "ERR slotgate: not executed, because another part of the transaction failed");
+    write_error(w, "ERR slotgate: not executed, because the beginning of the transaction failed");
 }
 
 static void hold_back_rest(struct client *c, struct transaction *t)
