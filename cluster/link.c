@@ -151,7 +151,7 @@ static void on_open(struct pipe *p)
     const struct link_options *o = l->options;
     int protocol = l->kind == LINK_RESP3 || l->kind == LINK_BULK3 ? 3 : 2;
     l->state = LINK_GREETING;
-    l->greetings = login_send(p, o->auth_user, o->auth_password, protocol);
+    l->greetings = login_send(p, o->auth_user, o->auth_password, protocol, l->database);
     if (l->greetings == 0)
         become_ready(l);
 }

@@ -12,12 +12,20 @@
 
 enum { NODES_MAX = 32 * 1024, NODES_BY_REDIRECT_MAX = 4096 };
 
+/* The links of a database but the first; made when it is first used. */
+struct link_set {
+    struct link_set *next;
+    uint16_t database;
+    struct link links[LINK_KINDS];
+};
+
 struct node {
     struct list_node in_table;
     struct endpoint endpoint;
-    struct link links[LINK_KINDS];
-    uint32_t fingerprint; /* of the endpoint, the same in every process */
-    uint32_t hinted;      /* parked requests that point here */
+    struct link links[LINK_KINDS]; /* of database 0 */
+    struct link_set *databases;    /* the others */
+    uint32_t fingerprint;          /* of the endpoint, the same in every process */
+    uint32_t hinted;               /* parked requests that point here */
     uint32_t leases; /* connections of lease.h to it; it is not forgotten while there are some */
     struct list_node idle_leases[2]; /* RESP2, RESP3; the one used last is the last */
     uint64_t lease_rest_until;       /* ms: no lease is dialled before */
@@ -41,7 +49,19 @@ void node_table_open(struct node_table *t, struct net *net, const struct link_op
 struct node *node_find(const struct node_table *t, const struct endpoint *e);
 /* The node at that endpoint, made if need be. */
 struct node *node_get(struct node_table *t, const struct endpoint *e);
-/* Closes idle connections of nodes that no map names, and forgets such nodes. */
+struct link *node_links_of_other(struct node *n, uint16_t database);
+/* Every link of all databases, one after the other; begins behind NULL, ends with NULL. */
+struct link *node_next_link(struct node *n, struct link *l);
+#define NODE_EACH_LINK(n, l) for (struct link *l = NULL; ((l) = node_next_link(n, l)) != NULL;)
+
+/* The node's links of that database, by kind. */
+static inline struct link *node_links(struct node *n, uint16_t database)
+{
+    return LIKELY(database == 0) ? n->links : node_links_of_other(n, database);
+}
+
+/* Closes idle connections of nodes that no map names, and forgets such nodes; and idle ones of
+   databases other than 0. */
 void node_table_sweep(struct node_table *t, uint64_t now);
 /* Closes every link; node_table_free may follow once the loop has run empty. */
 void node_table_close(struct node_table *t, int why);

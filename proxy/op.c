@@ -325,6 +325,7 @@ void op_start(struct op *op, struct client *c, const struct command *cmd, const 
     op->began = uv_now(&w->loop);
     flow_init(&op->flow, &op_flow_user, (uint32_t)c->id);
     op->flow.protocol = c->flow.protocol;
+    op->flow.database = c->flow.database;
     writer_init(&op->out, 2);
     writer_init(&op->in, 2);
     writer_init(&op->answer, 2);

@@ -46,12 +46,20 @@ static enum queued_kind kind_by_keys(const struct command *cmd, const struct arg
     return *slot >= 0 ? QUEUED_KEYED : QUEUED_FREE;
 }
 
-static enum queued_kind kind_of(const struct transaction *t, const struct command *cmd,
+static bool is_named(const struct command *cmd, const char *name)
+{
+    return cmd->parent == NULL && strcmp(cmd->name, name) == 0;
+}
+
+static enum queued_kind kind_of(const struct client *c, const struct command *cmd,
                                 const struct argv *argv, int *slot)
 {
+    bool databases = c->worker->learner.databases > 1;
     *slot = KEYS_NONE;
-    if (subscriber_is_verb(cmd))
+    if (subscriber_is_verb(cmd) || (databases && is_named(cmd, "select")))
         return QUEUED_STEP;
+    if (databases && is_named(cmd, "move"))
+        return kind_by_keys(cmd, argv, slot);
     switch ((enum command_how)cmd->how) {
     case HOW_KEYS:
     case HOW_SPLIT:
@@ -63,7 +71,7 @@ static enum queued_kind kind_of(const struct transaction *t, const struct comman
         return QUEUED_FREE;
     case HOW_LOCAL:
         if (is_same_anywhere(cmd)) /* but PING has another reply for who is subscribed */
-            return t->subscribes ? QUEUED_HERE : QUEUED_FREE;
+            return c->transaction->subscribes ? QUEUED_HERE : QUEUED_FREE;
         return is_sub_of(cmd, "cluster") ? QUEUED_STEP : QUEUED_HERE; /* the facade asks nodes */
     default:
         return QUEUED_STEP;
@@ -194,7 +202,7 @@ void transaction_queue(struct client *c, const struct command *cmd, const struct
 {
     struct transaction *t = c->transaction;
     int slot;
-    enum queued_kind kind = kind_of(t, cmd, argv, &slot);
+    enum queued_kind kind = kind_of(c, cmd, argv, &slot);
     if (!may_be_queued(c, cmd, argv, slot, w)) {
         transaction_spoil(c);
         return;

@@ -287,6 +287,12 @@ static int last_written_slot(const struct transaction *t)
     return KEYS_NONE;
 }
 
+/* Its connection speaks as the client does now, and of the database that is selected now. */
+static bool may_carry(const struct watch_hold *h, const struct client *c)
+{
+    return h->protocol == c->flow.protocol && h->database == c->flow.database;
+}
+
 /* A transaction of several blocks: the first of a watched slot goes before the others. That of the
    last command does so only if there is no other. */
 static struct watch_hold *find_carrier_of_part(struct watch *wt)
@@ -302,7 +308,7 @@ static struct watch_hold *find_carrier_of_part(struct watch *wt)
             rt->split_marks[t->commands[i].slot].walk = rt->walk;
     for (struct list_node *n = wt->keys.next; n != &wt->keys; n = n->next) {
         const struct watched *k = key_entry(n);
-        if (k->hold->protocol != c->flow.protocol || rt->split_marks[k->slot].walk != rt->walk)
+        if (!may_carry(k->hold, c) || rt->split_marks[k->slot].walk != rt->walk)
             continue;
         wt->part = true;
         if (found == NULL || wt->slot == last) {
@@ -327,7 +333,7 @@ static struct watch_hold *find_carrier(struct watch *wt)
         bool any = t->slot < 0;
         bool here = any || slot_needs_asking(wt, h, t->slot) ||
                     watch_owner(wt, (uint16_t)t->slot) == lease_node(h->lease);
-        if (here && h->protocol == c->flow.protocol)
+        if (here && may_carry(h, c))
             return h;
     }
     return NULL;
