@@ -98,8 +98,8 @@ static void node_free(struct node_table *t, struct node *n)
 static bool node_is_quiet(struct node *n, uint64_t now)
 {
     bool quiet = n->hinted == 0 && n->leases == 0;
-    NODE_EACH_LINK(n, l)
-    {
+    struct link *l;
+    NODE_EACH_LINK (n, l) {
         bool wanted = n->in_map && l->database == 0;
         if (!wanted && l->pending == 0 && now - l->used_at > UNUSED_MS)
             link_close(l, ERR_SHUTDOWN);
@@ -126,8 +126,8 @@ void node_table_close(struct node_table *t, int why)
     struct list_node *at, *safe;
     LIST_EACH (&t->nodes, at, safe) {
         struct node *n = LIST_ENTRY(at, struct node, in_table);
-        NODE_EACH_LINK(n, l)
-        {
+        struct link *l;
+        NODE_EACH_LINK (n, l) {
             l->retired = true;
             link_close(l, why);
         }

@@ -52,7 +52,7 @@ struct node *node_get(struct node_table *t, const struct endpoint *e);
 struct link *node_links_of_other(struct node *n, uint16_t database);
 /* Every link of all databases, one after the other; begins behind NULL, ends with NULL. */
 struct link *node_next_link(struct node *n, struct link *l);
-#define NODE_EACH_LINK(n, l) for (struct link *l = NULL; ((l) = node_next_link(n, l)) != NULL;)
+#define NODE_EACH_LINK(n, l) for ((l) = NULL; ((l) = node_next_link(n, l)) != NULL;)
 
 /* The node's links of that database, by kind. */
 static inline struct link *node_links(struct node *n, uint16_t database)

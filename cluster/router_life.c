@@ -102,8 +102,8 @@ static void leave_silent_links(struct router *rt)
         struct node *node = LIST_ENTRY(n, struct node, in_table);
         if (node->master)
             continue;
-        NODE_EACH_LINK(node, l)
-        {
+        struct link *l;
+        NODE_EACH_LINK (node, l) {
             bool silent = now - l->pipe.heard_at > ROUTER_SILENT_MS;
             if (l->state == LINK_READY && l->pending > 0 && silent)
                 link_close(l, ERR_TIMEOUT);
@@ -118,9 +118,10 @@ static void greet_new_masters(struct router *rt)
         struct node *node = LIST_ENTRY(n, struct node, in_table);
         if (!node->master || node->was_master)
             continue;
-        NODE_EACH_LINK(node, l)
-        if (l->state == LINK_READY)
-            rt->greet(rt->rescue_context, l);
+        struct link *l;
+        NODE_EACH_LINK (node, l)
+            if (l->state == LINK_READY)
+                rt->greet(rt->rescue_context, l);
     }
 }
 

@@ -501,7 +501,8 @@ void settle_sweep(struct router *rt)
     struct list_node *n, *safe;
     LIST_EACH (&rt->nodes.nodes, n, safe) {
         struct node *node = LIST_ENTRY(n, struct node, in_table);
-        NODE_EACH_LINK(node, l)
-        sweep_link(rt, l, now);
+        struct link *l;
+        NODE_EACH_LINK (node, l)
+            sweep_link(rt, l, now);
     }
 }
