@@ -131,6 +131,7 @@ static void keep_bytes(struct router *rt, struct request *r, struct span bytes, 
 static inline void take_in(struct router *rt, struct request *r, struct span bytes, uint64_t now)
 {
     r->deadline = now + rt->options->request_timeout;
+    r->began = (uint32_t)rt->net->clock;
     r->len = (uint32_t)bytes.len;
     r->flow->bytes += bytes.len;
     rt->counters.requests++;
@@ -159,6 +160,8 @@ void router_submit(struct router *rt, struct request *r, struct span bytes, stru
         return;
     }
     keep_bytes(rt, r, bytes, chunk);
+    if (bytes.len >= rt->watch.big_after)
+        rt->watch.on_big(rt, r, bytes.len, false);
     router_park(rt, r, now);
 }
 

@@ -18,6 +18,7 @@
 #define CLUSTER_ROUTER_H
 
 #include "cluster/node.h"
+#include "cluster/router_watch.h"
 #include "cluster/slotmap.h"
 
 enum {
@@ -73,10 +74,7 @@ struct router {
     /* The same right before r is sent, which is `scripted`. */
     void (*prepare)(void *context, struct link *l, const struct request *r);
     void *rescue_context; /* of these three */
-    /* r is done, slow_after ms or more after its deadline (mostly a negative number; INT64_MAX:
-       nobody wants to know); its bytes are still there. */
-    void (*on_slow)(const struct request *r);
-    int64_t slow_after;
+    struct router_watch watch;
     struct router_counters counters;
 };
 

@@ -3,6 +3,7 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "cluster/group.h"
+#include "proxy/counting.h"
 #include "proxy/merge.h"
 #include "proxy/subscriber.h"
 #include "proxy/transaction.h"
@@ -80,11 +81,14 @@ static void after_progress(struct client *c)
 void client_take_off(struct client *c, struct request *r)
 {
     stream_write_when(&c->stream, r->ends_batch ? STREAM_AT_TURN_END : STREAM_CORKED);
+    struct worker *w = c->worker;
     if (UNLIKELY(r->started) && c->subscriber != NULL)
         subscriber_reply_ended(c);
-    if (c->window < c->worker->max_pipeline)
+    if (c->window < w->max_pipeline)
         c->window++;
-    router_release(&c->worker->router, r);
+    if (LIKELY(r->cmd != NULL))
+        stats_latency(&w->stats, r->cmd, (uint32_t)w->net.clock - r->began);
+    router_release(&w->router, r);
 }
 
 /* Sends every reply whose turn has come. */
@@ -139,7 +143,19 @@ static void keep_part(struct client *c, struct request *r, struct span bytes, st
 {
     keep(c, r, bytes, chunk);
     client_check_output(c);
-    if (done && --r->group->open == 0 && !c->flow.walking)
+    if (!done)
+        return;
+    struct group *g = r->group;
+    if (--g->open == 1 && g->held)
+        counting_nodes_answered(g);
+    else if (g->open == 0 && !c->flow.walking)
+        deliver_ready(c);
+}
+
+void client_group_go_on(struct client *c, struct group *g)
+{
+    g->held = false;
+    if (--g->open == 0 && !c->flow.walking)
         deliver_ready(c);
 }
 
@@ -186,6 +202,8 @@ void client_reply(struct client *c, struct span reply)
 {
     if (c->reply_mode != REPLY_ON)
         return;
+    if (reply.len > 0 && *reply.at == '-')
+        stats_error(&c->worker->stats, NULL, reply);
     if (c->flow.count == 0) {
         stream_send(&c->stream, reply);
         client_check_output(c);

@@ -189,7 +189,7 @@ static const struct option rows[] = {
               "support is disabled." },
     { .name = "enable-monitor", .type = OPTION_BOOL, .group = CLUSTER, .fallback = "no",
       .flags = OPTION_RELOADABLE, FIELD(enable_monitor),
-      .help = "Allow MONITOR, which shows a client every command of this worker with its keys and "
+      .help = "Allow MONITOR, which shows a client every command of this proxy with its keys and "
               "values." },
     { .name = "announce", .type = OPTION_STRING, .group = CLUSTER, .argument = "host:port",
       .wrong = node_fault, FIELD(announce),
@@ -233,11 +233,15 @@ static const struct option rows[] = {
     { .name = "slowlog-log-slower-than", .type = OPTION_INT, .group = LIMITS,
       .argument = "microseconds", .fallback = "10000", .min = -1, .max = INT32_MAX,
       .flags = OPTION_RELOADABLE, FIELD(slowlog_log_slower_than),
-      .help = "Requests that take at least so long are kept for SLOWLOG GET. Measured in whole "
-              "milliseconds; 0 keeps every request that goes to a node, -1 none." },
+      .help = "Requests that take at least so long are kept for SLOWLOG GET; 0 keeps every "
+              "request that goes to a node, -1 none." },
     { .name = "slowlog-max-len", .type = OPTION_INT, .group = LIMITS, .argument = "number",
       .fallback = "128", .min = 0, .max = 1000000, .flags = OPTION_RELOADABLE,
       FIELD(slowlog_max_len), .help = "How many of them each worker keeps." },
+    { .name = "hotkeys-sample", .type = OPTION_INT, .group = LIMITS, .argument = "calls",
+      .fallback = "128", .min = 0, .max = 1000000, .flags = OPTION_RELOADABLE,
+      FIELD(hotkeys_sample),
+      .help = "One in so many calls is looked at for PROXY HOTKEYS; 0 looks at none." },
 
     { .name = "config", .letter = 'c', .type = OPTION_STRING, .group = PROCESS,
       .argument = "file", .flags = OPTION_NO_FILE, FIELD(config_file),

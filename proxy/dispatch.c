@@ -9,8 +9,10 @@
 #include "proxy/client_reply.h"
 #include "proxy/gather.h"
 #include "proxy/gather_sort.h"
+#include "proxy/key_report.h"
 #include "proxy/local.h"
 #include "proxy/monitor.h"
+#include "proxy/script_news.h"
 #include "proxy/transaction.h"
 #include "proxy/watch.h"
 #include "proxy/worker.h"
@@ -84,6 +86,7 @@ static bool wrong_arity(struct client *c, const struct command *cmd)
                        "'exec' command");
         return reply(c, w);
     }
+    stats_failed(&c->worker->stats, cmd);
     write_error(w, "ERR wrong number of arguments for '%s%s%s' command",
                 cmd->parent != NULL ? cmd->parent->name : "", cmd->parent != NULL ? "|" : "",
                 cmd->name);
@@ -102,6 +105,7 @@ void local_refuse_as(const struct command *cmd, const char *why, struct writer *
 static bool refuse(struct client *c, const struct command *cmd, const char *why)
 {
     struct writer *w = writer_of(c);
+    stats_failed(&c->worker->stats, cmd);
     local_refuse_as(cmd, why, w);
     return reply(c, w);
 }
@@ -136,6 +140,7 @@ static bool route(const struct call *call, uint16_t slot)
 static bool cross_slot(const struct call *call)
 {
     struct writer *w = writer_of(call->client);
+    stats_failed(&call->client->worker->stats, call->cmd);
     write_error(w, "CROSSSLOT Keys in request don't hash to the same slot");
     return reply(call->client, w);
 }
@@ -161,6 +166,7 @@ static bool by_parts(const struct call *call)
     uint32_t step = (uint32_t)call->cmd->specs[0].step;
     if ((call->argv->count - 1) % step != 0)
         return wrong_arity(c, call->cmd);
+    c->worker->stats.own.splits++;
     group_split(&c->worker->router, &c->flow, call->cmd, call->argv, step,
                 c->reply_mode != REPLY_ON);
     return true;
@@ -178,13 +184,21 @@ static bool by_gathering(const struct call *call)
 
 static bool by_proxy(const struct call *call);
 
-/* PUBLISH tells how many receive it, so those who are connected here have to be counted. */
+/* PUBLISH tells how many receive it, so those who are connected to us have to be counted. */
 static bool by_any(const struct call *call)
 {
     const struct worker *w = call->client->worker;
-    if (w->pubsub.topics.table != NULL && w->locals[call->cmd->index] != NULL)
+    if (w->locals[call->cmd->index] != NULL && pubsub_is_used(w))
         return by_proxy(call);
     return route(call, SLOT_ANY);
+}
+
+static void answer_at_once(struct client *c, const struct command *cmd, struct span answer)
+{
+    if (*answer.at == '-')
+        stats_failed(&c->worker->stats, cmd);
+    stats_latency(&c->worker->stats, cmd, 0);
+    client_reply(c, answer);
 }
 
 static bool by_proxy(const struct call *call)
@@ -194,7 +208,7 @@ static bool by_proxy(const struct call *call)
     if (!c->worker->locals[call->cmd->index](c, call->argv, w))
         return false;
     if (w->len > 0)
-        client_reply(c, writer_span(w));
+        answer_at_once(c, call->cmd, writer_span(w));
     client_finish_if_quiet(c);
     return true;
 }
@@ -244,6 +258,7 @@ static bool by_refusal(const struct call *call)
     if (c->worker->locals[call->cmd->index] != NULL)
         return by_proxy(call);
     struct writer *w = writer_of(c);
+    stats_failed(&c->worker->stats, call->cmd);
     local_refuse(call->cmd, w);
     return reply(c, w);
 }
@@ -262,7 +277,7 @@ static inline bool run_row(const struct call *call)
     if (LIKELY(cmd->how == HOW_KEYS))
         return by_keys(call);
     if (cmd->how == HOW_GATHER || cmd->how == HOW_BROADCAST)
-        scripts_see(&call->client->worker->scripts, cmd, call->argv);
+        script_news_see(call->client->worker, cmd, call->argv);
     return executors[cmd->how](call);
 }
 
@@ -291,8 +306,14 @@ static bool execute(const struct call *call)
 
 static inline bool run(const struct call *call, const struct command *container)
 {
-    if (LIKELY(call->cmd != NULL))
-        return execute(call);
+    if (LIKELY(call->cmd != NULL)) {
+        struct stats *stats = &call->client->worker->stats;
+        if (UNLIKELY(--stats->key_gap == 0))
+            key_report_sample(call->client, call->cmd, call->argv);
+        bool done = execute(call);
+        stats_call(stats, call->cmd, done);
+        return done;
+    }
     if (container != NULL)
         return unknown_subcommand(call->client, container, call->argv);
     return unknown_command(call->client, call->argv);
@@ -305,7 +326,7 @@ static bool queue(const struct call *call, const struct command *container)
     const struct command *cmd = call->cmd;
     bool known = cmd != NULL && command_arity_ok(cmd, call->argv->count);
     if (known && transaction_passes(cmd))
-        return execute(call);
+        return run(call, container);
     if (!known) {
         transaction_spoil(c);
         return run(call, container);
@@ -315,8 +336,9 @@ static bool queue(const struct call *call, const struct command *container)
     c->last_command = cmd;
     monitor_feed(c, cmd, call->argv);
     if (cmd->how == HOW_GATHER)
-        scripts_see(&c->worker->scripts, cmd, call->argv);
+        script_news_see(c->worker, cmd, call->argv);
     struct writer *w = writer_of(c);
+    stats_call(&c->worker->stats, cmd, true);
     transaction_queue(c, cmd, call->argv, call->bytes, w);
     return reply(c, w);
 }

@@ -144,6 +144,17 @@ static void free_op(struct op *op)
     worker_client_left(w);
 }
 
+/* Of an op for a client that waits in a blocking command, blocked.c counts. */
+static void count_answer(const struct op *op)
+{
+    struct worker *w = op->worker;
+    struct span answer = writer_span(&op->answer);
+    const struct command *cmd = op->cmd != NULL ? op->cmd : op->client->last_command;
+    stats_latency(&w->stats, cmd, (uint32_t)net_clock(&w->net) - op->began);
+    if (answer.len > 0 && *answer.at == '-')
+        stats_error(&w->stats, cmd, answer);
+}
+
 /* Fills the placeholder: the client has its answer and goes on. */
 static void deliver(struct op *op)
 {
@@ -151,6 +162,8 @@ static void deliver(struct op *op)
     if (c == NULL)
         return;
     slowlog_see_op(op);
+    if (op->place != NULL)
+        count_answer(op);
     op->client = NULL;
     c->op = NULL;
     if (op->place == NULL) {
@@ -311,33 +324,45 @@ bool op_may_start(const struct client *c)
     return c->flow.count == 0 || c->blocked != NULL;
 }
 
+static void begin(struct op *op, struct worker *w, uint32_t home, op_step *first, op_step *free_it)
+{
+    op->worker = w;
+    op->next = first;
+    op->free = free_it;
+    op->limit = w->config.client_output_limit;
+    op->began = (uint32_t)net_clock(&w->net);
+    flow_init(&op->flow, &op_flow_user, home);
+    writer_init(&op->out, 2);
+    writer_init(&op->in, 2);
+    writer_init(&op->answer, 2);
+    list_init(&op->in_ready);
+    list_append(&w->ops, &op->in_worker);
+    make_ready(op);
+}
+
+void op_start_alone(struct op *op, struct worker *w, op_step *first, op_step *free_it)
+{
+    begin(op, w, 0, first, free_it);
+    net_hurry(&w->net);
+}
+
 void op_start(struct op *op, struct client *c, const struct command *cmd, const struct argv *argv,
               op_step *first, op_step *free_it)
 {
     struct worker *w = c->worker;
     REQUIRE(op_may_start(c) && c->op == NULL);
-    op->worker = w;
+    begin(op, w, (uint32_t)c->id, first, free_it);
+    w->stats.own.ops += cmd != NULL; /* else it asks other workers, see survey.h */
     op->client = c;
     op->cmd = cmd;
-    op->next = first;
-    op->free = free_it;
-    op->limit = w->config.client_output_limit;
-    op->began = uv_now(&w->loop);
-    flow_init(&op->flow, &op_flow_user, (uint32_t)c->id);
     op->flow.protocol = c->flow.protocol;
     op->flow.database = c->flow.database;
-    writer_init(&op->out, 2);
-    writer_init(&op->in, 2);
-    writer_init(&op->answer, 2);
     op->argv = argv_copy(argv, &op->copy);
     if (c->blocked == NULL) {
         op->place = router_request(&w->router, &c->flow, NULL, SLOT_ANY);
         op->place->silent = c->reply_mode != REPLY_ON;
     }
     c->op = op;
-    list_init(&op->in_ready);
-    list_append(&w->ops, &op->in_worker);
-    make_ready(op);
 }
 
 void op_forget_client(struct op *op)

@@ -1,5 +1,6 @@
 #include "proxy/pubsub.h"
 
+#include "proxy/counting.h"
 #include "proxy/worker.h"
 
 enum { SHARE_MEMBERS_MIN = 8 }; /* with fewer, a copy for each is cheaper */
@@ -43,6 +44,7 @@ static void on_message(struct topics *ts, struct topic *t, const struct feed_mes
 {
     struct worker *w = worker_of(ts);
     struct message made[2] = { 0 }; /* RESP2, RESP3 */
+    w->stats.own.messages++;
     bool shared = t->member_count >= SHARE_MEMBERS_MIN || in->whole.len >= ROPE_SHARE_MIN;
     for (struct list_node *n = t->members.next; n != &t->members; n = n->next) {
         const struct member *member = LIST_ENTRY(n, struct member, in_topic);
@@ -54,6 +56,7 @@ static void on_message(struct topics *ts, struct topic *t, const struct feed_mes
         if (m->bytes.at == NULL)
             *m = shared ? make_shared(w, in->whole, three ? '>' : '*')
                         : make_unshared(w, in->whole, three ? '>' : '*');
+        w->stats.own.deliveries++;
         subscriber_push(c, m->bytes, m->chunk);
     }
     for (size_t i = 0; i < ARRAY_LEN(made); i++)
@@ -93,6 +96,7 @@ static void on_tick(struct topics *ts)
 
 void pubsub_run_checks(struct pubsub *ps)
 {
+    counting_publish_topics(CONTAINER_OF(ps, struct worker, pubsub)); /* before it is answered */
     struct list_node now;
     list_init(&now);
     list_splice(&now, &ps->checks);
@@ -118,6 +122,7 @@ void pubsub_open(struct worker *w)
     *ps = (struct pubsub){ 0 };
     list_init(&ps->pending);
     list_init(&ps->checks);
+    list_init(&ps->countings);
     list_init(&ps->monitors);
     topics_open(&ps->topics, &w->router, &pubsub_topics_user);
 }

@@ -28,6 +28,7 @@ struct subscriber *subscriber_get(struct client *c)
     list_init(&s->in_checks);
     list_init(&s->in_monitors);
     c->subscriber = s;
+    c->worker->stats.subscribers++;
     return s;
 }
 
@@ -41,6 +42,7 @@ static void free_subscriber(struct client *c)
     list_remove(&s->in_checks);
     free(s);
     c->subscriber = NULL;
+    c->worker->stats.subscribers--;
 }
 
 void subscriber_release_if_idle(struct client *c)

@@ -8,6 +8,7 @@
 #include "proxy/blocking.h"
 #include "proxy/local.h"
 #include "proxy/subscriber.h"
+#include "proxy/survey.h"
 #include "proxy/watch.h"
 #include "proxy/worker.h"
 
@@ -72,7 +73,8 @@ static enum queued_kind kind_of(const struct client *c, const struct command *cm
     case HOW_LOCAL:
         if (is_same_anywhere(cmd)) /* but PING has another reply for who is subscribed */
             return c->transaction->subscribes ? QUEUED_HERE : QUEUED_FREE;
-        return is_sub_of(cmd, "cluster") ? QUEUED_STEP : QUEUED_HERE; /* the facade asks nodes */
+        /* The facade asks nodes, a survey the other workers. */
+        return is_sub_of(cmd, "cluster") || survey_concerns(c, argv) ? QUEUED_STEP : QUEUED_HERE;
     default:
         return QUEUED_STEP;
     }
