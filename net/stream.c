@@ -329,6 +329,13 @@ static void on_handle_closed(uv_handle_t *handle)
     s->user->on_closed(s, s->why); /* the last line that may name s */
 }
 
+/* So that the end goes out in the packet of the last bytes: a peer that has these knows of it. */
+static void hold_last_packet(const struct stream *s)
+{
+    int yes = 1;
+    (void)setsockopt(stream_fd(s), IPPROTO_TCP, TCP_CORK, &yes, sizeof(yes));
+}
+
 void stream_finish(struct stream *s, int why)
 {
     if (s->closing || s->finishing)
@@ -339,6 +346,8 @@ void stream_finish(struct stream *s, int why)
     s->why = why;
     if (!s->open || (rope_is_empty(&s->out) && !s->writing))
         stream_close(s, why);
+    else
+        hold_last_packet(s);
 }
 
 void stream_close(struct stream *s, int why)
