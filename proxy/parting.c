@@ -3,11 +3,14 @@
 #include <sys/ioctl.h>
 
 #include "base/error.h"
+#include "net/tls.h"
 #include "proxy/worker.h"
 
 static bool has_unread_bytes(const struct client *c)
 {
     int bytes = 0;
+    if (c->stream.tls != NULL && tls_has_unread(c->stream.tls))
+        return true;
     return ioctl(stream_fd(&c->stream), FIONREAD, &bytes) == 0 && bytes > 0;
 }
 

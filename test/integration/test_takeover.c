@@ -382,6 +382,7 @@ static void test_workers_that_never_serve(void **state)
     write_config("workers 2\nauth-user nobody\nauth wrong-password");
     process_signal(&proxy.process, SIGUSR2);
     proxy_await_log(&proxy, "login refused", 1, scaled_ms(5000));
+    proxy_await_workers(&proxy, 4, scaled_ms(5000)); /* whoever started the new ones has ended */
     int n = proxy_workers(&proxy, all, 8), killed = 0;
     for (int i = 0; i < n; i++)
         if (all[i] != old[0] && all[i] != old[1])
