@@ -166,7 +166,7 @@ class Demo:
         box.wait_until(lambda: cluster.role(replica) == "master", "the replica is the master")
         box.wait_until(cluster.is_whole, "the cluster is whole")
         self.dwell(3)
-        step.may = {"reply": (None, 2 * CLIENTS)}
+        step.may = {"reply": (None, 3 * CLIENTS)}  # of each client what was under way until the replica was elected
         step.may_lose = (died - KILLED, died + 0.1)
 
     # --- around them ------------------------------------------------------------------------------

@@ -103,7 +103,7 @@ class Load:
     """redis-benchmark in bursts of some hundred milliseconds, each with connections of its own. It never connects
     anew: a burst that loses a connection is over, or waits for ever when a connection could not be made."""
 
-    PATIENCE = 10
+    PATIENCE = 6
 
     def __init__(self):
         self.over = False
