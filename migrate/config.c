@@ -58,6 +58,14 @@ static const struct option rows[] = {
       .fallback = "60s", .min = 1, .max = DAY, FIELD(request_timeout),
       .help = "Time that one command may take with all its retries before it counts as failed." },
 
+    { .name = "rate-limit", .type = OPTION_SIZE, .group = TARGET, .argument = "size",
+      .fallback = "0", FIELD(rate_limit),
+      .help = "Bytes of commands a second that the target gets at most; 0: no limit. What the "
+              "source sends meanwhile stays in the spool." },
+    { .name = "rate-limit-commands", .type = OPTION_INT, .group = TARGET, .argument = "number",
+      .fallback = "0", FIELD(rate_limit_commands),
+      .help = "Commands a second that the target gets at most; 0: no limit." },
+
     { .name = "source-user", .type = OPTION_STRING, .group = SOURCE, .argument = "user",
       FIELD(source_user), .help = "User for the source, if not the default user." },
     { .name = "source-auth", .type = OPTION_SECRET, .group = SOURCE, .argument = "password",
@@ -98,6 +106,16 @@ static const struct option rows[] = {
       .help = "Build every value by commands, none by RESTORE; for targets that lack it." },
     { .name = "replace", .type = OPTION_BOOL, .group = KEYS, .fallback = "yes", FIELD(replace),
       .help = "Overwrite keys that the target has already. With no each of them is a failure." },
+    { .name = "ttl-slack", .type = OPTION_DURATION, .group = KEYS, .argument = "duration",
+      .fallback = "5s", .max = DAY, FIELD(ttl_slack),
+      .help = "Added to each time to live that sync brings over from the stream, so that a key that "
+              "is renewed at the last moment outlives a short lag." },
+    { .name = "ttl-exact", .type = OPTION_BOOL, .group = KEYS, .fallback = "no", FIELD(ttl_exact),
+      .help = "Add nothing; a key that is renewed at the last moment may then die at the target." },
+    { .name = "ttl-calm", .type = OPTION_DURATION, .group = KEYS, .argument = "duration",
+      .fallback = "10s", .max = DAY, FIELD(ttl_calm),
+      .help = "Until the stream has been followed without a lag for so long, no key expires at the "
+              "target by its own clock, only by the source's DEL." },
     { .name = "failed-file", .type = OPTION_STRING, .group = KEYS, .argument = "file",
       FIELD(failed_file), .help = "File that gets a line for each key that failed: key, reason." },
 
@@ -108,8 +126,9 @@ static const struct option rows[] = {
     { .name = "round-pause", .type = OPTION_DURATION, .group = VERIFY, .argument = "duration",
       .fallback = "1s", .max = DAY, FIELD(round_pause), .help = "Time between two rounds." },
     { .name = "ttl-tolerance", .type = OPTION_DURATION, .group = VERIFY, .argument = "duration",
-      .fallback = "2s", .max = DAY, FIELD(ttl_tolerance),
-      .help = "How far apart times to live may be and still count as the same." },
+      .fallback = "7s", .max = DAY, FIELD(ttl_tolerance),
+      .help = "How far apart times to live may be and still count as the same. Less than "
+              "--ttl-slack makes every renewed key differ." },
     { .name = "diff-file", .type = OPTION_STRING, .group = VERIFY, .argument = "file",
       FIELD(diff_file), .help = "File that gets a line for each key that differs: key, how." },
 
@@ -222,6 +241,8 @@ static int read_target(struct config *c, char *err, size_t cap)
         .request_timeout = c->request_timeout,
         .window_bytes = c->window,
         .window = WINDOW,
+        .rate_bytes = c->rate_limit,
+        .rate_commands = (uint64_t)c->rate_limit_commands,
     };
     return 0;
 }
@@ -268,6 +289,11 @@ static int read_all(struct config *c, char *err, size_t cap)
                                              .replace = c->replace,
                                              .skip_expired = true,
                                              .builds = BUILDS };
+    c->expiry_options = (struct expiry_options){
+        .folder = c->spool_dir,
+        .slack = c->ttl_exact ? 0 : (int64_t)c->ttl_slack,
+        .calm = (int64_t)c->ttl_calm,
+    };
     if (read_databases(c, err, cap) != 0)
         return ERR_OPTION;
     if (command->has_source && read_source(c, err, cap) != 0)

@@ -33,16 +33,18 @@ struct config {
     struct source_options source_options;
     struct target_options target_options;
     struct target_options source_as_target; /* for verify, which asks it as any client does */
-    struct copy_options copy_options;       /* without the file `failed` */
+    struct copy_options copy_options;       /* without the file `failed` and without expiry */
+    struct expiry_options expiry_options;
 
     char *target_cluster, *target_user, *target_auth, *source_user, *source_auth;
     char *db;
-    size_t big_key, window, spool_max;
-    bool rewrite, replace, follow, version, help;
+    size_t big_key, window, spool_max, rate_limit;
+    int rate_limit_commands;
+    bool rewrite, replace, ttl_exact, follow, version, help;
     uint64_t connect_timeout, request_timeout, source_timeout; /* ms */
     char *failed_file, *psync_command, *announce_ip, *spool_dir;
     int announce_port, rounds;
-    uint64_t round_pause, ttl_tolerance; /* ms */
+    uint64_t round_pause, ttl_tolerance, ttl_slack, ttl_calm; /* ms */
     char *diff_file;
     int log_level;
 

@@ -100,13 +100,17 @@ static void begin_key(struct copy *c)
         c->counters.expired++;
         return;
     }
+    c->expire_at = r->expire_at;
+    if (c->options->expiry != NULL && r->expire_at != RDB_NO_TIME)
+        c->expire_at =
+            expiry_of_copy(c->options->expiry, writer_span(&c->key), r->expire_at, copy_now(c));
     writer_clear(&c->value, 2);
     c->state = COLLECT;
 }
 
 static void begin_build(struct copy *c)
 {
-    c->current = build_new(c, c->reader.type, writer_span(&c->key), c->reader.expire_at);
+    c->current = build_new(c, c->reader.type, writer_span(&c->key), c->expire_at);
     build_take(c->current, writer_span(&c->value));
     writer_clear(&c->value, 2);
     c->state = BUILD;
@@ -144,7 +148,7 @@ static void delete_first(struct copy *c)
 
 static int64_t time_to_live(const struct copy *c)
 {
-    int64_t at = c->reader.expire_at;
+    int64_t at = c->expire_at;
     if (at == RDB_NO_TIME)
         return 0;
     if (c->target->facts.absolute)
@@ -292,7 +296,7 @@ static void load_function(struct copy *c)
 
 /* --- the file ------------------------------------------------------------------------------ */
 
-static bool has_room(const struct copy *c)
+static bool has_room(struct copy *c)
 {
     return target_has_room(c->target) && (c->state == BUILD || c->build_count < c->options->builds);
 }

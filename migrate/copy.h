@@ -12,6 +12,7 @@
 
 #include <stdio.h>
 
+#include "migrate/expiry.h"
 #include "migrate/rdb_reader.h"
 #include "migrate/rewrite.h"
 #include "migrate/target.h"
@@ -25,13 +26,14 @@ enum copy_databases {
 
 struct copy_options {
     enum copy_databases databases;
-    uint64_t only;     /* database */
-    uint64_t big_key;  /* bytes; values above it are built by commands */
-    bool rewrite;      /* so are all others */
-    bool replace;      /* keys that are there already; else each is a failure */
-    bool skip_expired; /* keys whose time is over */
-    uint32_t builds;   /* keys that may be under construction at the same time */
-    FILE *failed;      /* gets a line for each failure; NULL: only the log */
+    uint64_t only;         /* database */
+    uint64_t big_key;      /* bytes; values above it are built by commands */
+    bool rewrite;          /* so are all others */
+    bool replace;          /* keys that are there already; else each is a failure */
+    bool skip_expired;     /* keys whose time is over */
+    uint32_t builds;       /* keys that may be under construction at the same time */
+    struct expiry *expiry; /* holds times to live back; NULL: nobody does */
+    FILE *failed;          /* gets a line for each failure; NULL: only the log */
 };
 
 struct copy_counters {
@@ -61,6 +63,7 @@ struct copy {
     struct writer key;     /* what it is called at the target */
     struct writer value;   /* so far */
     struct writer command; /* scratch */
+    int64_t expire_at;     /* what the target is told */
     struct build *current; /* that the value's bytes go to */
     struct list_node builds;
     uint32_t build_count, build_number;

@@ -68,7 +68,7 @@ static void read_version(struct target_facts *f, struct span info)
     f->absolute = f->streams = v >= 50000;
     f->hset_many = v >= 40000;
     f->create_consumer = f->set_until = v >= 60200;
-    f->entries_added = f->functions = v >= 70000;
+    f->entries_added = f->functions = f->expire_if = v >= 70000;
     f->field_times = v >= FIELD_TIMES || own >= VALKEY_WITH_OWN_RDB;
 }
 
@@ -105,6 +105,7 @@ void target_facts_meet(struct target_facts *f, const struct target_facts *o)
     f->set_until &= o->set_until;
     f->entries_added &= o->entries_added;
     f->functions &= o->functions;
+    f->expire_if &= o->expire_if;
     f->field_times &= o->field_times;
     f->counts_frequency &= o->counts_frequency;
     f->evicts |= o->evicts;

@@ -22,6 +22,7 @@ struct target_facts {
     bool set_until;        /* SET ... PXAT */
     bool entries_added;    /* XSETID ... ENTRIESADDED, XGROUP CREATE ... ENTRIESREAD */
     bool functions;        /* FUNCTION LOAD */
+    bool expire_if;        /* PEXPIREAT ... XX */
     bool field_times;      /* HPEXPIREAT */
     bool counts_frequency; /* keeps FREQ of keys, not IDLETIME */
     bool evicts;           /* may drop keys when memory is full */

@@ -91,8 +91,8 @@ static void run_start(struct run *r)
     r->wanted = FAKE_SOURCE_OFFSET + r->streams[0].len + r->streams[1].len;
     r->source = fake_source_start(r->port, &r->script);
     snprintf(at, sizeof(at), "127.0.0.1:%d", r->port);
-    migrate_start(
-        &r->m, (const char *const[]){ "sync", at, target_at, "--spool-dir", testenv_dir(), NULL });
+    migrate_start(&r->m, (const char *const[]){ "sync", at, target_at, "--spool-dir", testenv_dir(),
+                                                "--ttl-exact", NULL });
 }
 
 static bool acknowledged_all(void *arg)

@@ -240,7 +240,7 @@ static void test_into_a_cluster(void **state)
     redis_do(from, "CONFIG SET repl-diskless-sync yes");
     sync_under_load((const char *const[]){ "sync", source_at, "--target-cluster", seeds,
                                            "--big-key", "1mb", "--spool-dir", testenv_dir(),
-                                           NULL });
+                                           "--ttl-exact", NULL });
     expect_cluster();
 }
 
@@ -248,8 +248,8 @@ static void test_through_a_proxy(void **state)
 {
     (void)state;
     redis_do(from, "CONFIG SET repl-diskless-sync no");
-    sync_under_load(
-        (const char *const[]){ "sync", source_at, proxy_at, "--spool-dir", testenv_dir(), NULL });
+    sync_under_load((const char *const[]){ "sync", source_at, proxy_at, "--spool-dir",
+                                           testenv_dir(), "--ttl-exact", NULL });
     expect_cluster();
 }
 
@@ -259,7 +259,7 @@ static void test_small_spool(void **state)
     (void)state;
     sync_under_load((const char *const[]){ "sync", source_at, target_at, "--spool-dir",
                                            testenv_dir(), "--spool-max", "1mb", "--window", "64kb",
-                                           NULL });
+                                           "--ttl-exact", NULL });
     expect_plain();
 }
 
@@ -327,7 +327,7 @@ static void test_every_rule(void **state)
     empty_all();
     redis_do(from, "SET first 1");
     begin(&m, (const char *const[]){ "sync", source_at, "--target-cluster", seeds, "--spool-dir",
-                                     testenv_dir(), NULL });
+                                     testenv_dir(), "--ttl-exact", NULL });
     for (size_t i = 0; i < ARRAY_LEN(commands); i++)
         freeReplyObject(redis_ask(from, commands[i]));
     finish(&m);
@@ -447,7 +447,7 @@ static void test_cut_connection(void **state)
     empty_all();
     redis_do(from, "CONFIG SET repl-backlog-size 200mb");
     begin(&m, (const char *const[]){ "sync", source_at, "--target-cluster", seeds, "--spool-dir",
-                                     testenv_dir(), NULL });
+                                     testenv_dir(), "--ttl-exact", NULL });
     load_begin(&load);
     redis_do(from, "CLIENT KILL TYPE REPLICA");
     bool again = wait_until(went_on, &m, scaled_ms(10000));
@@ -495,7 +495,7 @@ static void test_at_least_once(void **state)
     (void)state;
     empty_all();
     begin(&m, (const char *const[]){ "sync", source_at, "--target-cluster", seeds, "--spool-dir",
-                                     testenv_dir(), NULL });
+                                     testenv_dir(), "--ttl-exact", NULL });
     load_begin(&load);
     for (int i = 0; i < 20; i++) {
         redisReply *reply = redis_ask(nodes[i % 3], "CLIENT KILL TYPE NORMAL SKIPME YES");
