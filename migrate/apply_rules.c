@@ -122,7 +122,8 @@ bool apply_rules_cross(const struct apply *a, const struct argv *argv)
 static void each_key(struct apply *a, const struct argv *argv)
 {
     for (uint32_t i = 1; i < argv->count; i++)
-        apply_words(a, (struct span[]){ argv_get(argv, 0), argv_get(argv, i) }, 2);
+        if (apply_wants(a, argv_get(argv, i)))
+            apply_words(a, (struct span[]){ argv_get(argv, 0), argv_get(argv, i) }, 2);
 }
 
 /* It writes the count that it found into the key; over several keys it changes nothing. */
@@ -138,7 +139,9 @@ static void count_one(struct apply *a, const struct argv *argv)
 static void each_pair(struct apply *a, const struct argv *argv)
 {
     for (uint32_t i = 1; i + 1 < argv->count; i += 2)
-        apply_words(a, (struct span[]){ SPAN("SET"), argv_get(argv, i), argv_get(argv, i + 1) }, 3);
+        if (apply_wants(a, argv_get(argv, i)))
+            apply_words(a, (struct span[]){ SPAN("SET"), argv_get(argv, i), argv_get(argv, i + 1) },
+                        3);
 }
 
 static void move_member(struct apply *a, const struct argv *argv)
@@ -203,48 +206,74 @@ static void refuse(struct apply *a, const struct argv *argv)
                "target; empty the target as far as it is right, and start again";
 }
 
+/* What a rule's commands are about, as far as --db and the filters ask. */
+enum scope {
+    KEYS,       /* of the present database */
+    KEY_BY_KEY, /* likewise, and each goes over for itself */
+    EVERYWHERE, /* all databases */
+    CONTROL,    /* the stream itself: never filtered */
+};
+
 static const struct {
     const char *name;
     apply_rule *rule;
-    bool any_database; /* it is not about keys of the present one */
+    uint8_t scope; /* enum scope */
 } rules[] = {
-    { "del", each_key, false },
-    { "discard", apply_drop, true },
-    { "exec", exec, true },
-    { "exists", apply_drop, true },
-    { "expire", apply_expire, false },
-    { "expireat", apply_expireat, false },
-    { "flushall", refuse, true },
-    { "flushdb", refuse, false },
-    { "function", everywhere, true },
-    { "hexpire", apply_hexpire, false },
-    { "hexpireat", apply_hexpireat, false },
-    { "hpexpire", apply_hpexpire, false },
-    { "hpexpireat", apply_hpexpireat, false },
-    { "mset", each_pair, false },
-    { "msetnx", each_pair, false },
-    { "multi", multi, true },
-    { "opinfo", apply_drop, true },
-    { "pexpire", apply_pexpire, false },
-    { "pexpireat", apply_pexpireat, false },
-    { "pfcount", count_one, false },
-    { "ping", apply_drop, true },
-    { "psetex", apply_psetex, false },
-    { "publish", apply_drop, true },
-    { "replconf", replconf, true },
-    { "restore", apply_restore, false },
-    { "restore-asking", apply_restore_asking, false },
-    { "script", everywhere, true },
-    { "select", select_database, true },
-    { "set", apply_set, false },
-    { "setex", apply_setex, false },
-    { "setnx", apply_setnx, false },
-    { "smove", move_member, false },
-    { "spublish", apply_drop, true },
-    { "swapdb", refuse, true },
-    { "touch", apply_drop, true },
-    { "unlink", each_key, false },
+    { "del", each_key, KEY_BY_KEY },
+    { "discard", apply_drop, CONTROL },
+    { "exec", exec, CONTROL },
+    { "exists", apply_drop, EVERYWHERE },
+    { "expire", apply_expire, KEYS },
+    { "expireat", apply_expireat, KEYS },
+    { "flushall", refuse, EVERYWHERE },
+    { "flushdb", refuse, KEYS },
+    { "function", everywhere, EVERYWHERE },
+    { "hexpire", apply_hexpire, KEYS },
+    { "hexpireat", apply_hexpireat, KEYS },
+    { "hpexpire", apply_hpexpire, KEYS },
+    { "hpexpireat", apply_hpexpireat, KEYS },
+    { "mset", each_pair, KEY_BY_KEY },
+    { "msetnx", each_pair, KEY_BY_KEY },
+    { "multi", multi, CONTROL },
+    { "opinfo", apply_drop, CONTROL },
+    { "pexpire", apply_pexpire, KEYS },
+    { "pexpireat", apply_pexpireat, KEYS },
+    { "pfcount", count_one, KEYS },
+    { "ping", apply_drop, CONTROL },
+    { "psetex", apply_psetex, KEYS },
+    { "publish", apply_drop, EVERYWHERE },
+    { "replconf", replconf, CONTROL },
+    { "restore", apply_restore, KEYS },
+    { "restore-asking", apply_restore_asking, KEYS },
+    { "script", everywhere, EVERYWHERE },
+    { "select", select_database, CONTROL },
+    { "set", apply_set, KEYS },
+    { "setex", apply_setex, KEYS },
+    { "setnx", apply_setnx, KEYS },
+    { "smove", move_member, KEYS },
+    { "spublish", apply_drop, EVERYWHERE },
+    { "swapdb", refuse, EVERYWHERE },
+    { "touch", apply_drop, EVERYWHERE },
+    { "unlink", each_key, KEY_BY_KEY },
 };
+
+static bool is_wanted(struct apply *a, const struct argv *argv, enum scope scope)
+{
+    if (scope == CONTROL)
+        return true;
+    if (scope != EVERYWHERE && a->options->filter != NULL &&
+        !filter_database(a->options->filter, a->db)) {
+        a->counters.filtered++;
+        return false;
+    }
+    if (scope == EVERYWHERE) {
+        bool passes =
+            a->options->filter == NULL || filter_command(a->options->filter, argv_get(argv, 0));
+        a->counters.filtered += !passes;
+        return passes;
+    }
+    return apply_wants_command(a, argv, scope == KEY_BY_KEY) && database_wanted(a, argv);
+}
 
 void apply_rules_take(struct apply *a, const struct argv *argv)
 {
@@ -252,10 +281,10 @@ void apply_rules_take(struct apply *a, const struct argv *argv)
     for (size_t i = 0; i < ARRAY_LEN(rules); i++) {
         if (!span_is(name, rules[i].name))
             continue;
-        if (rules[i].any_database || database_wanted(a, argv))
+        if (is_wanted(a, argv, rules[i].scope))
             rules[i].rule(a, argv);
         return;
     }
-    if (database_wanted(a, argv))
+    if (is_wanted(a, argv, KEYS))
         by_keys(a, argv);
 }

@@ -13,6 +13,10 @@ struct span apply_name(const struct apply *a, struct span key, struct writer *na
 void apply_words(struct apply *a, struct span *words, size_t count);
 /* The words of the command; the caller frees them. */
 struct span *apply_copy_words(const struct argv *argv);
+/* Whether the filters let a key through; counts it if not. */
+bool apply_wants(struct apply *a, struct span key);
+/* The same for the whole command, of which splits says that it goes over key by key. */
+bool apply_wants_command(struct apply *a, const struct argv *argv, bool splits);
 void apply_drop(struct apply *a, const struct argv *argv);
 void apply_fail(struct apply *a, const struct argv *argv, const char *why);
 

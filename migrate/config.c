@@ -19,6 +19,21 @@ static const struct option_choice log_levels[] = {
     { NULL, 0 },
 };
 
+static const struct option_choice mixed[] = {
+    { "fail", FILTER_MIXED_FAIL },
+    { "apply", FILTER_MIXED_APPLY },
+    { "drop", FILTER_MIXED_DROP },
+    { NULL, 0 },
+};
+
+enum { OWNER_DROP, OWNER_REPORT };
+
+static const struct option_choice owner_policies[] = {
+    { "drop", OWNER_DROP },
+    { "report", OWNER_REPORT },
+    { NULL, 0 },
+};
+
 static const char *url_fault(const char *text)
 {
     struct url *u = malloc(sizeof(*u));
@@ -33,6 +48,7 @@ static const char *url_fault(const char *text)
 #define TARGET "The target"
 #define SOURCE "The source"
 #define KEYS "Keys"
+#define FILTERS "What goes over"
 #define VERIFY "Comparing"
 #define PROCESS "The process"
 
@@ -118,6 +134,40 @@ static const struct option rows[] = {
               "target by its own clock, only by the source's DEL." },
     { .name = "failed-file", .type = OPTION_STRING, .group = KEYS, .argument = "file",
       FIELD(failed_file), .help = "File that gets a line for each key that failed: key, reason." },
+
+    { .name = "include-key", .type = OPTION_LIST, .group = FILTERS, .argument = "glob",
+      FIELD(include_key), .help = "Only keys that match one of these (* ? [a-z]); may be repeated." },
+    { .name = "exclude-key", .type = OPTION_LIST, .group = FILTERS, .argument = "glob",
+      FIELD(exclude_key), .help = "No keys that match one of these; may be repeated." },
+    { .name = "include-type", .type = OPTION_LIST, .group = FILTERS, .argument = "type",
+      .wrong = filter_type_fault, FIELD(include_type),
+      .help = "Only keys of these types: string, list, set, zset, hash, stream, module. In the "
+              "stream the command tells the type; DEL, EXPIRE, RENAME and their like pass." },
+    { .name = "exclude-type", .type = OPTION_LIST, .group = FILTERS, .argument = "type",
+      .wrong = filter_type_fault, FIELD(exclude_type), .help = "No keys of these types." },
+    { .name = "include-db", .type = OPTION_LIST, .group = FILTERS, .argument = "number",
+      .wrong = filter_database_fault, FIELD(include_db),
+      .help = "Only keys of these databases; what becomes of several is said by --db." },
+    { .name = "exclude-db", .type = OPTION_LIST, .group = FILTERS, .argument = "number",
+      .wrong = filter_database_fault, FIELD(exclude_db), .help = "No keys of these databases." },
+    { .name = "include-command", .type = OPTION_LIST, .group = FILTERS, .argument = "name",
+      FIELD(include_command), .help = "Of the stream, only these commands." },
+    { .name = "exclude-command", .type = OPTION_LIST, .group = FILTERS, .argument = "name",
+      FIELD(exclude_command), .help = "Of the stream, all but these commands." },
+    { .name = "filter-mixed", .type = OPTION_ENUM, .group = FILTERS, .argument = "policy",
+      .choices = mixed, .fallback = "fail", FIELD(filter_mixed),
+      .help = "What becomes of a command about keys that go over and keys that do not, such as "
+              "RENAME; DEL and MSET are taken apart. fail: it is told and counted as failed." },
+    { .name = "owner", .type = OPTION_STRING, .group = FILTERS, .argument = "description",
+      FIELD(owner),
+      .help = "The source stands behind Twemproxy or Codis; keys that the proxy would look for at "
+              "another server are stale copies. codis:slots=0-511|800, or twemproxy:hash=fnv1a_64,"
+              "distribution=ketama,hash_tag={},servers=HOST:PORT:WEIGHT NAME|...,me=NAME, as in "
+              "its configuration file." },
+    { .name = "owner-policy", .type = OPTION_ENUM, .group = FILTERS, .argument = "policy",
+      .choices = owner_policies, .fallback = "drop", FIELD(owner_policy),
+      .help = "What becomes of stale copies. drop: they stay behind, and are counted. report: they "
+              "are counted only." },
 
     { .name = "rounds", .type = OPTION_INT, .group = VERIFY, .argument = "number",
       .fallback = "3", .min = 1, .max = 1000, FIELD(rounds),
@@ -277,6 +327,27 @@ static int read_source(struct config *c, char *err, size_t cap)
     return 0;
 }
 
+static int read_filter(struct config *c, char *err, size_t cap)
+{
+    char why[200];
+    c->filter = (struct filter){
+        .keys = { c->include_key, c->exclude_key },
+        .commands = { c->include_command, c->exclude_command },
+        .types = { c->include_type, c->exclude_type },
+        .databases = { c->include_db, c->exclude_db },
+        .mixed = c->filter_mixed,
+        .report = c->owner_policy == OWNER_REPORT,
+    };
+    if (or_null(c->owner) != NULL) {
+        c->filter.owner = key_owner_new(c->owner, why, sizeof(why));
+        if (c->filter.owner == NULL)
+            return fail(err, cap, "--owner: %s", why);
+    }
+    if (!filter_is_empty(&c->filter))
+        c->copy_options.filter = &c->filter;
+    return 0;
+}
+
 static int read_all(struct config *c, char *err, size_t cap)
 {
     const struct config_command *command = c->command;
@@ -294,7 +365,7 @@ static int read_all(struct config *c, char *err, size_t cap)
         .slack = c->ttl_exact ? 0 : (int64_t)c->ttl_slack,
         .calm = (int64_t)c->ttl_calm,
     };
-    if (read_databases(c, err, cap) != 0)
+    if (read_databases(c, err, cap) != 0 || read_filter(c, err, cap) != 0)
         return ERR_OPTION;
     if (command->has_source && read_source(c, err, cap) != 0)
         return ERR_OPTION;
@@ -319,6 +390,7 @@ int config_load(struct config *c, int argc, char *const *argv, char *err, size_t
 void config_free(struct config *c)
 {
     option_free(&c->options);
+    key_owner_free(c->filter.owner);
     explicit_bzero(c->source.password, sizeof(c->source.password));
     explicit_bzero(c->target.password, sizeof(c->target.password));
 }

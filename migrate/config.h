@@ -35,9 +35,13 @@ struct config {
     struct target_options source_as_target; /* for verify, which asks it as any client does */
     struct copy_options copy_options;       /* without the file `failed` and without expiry */
     struct expiry_options expiry_options;
+    struct filter filter;
 
     char *target_cluster, *target_user, *target_auth, *source_user, *source_auth;
-    char *db;
+    char *db, *owner;
+    struct option_list include_key, exclude_key, include_command, exclude_command;
+    struct option_list include_type, exclude_type, include_db, exclude_db;
+    int filter_mixed, owner_policy;
     size_t big_key, window, spool_max, rate_limit;
     int rate_limit_commands;
     bool rewrite, replace, ttl_exact, follow, version, help;

@@ -89,12 +89,28 @@ static bool name_key(struct copy *c)
     return false;
 }
 
+/* Whether the filters let the key through; counts it if not. */
+static bool is_wanted(struct copy *c)
+{
+    const struct filter *f = c->options->filter;
+    const struct rdb_reader *r = &c->reader;
+    if (f == NULL)
+        return true;
+    enum filter_verdict verdict = filter_key(f, r->name);
+    if (verdict == FILTER_OUT || !filter_database(f, r->db) || !filter_type(f, r->type->kind)) {
+        c->counters.filtered++;
+        return false;
+    }
+    c->counters.stale += verdict != FILTER_TAKE;
+    return verdict != FILTER_STALE;
+}
+
 static void begin_key(struct copy *c)
 {
     const struct rdb_reader *r = &c->reader;
     c->counters.keys++;
     c->state = SKIP;
-    if (!name_key(c))
+    if (!is_wanted(c) || !name_key(c))
         return;
     if (c->options->skip_expired && r->expire_at != RDB_NO_TIME && r->expire_at <= copy_now(c)) {
         c->counters.expired++;

@@ -26,8 +26,8 @@ static char source_at[32], target_at[32];
 
 static int start(void **state)
 {
-    static const char *const debug[] = { "--enable-debug-command", "yes",
-                                         "--repl-diskless-sync-delay", "0", NULL };
+    static const char *const debug[] = { "--enable-debug-command", "yes", "--repl-diskless-sync",
+                                         "no", NULL };
     (void)state;
     oracle_start_with(&source, debug);
     oracle_start_with(&target, debug);
@@ -86,7 +86,7 @@ static bool attached(void *arg)
 static bool caught_up(void *arg)
 {
     (void)arg;
-    redisReply *reply = redis_ask(from, "WAIT 1 1000");
+    redisReply *reply = redis_ask(from, "WAIT 1 50");
     bool yes = reply->integer == 1;
     freeReplyObject(reply);
     return yes;
