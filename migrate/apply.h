@@ -55,6 +55,7 @@ struct apply {
     struct writer group;
     struct writer group_key, group_name;
     uint32_t group_count;
+    bool codis_warned;
     bool cross; /* the command at hand lies in several slots */
 };
 

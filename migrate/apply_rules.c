@@ -10,7 +10,7 @@
 
 /* --- databases ----------------------------------------------------------------------------- */
 
-static bool database_wanted(struct apply *a, const struct argv *argv)
+bool apply_wants_database(struct apply *a, const struct argv *argv)
 {
     const struct copy_options *o = a->options;
     if (o->databases == COPY_DB_PREFIX || a->db == o->only)
@@ -87,7 +87,7 @@ static void pass_on(struct apply *a, const struct command *cmd, const struct arg
     free(words);
 }
 
-static void by_keys(struct apply *a, const struct argv *argv)
+void apply_by_keys(struct apply *a, const struct argv *argv)
 {
     const struct command *container = NULL;
     const struct command *cmd = command_resolve(a->target->commands, argv, &container);
@@ -107,6 +107,8 @@ static void by_keys(struct apply *a, const struct argv *argv)
 
 bool apply_rules_cross(const struct apply *a, const struct argv *argv)
 {
+    if (apply_moves_between_slots(a, argv) || apply_empties_target(a, argv))
+        return true;
     const struct command *container = NULL;
     const struct command *cmd = command_resolve(a->target->commands, argv, &container);
     struct span name = argv_get(argv, 0);
@@ -130,7 +132,7 @@ static void each_key(struct apply *a, const struct argv *argv)
 static void count_one(struct apply *a, const struct argv *argv)
 {
     if (argv->count == 2)
-        by_keys(a, argv);
+        apply_by_keys(a, argv);
     else
         apply_drop(a, argv);
 }
@@ -149,7 +151,7 @@ static void move_member(struct apply *a, const struct argv *argv)
     const struct command *cmd = command_find(a->target->commands, SPAN("smove"));
     bool cluster = a->target->options->cluster;
     if (argv->count != 4 || !cluster || slot_of_keys(a, cmd, argv) != KEYS_CROSS) {
-        by_keys(a, argv);
+        apply_by_keys(a, argv);
         return;
     }
     struct span member = argv_get(argv, 3);
@@ -198,12 +200,16 @@ static void everywhere(struct apply *a, const struct argv *argv)
     free(words);
 }
 
-static void refuse(struct apply *a, const struct argv *argv)
+/* A source rewrites them before they come into its stream. Passed on, they could wait for ever. */
+static void out_of_place(struct apply *a, const struct argv *argv)
 {
-    static const char why[] = "it would touch all keys of the target, of which some may be others'";
-    apply_fail(a, argv, why);
-    a->error = "the source has executed FLUSHALL, FLUSHDB or SWAPDB, which is not repeated at the "
-               "target; empty the target as far as it is right, and start again";
+    apply_fail(a, argv, "it has no place in a replication stream");
+}
+
+/* Codis: it would delete the keys of whole slots, which only the source can name. */
+static void slots_deleted(struct apply *a, const struct argv *argv)
+{
+    apply_fail(a, argv, "the source has deleted whole slots of Codis; verify shows which keys");
 }
 
 /* What a rule's commands are about, as far as --db and the filters ask. */
@@ -219,19 +225,31 @@ static const struct {
     apply_rule *rule;
     uint8_t scope; /* enum scope */
 } rules[] = {
+    { "blmove", out_of_place, EVERYWHERE },
+    { "blmpop", out_of_place, EVERYWHERE },
+    { "blpop", out_of_place, EVERYWHERE },
+    { "brpop", out_of_place, EVERYWHERE },
+    { "brpoplpush", out_of_place, EVERYWHERE },
+    { "bzmpop", out_of_place, EVERYWHERE },
+    { "bzpopmax", out_of_place, EVERYWHERE },
+    { "bzpopmin", out_of_place, EVERYWHERE },
+    { "copy", apply_copy, EVERYWHERE },
     { "del", each_key, KEY_BY_KEY },
     { "discard", apply_drop, CONTROL },
     { "exec", exec, CONTROL },
     { "exists", apply_drop, EVERYWHERE },
     { "expire", apply_expire, KEYS },
     { "expireat", apply_expireat, KEYS },
-    { "flushall", refuse, EVERYWHERE },
-    { "flushdb", refuse, KEYS },
+    { "flushall", apply_flush, EVERYWHERE },
+    { "flushdb", apply_flush, EVERYWHERE },
     { "function", everywhere, EVERYWHERE },
     { "hexpire", apply_hexpire, KEYS },
     { "hexpireat", apply_hexpireat, KEYS },
     { "hpexpire", apply_hpexpire, KEYS },
     { "hpexpireat", apply_hpexpireat, KEYS },
+    { "lmpop", out_of_place, EVERYWHERE },
+    { "migrate", out_of_place, EVERYWHERE },
+    { "move", apply_move, EVERYWHERE },
     { "mset", each_pair, KEY_BY_KEY },
     { "msetnx", each_pair, KEY_BY_KEY },
     { "multi", multi, CONTROL },
@@ -244,17 +262,29 @@ static const struct {
     { "publish", apply_drop, EVERYWHERE },
     { "replconf", replconf, CONTROL },
     { "restore", apply_restore, KEYS },
-    { "restore-asking", apply_restore_asking, KEYS },
+    { "restore-asking", apply_restore, KEYS },
     { "script", everywhere, EVERYWHERE },
     { "select", select_database, CONTROL },
     { "set", apply_set, KEYS },
     { "setex", apply_setex, KEYS },
     { "setnx", apply_setnx, KEYS },
+    { "slotsdel", slots_deleted, EVERYWHERE },
+    { "slotsmgrtone", out_of_place, EVERYWHERE },
+    { "slotsmgrtslot", out_of_place, EVERYWHERE },
+    { "slotsmgrttagone", out_of_place, EVERYWHERE },
+    { "slotsmgrttagslot", out_of_place, EVERYWHERE },
+    { "slotsrestore", apply_slotsrestore, KEY_BY_KEY },
+    { "slotsrestore-async", apply_slotsrestore_async, KEY_BY_KEY },
+    { "slotsrestore-async-ack", out_of_place, EVERYWHERE },
     { "smove", move_member, KEYS },
     { "spublish", apply_drop, EVERYWHERE },
-    { "swapdb", refuse, EVERYWHERE },
+    { "swapdb", apply_swapdb, EVERYWHERE },
     { "touch", apply_drop, EVERYWHERE },
     { "unlink", each_key, KEY_BY_KEY },
+    { "wait", out_of_place, EVERYWHERE },
+    { "xread", out_of_place, EVERYWHERE },
+    { "xreadgroup", out_of_place, EVERYWHERE },
+    { "zmpop", out_of_place, EVERYWHERE },
 };
 
 static bool is_wanted(struct apply *a, const struct argv *argv, enum scope scope)
@@ -272,7 +302,7 @@ static bool is_wanted(struct apply *a, const struct argv *argv, enum scope scope
         a->counters.filtered += !passes;
         return passes;
     }
-    return apply_wants_command(a, argv, scope == KEY_BY_KEY) && database_wanted(a, argv);
+    return apply_wants_command(a, argv, scope == KEY_BY_KEY) && apply_wants_database(a, argv);
 }
 
 void apply_rules_take(struct apply *a, const struct argv *argv)
@@ -286,5 +316,5 @@ void apply_rules_take(struct apply *a, const struct argv *argv)
         return;
     }
     if (is_wanted(a, argv, KEYS))
-        by_keys(a, argv);
+        apply_by_keys(a, argv);
 }

@@ -216,43 +216,62 @@ static uint32_t restore_options(struct span *words, uint32_t count, bool *absolu
     return kept;
 }
 
-/* Always with REPLACE: it took effect at the source. */
-void apply_restore(struct apply *a, const struct argv *argv)
+/* words: room for two more than count. Always with REPLACE: it took effect at the source. */
+static void send_restore(struct apply *a, const struct argv *argv, struct span *words,
+                         uint32_t count)
 {
     char digits[TEXT_NUMBER_MAX];
     bool absolute;
-    int64_t at;
+    int64_t at = 0;
+    count = restore_options(words, count, &absolute);
+    bool timed = !span_equal(words[2], SPAN("0"));
+    if (timed && !absolute_ms(a, words[2], false, !absolute, &at)) {
+        apply_fail(a, argv, bad_time);
+        return;
+    }
+    words[count++] = SPAN("REPLACE");
+    if (timed) {
+        at = time_for(a, words[1], at);
+        if (a->target->facts.absolute)
+            words[count++] = SPAN("ABSTTL");
+        else
+            at -= copy_now(NULL);
+        words[2] = (struct span){ digits, text_from_i64(digits, at > 0 ? at : 1) };
+    }
+    apply_words(a, words, count);
+}
+
+/* Also RESTORE-ASKING: a cluster that imports a slot says so to its replicas. */
+void apply_restore(struct apply *a, const struct argv *argv)
+{
     if (argv->count < 4) {
         apply_fail(a, argv, unknown);
         return;
     }
     struct span *words = malloc((argv->count + 2) * sizeof(*words));
     REQUIRE(words != NULL);
-    for (uint32_t i = 0; i < argv->count; i++)
-        words[i] = argv_get(argv, i);
-    uint32_t count = restore_options(words, argv->count, &absolute);
-    bool timed = !span_equal(words[2], SPAN("0"));
-    if (timed && !absolute_ms(a, words[2], false, !absolute, &at)) {
-        apply_fail(a, argv, bad_time);
-        free(words);
-        return;
-    }
     words[0] = SPAN("RESTORE");
-    words[count++] = SPAN("REPLACE");
-    if (timed && a->target->facts.absolute)
-        words[count++] = SPAN("ABSTTL");
-    if (timed) {
-        at = time_for(a, words[1], at);
-        if (!a->target->facts.absolute)
-            at = at > copy_now(NULL) ? at - copy_now(NULL) : 1;
-        words[2] = (struct span){ digits, text_from_i64(digits, at > 0 ? at : 1) };
-    }
-    apply_words(a, words, count);
+    for (uint32_t i = 1; i < argv->count; i++)
+        words[i] = argv_get(argv, i);
+    send_restore(a, argv, words, argv->count);
     free(words);
 }
 
-/* A cluster that imports a slot says so to its replicas. */
-void apply_restore_asking(struct apply *a, const struct argv *argv)
+void apply_restore_one(struct apply *a, const struct argv *argv, struct span key, struct span ttl,
+                       struct span payload)
 {
-    apply_restore(a, argv);
+    struct span words[6] = { SPAN("RESTORE"), key, ttl, payload };
+    send_restore(a, argv, words, 4);
+}
+
+void apply_expire_in(struct apply *a, const struct argv *argv, struct span key, struct span ttl)
+{
+    char digits[TEXT_NUMBER_MAX];
+    int64_t at;
+    if (!absolute_ms(a, ttl, false, true, &at)) {
+        apply_fail(a, argv, bad_time);
+        return;
+    }
+    struct span ms = { digits, text_from_i64(digits, time_for(a, key, at)) };
+    apply_words(a, (struct span[]){ SPAN("PEXPIREAT"), key, ms }, 3);
 }

@@ -3,15 +3,20 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-struct span apply_name(const struct apply *a, struct span key, struct writer *name)
+struct span apply_name_in(const struct apply *a, uint64_t db, struct span key, struct writer *name)
 {
-    if (a->options->databases != COPY_DB_PREFIX || a->db == 0)
+    if (a->options->databases != COPY_DB_PREFIX || db == 0)
         return key;
     char prefix[32];
-    int n = snprintf(prefix, sizeof(prefix), "db%llu:", (unsigned long long)a->db);
+    int n = snprintf(prefix, sizeof(prefix), "db%llu:", (unsigned long long)db);
     write_raw(name, (struct span){ prefix, (size_t)n });
     write_raw(name, key);
     return writer_span(name);
+}
+
+struct span apply_name(const struct apply *a, struct span key, struct writer *name)
+{
+    return apply_name_in(a, a->db, key, name);
 }
 
 void apply_words(struct apply *a, struct span *words, size_t count)

@@ -26,6 +26,13 @@ static const struct option_choice mixed[] = {
     { NULL, 0 },
 };
 
+static const struct option_choice flushes[] = {
+    { "refuse", COPY_FLUSH_REFUSE },
+    { "apply", COPY_FLUSH_APPLY },
+    { "ignore", COPY_FLUSH_IGNORE },
+    { NULL, 0 },
+};
+
 enum { OWNER_DROP, OWNER_REPORT };
 
 static const struct option_choice owner_policies[] = {
@@ -114,6 +121,10 @@ static const struct option rows[] = {
       .help = "What becomes of several databases. N or only:N: the keys of database N are copied, "
               "others skipped and counted. prefix: a key of database N is called dbN:key, those "
               "of 0 keep their names. Without it keys of other databases than 0 are failures." },
+    { .name = "flush", .type = OPTION_ENUM, .group = KEYS, .argument = "policy",
+      .choices = flushes, .fallback = "refuse", FIELD(flush),
+      .help = "What becomes of FLUSHALL and FLUSHDB in the stream. refuse: the program stops. apply: "
+              "the whole target is emptied, so only for its one source. ignore: nothing." },
     { .name = "big-key", .type = OPTION_SIZE, .group = KEYS, .argument = "size",
       .fallback = "8mb", .min = 1 << 10, .max = 256 << 20, FIELD(big_key),
       .help = "Values above it are built piece by piece under a temporary name, which does not "
@@ -359,6 +370,7 @@ static int read_all(struct config *c, char *err, size_t cap)
                                              .rewrite = c->rewrite,
                                              .replace = c->replace,
                                              .skip_expired = true,
+                                             .flush = c->flush,
                                              .builds = BUILDS };
     c->expiry_options = (struct expiry_options){
         .folder = c->spool_dir,

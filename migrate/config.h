@@ -41,7 +41,7 @@ struct config {
     char *db, *owner;
     struct option_list include_key, exclude_key, include_command, exclude_command;
     struct option_list include_type, exclude_type, include_db, exclude_db;
-    int filter_mixed, owner_policy;
+    int filter_mixed, owner_policy, flush;
     size_t big_key, window, spool_max, rate_limit;
     int rate_limit_commands;
     bool rewrite, replace, ttl_exact, follow, version, help;

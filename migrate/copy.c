@@ -289,7 +289,7 @@ static void on_function(void *context, const struct target_call *call)
     if (call->error[0] == '\0')
         return;
     c->counters.functions_failed++;
-    log_error("library of functions not loaded", "reason=%s", log_text(call->error));
+    log_error("functions or a script not loaded", "reason=%s", log_text(call->error));
 }
 
 static void load_function(struct copy *c)
@@ -310,6 +310,20 @@ static void load_function(struct copy *c)
     c->pending += target_send_all(c->target, SPAN("function"), writer_span(w), on_function, c);
 }
 
+/* Scripts of an old source, which its stream names by their hashes (EVALSHA). */
+static void load_script(struct copy *c)
+{
+    struct writer *w = &c->command;
+    if (!span_equal(c->reader.name, SPAN("lua")))
+        return;
+    writer_clear(w, 2);
+    write_array(w, 3);
+    write_bulk(w, SPAN("SCRIPT"));
+    write_bulk(w, SPAN("LOAD"));
+    write_bulk(w, c->reader.text);
+    c->pending += target_send_all(c->target, SPAN("script"), writer_span(w), on_function, c);
+}
+
 /* --- the file ------------------------------------------------------------------------------ */
 
 static bool has_room(struct copy *c)
@@ -327,6 +341,9 @@ static enum copy_result take_fact(struct copy *c, enum rdb_fact fact, struct spa
     case RDB_FUNCTION:
         load_function(c);
         break;
+    case RDB_AUX:
+        load_script(c);
+        break;
     case RDB_KEY:
         begin_key(c);
         break;
@@ -337,7 +354,7 @@ static enum copy_result take_fact(struct copy *c, enum rdb_fact fact, struct spa
         take_value(c, bytes);
         end_value(c);
         break;
-    default: /* an AUX field is of no use here */
+    default:
         break;
     }
     return COPY_MORE;

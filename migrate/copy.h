@@ -25,9 +25,12 @@ enum copy_databases {
     COPY_DB_PREFIX, /* a key of database N is called dbN:key, that of 0 stays as it is */
 };
 
+enum copy_flush { COPY_FLUSH_REFUSE, COPY_FLUSH_APPLY, COPY_FLUSH_IGNORE };
+
 struct copy_options {
     enum copy_databases databases;
     uint64_t only;               /* database */
+    int flush;                   /* enum copy_flush: FLUSHALL and FLUSHDB in the stream */
     uint64_t big_key;            /* bytes; values above it are built by commands */
     bool rewrite;                /* so are all others */
     bool replace;                /* keys that are there already; else each is a failure */
