@@ -116,6 +116,10 @@ static const struct option rows[] = {
     { .name = "follow", .type = OPTION_BOOL, .group = SOURCE, .fallback = "yes", FIELD(follow),
       .help = "Behind the full copy, follow the stream. With no, sync ends with the full copy." },
 
+    { .name = "tail", .type = OPTION_BOOL, .group = SOURCE, .fallback = "no", FIELD(tail),
+      .help = "scan: copy again each key that a notification names. The source needs "
+              "notify-keyspace-events KEA, or at least E and the classes of its keys." },
+
     { .name = "db", .type = OPTION_STRING, .group = KEYS, .argument = "N | only:N | prefix",
       FIELD(db),
       .help = "What becomes of several databases. N or only:N: the keys of database N are copied, "
@@ -211,6 +215,11 @@ static const struct config_command commands[] = {
       "Copy everything of the source into the target, then follow its stream until stopped\n"
       "      (SIGINT, SIGTERM). Delivery is at least once: INCR and its like may take effect twice\n"
       "      where a connection to the target breaks. A new start is a new full copy.",
+      1, 2, true, true },
+    { "scan", "SOURCE [TARGET]",
+      "Copy the keys of database 0 by SCAN, DUMP and PTTL, for sources that let nobody replicate.\n"
+      "      Best effort: what changes while it is read may differ in the end. With --tail it\n"
+      "      follows the source's keyspace notifications until stopped.",
       1, 2, true, true },
     { "verify", "SOURCE [TARGET]",
       "Compare all keys of source and target, in some rounds; exit code 1 if any differs for good.",

@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "migrate/dump.h"
 #include "migrate/restore.h"
+#include "migrate/scan.h"
 #include "migrate/sync.h"
 #include "migrate/verify.h"
 
@@ -16,10 +17,8 @@ static const struct {
     const char *name;
     int (*run)(const struct config *config);
 } runs[] = {
-    { "restore", restore_run },
-    { "dump", dump_run },
-    { "sync", sync_run },
-    { "verify", verify_run },
+    { "restore", restore_run }, { "dump", dump_run },     { "sync", sync_run },
+    { "scan", scan_run },       { "verify", verify_run },
 };
 
 static int run_command(const struct config *config)
