@@ -197,6 +197,10 @@ static const struct option rows[] = {
     { .name = "diff-file", .type = OPTION_STRING, .group = VERIFY, .argument = "file",
       FIELD(diff_file), .help = "File that gets a line for each key that differs: key, how." },
 
+    { .name = "dry-run", .type = OPTION_BOOL, .group = PROCESS, .fallback = "no",
+      .flags = OPTION_NO_ENV, FIELD(dry_run),
+      .help = "sync and scan: ask source and target whether it would work, print what was found "
+              "and what would be done, and change nothing. Exit code 1: something will not work." },
     { .name = "log-level", .type = OPTION_ENUM, .group = PROCESS, .argument = "level",
       .fallback = "info", .choices = log_levels, FIELD(log_level),
       .help = "The least important lines that are logged." },
@@ -375,6 +379,8 @@ static int read_all(struct config *c, char *err, size_t cap)
         return fail(err, cap, "no command given; try slotgate-migrate --help");
     if (c->word_count < command->words_min)
         return fail(err, cap, "%s needs %s", command->name, command->usage);
+    if (c->dry_run && strcmp(command->name, "sync") != 0 && strcmp(command->name, "scan") != 0)
+        return fail(err, cap, "--dry-run goes with sync and scan");
     c->copy_options = (struct copy_options){ .big_key = c->big_key,
                                              .rewrite = c->rewrite,
                                              .replace = c->replace,

@@ -6,6 +6,7 @@
 
 #include "base/log.h"
 #include "migrate/dump.h"
+#include "migrate/plan.h"
 #include "migrate/restore.h"
 #include "migrate/scan.h"
 #include "migrate/sync.h"
@@ -23,6 +24,8 @@ static const struct {
 
 static int run_command(const struct config *config)
 {
+    if (config->dry_run)
+        return plan_run(config);
     for (size_t i = 0; i < ARRAY_LEN(runs); i++)
         if (strcmp(runs[i].name, config->command->name) == 0)
             return runs[i].run(config);

@@ -31,6 +31,8 @@ struct target_facts {
 
 /* reply: a complete reply to INFO. False: it is none. */
 MUST_USE bool target_facts_read(struct target_facts *f, struct span reply);
+/* The value of a line "name:value" in the text of INFO; len 0: there is none. */
+struct span target_info_line(struct span info, const char *name);
 /* What both understand. */
 void target_facts_meet(struct target_facts *f, const struct target_facts *other);
 /* Whether RESTORE takes a payload with that stamp. */
