@@ -225,6 +225,7 @@ static const struct {
     apply_rule *rule;
     uint8_t scope; /* enum scope */
 } rules[] = {
+    { "asking", apply_drop, CONTROL },
     { "blmove", out_of_place, EVERYWHERE },
     { "blmpop", out_of_place, EVERYWHERE },
     { "blpop", out_of_place, EVERYWHERE },
@@ -243,6 +244,7 @@ static const struct {
     { "flushall", apply_flush, EVERYWHERE },
     { "flushdb", apply_flush, EVERYWHERE },
     { "function", everywhere, EVERYWHERE },
+    { "getex", apply_getex, KEYS },
     { "hexpire", apply_hexpire, KEYS },
     { "hexpireat", apply_hexpireat, KEYS },
     { "hpexpire", apply_hpexpire, KEYS },

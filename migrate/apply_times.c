@@ -32,20 +32,23 @@ static int64_t time_for(struct apply *a, struct span key, int64_t at)
     return at;
 }
 
+static void send_moment(struct apply *a, struct span key, int64_t at)
+{
+    char digits[TEXT_NUMBER_MAX];
+    struct span ms = { digits, text_from_i64(digits, time_for(a, key, at)) };
+    apply_words(a, (struct span[]){ SPAN("PEXPIREAT"), key, ms }, 3);
+}
+
 /* --- EXPIRE and its like ------------------------------------------------------------------- */
 
 static void send_expiry(struct apply *a, const struct argv *argv, bool seconds, bool relative)
 {
-    char digits[TEXT_NUMBER_MAX];
     int64_t at;
-    if (argv->count < 3 || !absolute_ms(a, argv_get(argv, 2), seconds, relative, &at)) {
-        apply_fail(a, argv, bad_time);
-        return;
-    }
     /* NX, XX, GT and LT stay away: only what took effect at the source is in the stream. */
-    struct span key = argv_get(argv, 1);
-    struct span ms = { digits, text_from_i64(digits, time_for(a, key, at)) };
-    apply_words(a, (struct span[]){ SPAN("PEXPIREAT"), key, ms }, 3);
+    if (argv->count < 3 || !absolute_ms(a, argv_get(argv, 2), seconds, relative, &at))
+        apply_fail(a, argv, bad_time);
+    else
+        send_moment(a, argv_get(argv, 1), at);
 }
 
 void apply_expire(struct apply *a, const struct argv *argv)
@@ -199,6 +202,25 @@ void apply_set(struct apply *a, const struct argv *argv)
         apply_words(a, words, keep ? 4 : 3);
 }
 
+/* GETEX reads, and is in a stream for what it does to the time. */
+void apply_getex(struct apply *a, const struct argv *argv)
+{
+    int64_t at;
+    const struct set_time *t = argv->count == 4 ? set_time_of(argv_get(argv, 2)) : NULL;
+    if (argv->count == 3 && span_is(argv_get(argv, 2), "persist")) {
+        apply_words(a, (struct span[]){ SPAN("PERSIST"), argv_get(argv, 1) }, 2);
+        return;
+    }
+    if (argv->count == 2) {
+        apply_drop(a, argv);
+        return;
+    }
+    if (t == NULL || !absolute_ms(a, argv_get(argv, 3), t->seconds, t->relative, &at))
+        apply_fail(a, argv, bad_time);
+    else
+        send_moment(a, argv_get(argv, 1), at);
+}
+
 /* --- RESTORE: key, time, payload, options ... ---------------------------------------------- */
 
 /* The options that stay, behind the first four words: as many words as are left. The time counts
@@ -266,12 +288,9 @@ void apply_restore_one(struct apply *a, const struct argv *argv, struct span key
 
 void apply_expire_in(struct apply *a, const struct argv *argv, struct span key, struct span ttl)
 {
-    char digits[TEXT_NUMBER_MAX];
     int64_t at;
-    if (!absolute_ms(a, ttl, false, true, &at)) {
+    if (absolute_ms(a, ttl, false, true, &at))
+        send_moment(a, key, at);
+    else
         apply_fail(a, argv, bad_time);
-        return;
-    }
-    struct span ms = { digits, text_from_i64(digits, time_for(a, key, at)) };
-    apply_words(a, (struct span[]){ SPAN("PEXPIREAT"), key, ms }, 3);
 }

@@ -27,7 +27,7 @@ void apply_drop(struct apply *a, const struct argv *argv);
 void apply_fail(struct apply *a, const struct argv *argv, const char *why);
 
 /* apply_times.c: the commands that give a key a time to live. */
-apply_rule apply_expire, apply_pexpire, apply_expireat, apply_pexpireat;
+apply_rule apply_getex, apply_expire, apply_pexpire, apply_expireat, apply_pexpireat;
 apply_rule apply_hexpire, apply_hpexpire, apply_hexpireat, apply_hpexpireat;
 apply_rule apply_set, apply_setex, apply_psetex, apply_setnx, apply_restore;
 /* A key as a payload, with milliseconds to live from its receipt, 0: for ever. */

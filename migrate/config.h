@@ -1,9 +1,9 @@
 /*
  * config.h: the options of slotgate-migrate, their rows and what they add up to.
  *
- * config_load reads the command and its words, then command line and environment. It opens nothing
- * and prints nothing. The struct must not be moved once it is loaded. Whoever loads it calls
- * config_free, after a failure too.
+ * config_load reads the command and its words, then command line, environment and certificates. It
+ * opens no connection and prints nothing. The struct must not be moved once it is loaded. Whoever
+ * loads it calls config_free, after a failure too.
  */
 #ifndef MIGRATE_CONFIG_H
 #define MIGRATE_CONFIG_H
@@ -36,6 +36,10 @@ struct config {
     struct copy_options copy_options;       /* without the file `failed` and without expiry */
     struct expiry_options expiry_options;
     struct filter filter;
+
+    char *tls_ca_cert_file, *tls_cert_file, *tls_key_file;
+    int tls_verify;          /* enum tls_verify */
+    struct tls_context *tls; /* for whom rediss:// names; NULL: nobody */
 
     char *target_cluster, *target_user, *target_auth, *source_user, *source_auth;
     char *db, *owner;

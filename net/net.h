@@ -18,10 +18,12 @@ struct net {
     uv_loop_t *loop;
     struct rope_store store;
     struct chunk *read_chunk; /* where the next read goes; replaced when somebody kept a piece */
+    struct chunk *wire_chunk; /* the same for streams with TLS, whose bytes it holds encrypted */
     struct slab writes;       /* uv_write_t for what the kernel did not take at once */
     struct list_node dirty;   /* streams to flush at the end of the turn */
     struct list_node patient; /* streams that wait for a quiet turn, see enum stream_when */
     struct list_node corked;  /* streams that wait to be uncorked, for CORK_MS at most */
+    struct list_node unread;  /* struct tls: may go on reading */
     uv_timer_t cork_timer;
     bool cork_timed;
     uv_prepare_t flush;

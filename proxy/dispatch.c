@@ -4,6 +4,7 @@
 
 #include "cluster/group.h"
 #include "cluster/keys.h"
+#include "proxy/access.h"
 #include "proxy/blocking.h"
 #include "proxy/client_reply.h"
 #include "proxy/gather.h"
@@ -320,11 +321,21 @@ static bool queue(const struct call *call, const struct command *container)
     return reply(c, w);
 }
 
-/* A client with a transaction, or whose replies are not all wanted. CLIENT REPLY SKIP is about the
-   command after it, whatever becomes of that. */
+static bool refuse_nobody(struct client *c)
+{
+    struct writer *w = writer_of(c);
+    write_error(w, "NOAUTH Authentication required.");
+    return reply(c, w);
+}
+
+/* A client that has to log in, with a transaction, or whose replies are not all wanted. CLIENT
+   REPLY SKIP is about the command after it, whatever becomes of that. */
 static bool run_special(const struct call *call, const struct command *container)
 {
     struct client *c = call->client;
+    if (call->cmd != NULL && command_arity_ok(call->cmd, call->argv->count) &&
+        !access_allows(c, call->cmd))
+        return refuse_nobody(c);
     if (c->reply_mode == REPLY_SKIP_NEXT)
         client_set_reply_mode(c, REPLY_SKIP);
     bool done = c->transaction != NULL ? queue(call, container) : run(call, container);

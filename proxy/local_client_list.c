@@ -5,6 +5,7 @@
 
 #include "base/error.h"
 #include "base/text.h"
+#include "proxy/access.h"
 #include "proxy/local.h"
 #include "proxy/transaction.h"
 #include "proxy/worker.h"
@@ -72,7 +73,7 @@ static void write_line(struct writer *line, const struct client *c, uint64_t now
         "id=%llu addr=%s laddr=%s fd=%d name=%s age=%llu idle=%llu flags=%s db=0 sub=%u psub=%u "
         "ssub=%u multi=%lld qbuf=%llu qbuf-free=%llu argv-mem=0 multi-mem=0 rbs=0 rbp=0 obl=0 "
         "oll=%u "
-        "omem=%llu tot-mem=%llu events=%s cmd=%s user=default redir=-1 resp=%u lib-name=%s "
+        "omem=%llu tot-mem=%llu events=%s cmd=%s user=%s redir=-1 resp=%u lib-name=%s "
         "lib-ver=%s\n",
         (unsigned long long)c->id, peer, local, stream_fd(&c->stream), label_or_empty(labels->name),
         (unsigned long long)((now - c->created_at) / 1000),
@@ -80,7 +81,7 @@ static void write_line(struct writer *line, const struct client *c, uint64_t now
         s->count[TOPIC_CHANNEL], s->count[TOPIC_PATTERN], s->count[TOPIC_SHARD],
         (long long)transaction_count(c), (unsigned long long)input, (unsigned long long)room,
         c->flow.count, (unsigned long long)omem, (unsigned long long)total, c->paused ? "" : "r",
-        command, c->flow.protocol, label_or_empty(labels->lib_name),
+        command, access_user_name(c), c->flow.protocol, label_or_empty(labels->lib_name),
         label_or_empty(labels->lib_ver));
     REQUIRE(n >= 0);
     write_raw(line, (struct span){ text, (size_t)n });

@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "cluster/group.h"
+#include "proxy/access.h"
 #include "proxy/config_facts.h"
 #include "proxy/keyspace_events.h"
 #include "proxy/local.h"
@@ -192,7 +193,7 @@ static bool same_value(const char *have, struct span wanted)
 }
 
 /* Whether the parameter may get this value; writes Redis's error otherwise. */
-static bool check_change(const struct worker *worker, struct changes *all, struct change *ch,
+static bool check_change(const struct client *c, struct changes *all, struct change *ch,
                          struct writer *w)
 {
     static const char *const immutable = "can't set immutable config";
@@ -209,21 +210,22 @@ static bool check_change(const struct worker *worker, struct changes *all, struc
     }
     if (ch->of.row != NULL && (ch->of.row->flags & OPTION_RELOADABLE) != 0) {
         all->options = true;
-        return true;
+        /* What one Redis has, too, may be set as there. */
+        return fact != NULL || access_is_admin(c, "setting the proxy's own options", w);
     }
-    value_of(worker, &ch->of, have, sizeof(have));
+    value_of(c->worker, &ch->of, have, sizeof(have));
     bool secret = ch->of.row != NULL && ch->of.row->type == OPTION_SECRET;
     return (!secret && same_value(have, ch->value)) || failed(w, ch, immutable);
 }
 
-static bool read_changes(const struct worker *worker, const struct argv *argv, struct changes *all,
+static bool read_changes(const struct client *c, const struct argv *argv, struct changes *all,
                          struct writer *w)
 {
     for (uint32_t i = 2; i + 1 < argv->count; i += 2) {
         struct change *ch = &all->v[all->count];
         struct span name = argv_get(argv, i);
         *ch = (struct change){ .value = argv_get(argv, i + 1) };
-        if (!find_parameter(worker, name, &ch->of)) {
+        if (!find_parameter(c->worker, name, &ch->of)) {
             write_error(w, "ERR Unknown option or number of arguments for CONFIG SET - '%.*s'",
                         (int)(name.len < 128 ? name.len : 128), name.at);
             return false;
@@ -234,7 +236,7 @@ static bool read_changes(const struct worker *worker, const struct argv *argv, s
         all->count++;
     }
     for (uint32_t i = 0; i < all->count; i++)
-        if (!check_change(worker, all, &all->v[i], w))
+        if (!check_change(c, all, &all->v[i], w))
             return false;
     return true;
 }
@@ -348,8 +350,7 @@ bool local_config_set(struct client *c, const struct argv *argv, struct writer *
     all.v = calloc(argv->count / 2, sizeof(all.v[0]));
     REQUIRE(all.v != NULL);
     bool done = true;
-    if (read_changes(c->worker, argv, &all, w) &&
-        (!all.options || change_options(c->worker, &all, w))) {
+    if (read_changes(c, argv, &all, w) && (!all.options || change_options(c->worker, &all, w))) {
         if (all.events)
             done = set_events(c, all.event_flags);
         else

@@ -156,6 +156,11 @@ static void test_commands_of_old_servers(void **state)
         "SETNX nx v",
         "MSETNX mx1 a mx2 b",
         "EXPIREAT nx 4102444800",
+        "SET getex v",
+        "GETEX getex EX 7000",
+        "SETEX getex2 1000 v",
+        "GETEX getex2 PERSIST",
+        "GETEX getex2",
         "PING",
         "OPINFO whatever",
         "REPLCONF GETACK *",
@@ -183,6 +188,8 @@ static void test_commands_of_old_servers(void **state)
     expect_number("TTL set-px", 3900, 4000);
     expect_number("TTL plain", 4900, 5000);
     expect_number("TTL plain2", 5900, 6000);
+    expect_number("TTL getex", 6900, 7000);
+    expect_number("TTL getex2", -1, -1);
     expect_number("EXPIRETIME nx", 4102444800, 4102444800);
     expect_text("GET mx2", "b");
     expect_text("GET counter", "8");
