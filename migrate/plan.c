@@ -1,5 +1,6 @@
 #include "migrate/plan.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "base/log.h"
@@ -242,7 +243,20 @@ static void on_progress(void *context)
     (void)context; /* on_turn_end looks */
 }
 
-static const struct target_user server_user = {
+static void on_source_failed(void *context, const char *why)
+{
+    char text[256];
+    snprintf(text, sizeof(text), "source: asked as any client does: %s", why);
+    give_up(context, text);
+}
+
+static const struct target_user source_user = {
+    .on_ready = on_ready,
+    .on_failed = on_source_failed,
+    .on_progress = on_progress,
+};
+
+static const struct target_user target_user = {
     .on_ready = on_ready,
     .on_failed = give_up,
     .on_progress = on_progress,
@@ -273,8 +287,8 @@ int plan_run(const struct config *config)
     p->findings = (struct plan_findings){ .config = config, .memory_known = true };
     writer_init(&p->reply, 2);
     run_open(&p->run, on_turn_end, on_stop, p);
-    target_open(&p->servers[SOURCE], &p->run.net, &config->source_as_target, &server_user, p);
-    target_open(&p->servers[TARGET], &p->run.net, &config->target_options, &server_user, p);
+    target_open(&p->servers[SOURCE], &p->run.net, &config->source_as_target, &source_user, p);
+    target_open(&p->servers[TARGET], &p->run.net, &config->target_options, &target_user, p);
     uv_run(&p->run.loop, UV_RUN_DEFAULT);
     if (!p->failed) {
         plan_memory(&p->findings);

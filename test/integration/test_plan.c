@@ -142,6 +142,7 @@ static void test_nobody_there(void **state)
     snprintf(nobody, sizeof(nobody), "127.0.0.1:%d", port);
     plan_expect(1, "FAIL  the target does not answer", "sync", source_at, nobody,
                 "--connect-timeout", "300ms");
+    plan_expect(1, "FAIL  source: ", "sync", nobody, target_at, "--connect-timeout", "300ms");
     port_give_back(port);
 }
 
