@@ -137,6 +137,8 @@ static const struct option rows[] = {
       .choices = flushes, .fallback = "refuse", FIELD(flush),
       .help = "What becomes of FLUSHALL and FLUSHDB in the stream. refuse: the program stops. apply: "
               "the whole target is emptied, so only for its one source. ignore: nothing." },
+    { .name = "publish", .type = OPTION_BOOL, .group = KEYS, .fallback = "no", FIELD(publish),
+      .help = "Pass on the messages in the stream (PUBLISH, SPUBLISH), but none of Sentinel's." },
     { .name = "big-key", .type = OPTION_SIZE, .group = KEYS, .argument = "size",
       .fallback = "8mb", .min = 1 << 10, .max = 256 << 20, FIELD(big_key),
       .help = "Values above it are built piece by piece under a temporary name, which does not "
@@ -424,6 +426,7 @@ static int read_all(struct config *c, char *err, size_t cap)
                                              .replace = c->replace,
                                              .skip_expired = true,
                                              .flush = c->flush,
+                                             .publish = c->publish,
                                              .builds = BUILDS };
     c->expiry_options = (struct expiry_options){
         .folder = c->spool_dir,
