@@ -4,8 +4,9 @@
  *
  * Each worker has a socket of its own per address, all with SO_REUSEPORT. The supervisor holds
  * them too, so what waits in the queue of a worker that dies is served by the one that replaces it.
- * An inbox is a socket pair over which other workers hand over connections (balance.h). All workers
- * of all generations hold the reading end of the lifeline: it ends when the supervisor does.
+ * An inbox is a socket pair over which other workers hand over connections (balance.h), a second
+ * one brings their letters (talk.h). All workers of all generations hold the reading end of the
+ * lifeline: it ends when the supervisor does.
  */
 #ifndef PROXY_CREW_H
 #define PROXY_CREW_H
@@ -14,7 +15,10 @@
 
 #include "proxy/board.h"
 
-enum { CREW_ADDRESSES_MAX = 32, INBOX_READ = 0, INBOX_WRITE = 1 };
+enum { CREW_ADDRESSES_MAX = 32 };
+
+/* Ends of a member's inboxes: for connections (balance.h) and for letters (talk.h). */
+enum { INBOX_READ, INBOX_WRITE, TALK_READ, TALK_WRITE, INBOX_ENDS };
 
 struct worker;
 
@@ -26,8 +30,14 @@ struct crew_member {
     uint64_t beat_at;    /* ... first seen so */
     uint32_t deaths;     /* soon after the start, in a row */
     bool again;          /* has been started before */
-    int inbox[2];
+    int inbox[INBOX_ENDS];
     int listeners[CREW_ADDRESSES_MAX];
+};
+
+/* A worker of an earlier generation that may still drain. */
+struct crew_elder {
+    uint32_t generation, number;
+    int inbox; /* the writing end, for letters */
 };
 
 struct crew {
@@ -35,6 +45,8 @@ struct crew {
     uint32_t count;
     uint32_t addresses; /* sockets of each member */
     struct crew_member *members;
+    struct crew_elder *elders;
+    uint32_t elder_count;
     /* Lent: */
     struct board *board;
     int lifeline;        /* the reading end */
@@ -49,6 +61,12 @@ MUST_USE bool crew_open(struct crew *crew, const struct config *config, struct b
 /* Forks one worker; it never returns in the child. The worker's signals are blocked in the caller,
    and it unblocks them when it can take them. False: no process could be made. */
 MUST_USE bool crew_start(struct crew *crew, uint32_t number, struct worker *w, uint64_t now);
+/* Makes the members of the last generation, and its elders, the elders of this one, as far as they
+   have not left. Copies the descriptors. */
+void crew_inherit_elders(struct crew *crew, const struct crew *last);
+void crew_add_elder(struct crew *crew, struct crew_elder elder);
+/* They have all left. */
+void crew_forget_elders(struct crew *crew);
 /* Closes the descriptors and frees; ends no process. May be called twice. */
 void crew_close(struct crew *crew);
 

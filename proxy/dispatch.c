@@ -11,6 +11,7 @@
 #include "proxy/gather_sort.h"
 #include "proxy/local.h"
 #include "proxy/monitor.h"
+#include "proxy/script_news.h"
 #include "proxy/transaction.h"
 #include "proxy/watch.h"
 #include "proxy/worker.h"
@@ -178,11 +179,11 @@ static bool by_gathering(const struct call *call)
 
 static bool by_proxy(const struct call *call);
 
-/* PUBLISH tells how many receive it, so those who are connected here have to be counted. */
+/* PUBLISH tells how many receive it, so those who are connected to us have to be counted. */
 static bool by_any(const struct call *call)
 {
     const struct worker *w = call->client->worker;
-    if (w->pubsub.topics.table != NULL && w->locals[call->cmd->index] != NULL)
+    if (w->locals[call->cmd->index] != NULL && pubsub_is_used(w))
         return by_proxy(call);
     return route(call, SLOT_ANY);
 }
@@ -262,7 +263,7 @@ static inline bool run_row(const struct call *call)
     if (LIKELY(cmd->how == HOW_KEYS))
         return by_keys(call);
     if (cmd->how == HOW_GATHER || cmd->how == HOW_BROADCAST)
-        scripts_see(&call->client->worker->scripts, cmd, call->argv);
+        script_news_see(call->client->worker, cmd, call->argv);
     return executors[cmd->how](call);
 }
 
@@ -315,7 +316,7 @@ static bool queue(const struct call *call, const struct command *container)
     c->last_command = cmd;
     monitor_feed(c, cmd, call->argv);
     if (cmd->how == HOW_GATHER)
-        scripts_see(&c->worker->scripts, cmd, call->argv);
+        script_news_see(c->worker, cmd, call->argv);
     struct writer *w = writer_of(c);
     transaction_queue(c, cmd, call->argv, call->bytes, w);
     return reply(c, w);

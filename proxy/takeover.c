@@ -76,6 +76,7 @@ void takeover_fail(struct supervisor *s, const char *why)
     if (!t->going)
         return;
     log_error("takeover failed: the old program goes on", "reason=%s", why);
+    atomic_store(&s->board->failed_launch, atomic_load(&s->board->launches));
     dismiss(s);
     drop_items(t);
     crew_close(&t->next);
@@ -137,6 +138,7 @@ void takeover_begin(struct supervisor *s)
     }
     notify_reloading(&s->notify);
     *t = (struct takeover){ .going = true, .wire = -1, .fail_at = s->now + TAKEOVER_MS };
+    atomic_fetch_add(&s->board->launches, 1);
     log_info("takeover begins", "path=%s", log_text(s->worker->path));
     if (too_many_generations(s)) {
         takeover_fail(s, "earlier_workers_still_drain");
@@ -194,6 +196,7 @@ static void add_leavers(struct baton *b, const struct supervisor *s)
 static void become_new(struct supervisor *s)
 {
     struct baton b = { 0 };
+    crew_inherit_elders(&s->takeover.next, &s->crew);
     add_shared(&b, s, BATON_ADOPT, s->takeover.next.generation);
     baton_add(&b, (struct baton_item){ BATON_LIFELINE, 0, 0, 1, 0, s->lifeline[1] });
     takeover_add_crew(&b, &s->takeover.next);

@@ -12,9 +12,12 @@
 #include "base/log.h"
 #include "proxy/blocking_wide.h"
 #include "proxy/client_reply.h"
+#include "proxy/counting.h"
+#include "proxy/news.h"
 #include "proxy/op.h"
 #include "proxy/parting.h"
 #include "proxy/port.h"
+#include "proxy/talk_topics.h"
 
 enum {
     BULK_MIN = 64 * 1024, /* requests of this size get a link of their own kind, see link.h */
@@ -27,7 +30,7 @@ enum {
 
 void worker_mind(struct worker *w)
 {
-    w->attention = w->pause.until != 0 || !list_is_empty(&w->pubsub.monitors);
+    w->attention = w->pause.until != 0 || monitor_is_wanted(w);
 }
 
 struct writer *worker_writer(struct worker *w, int protocol)
@@ -56,7 +59,7 @@ uint64_t worker_random(struct worker *w)
 static bool somebody_waits(const struct worker *w)
 {
     return !list_is_empty(&w->to_resume) || !list_is_empty(&w->ops_ready) ||
-           pubsub_has_checks(&w->pubsub);
+           !list_is_empty(&w->talk.finished) || pubsub_has_checks(&w->pubsub);
 }
 
 static void resume_clients(struct worker *w)
@@ -77,6 +80,8 @@ static void on_turn_end(void *context)
     struct worker *w = context;
     if (UNLIKELY(w->pubsub.topics.epoch != w->router.epoch))
         topics_on_map(&w->pubsub.topics);
+    if (UNLIKELY(!list_is_empty(&w->talk.finished)))
+        talk_finish_asks(&w->talk);
     if (UNLIKELY(somebody_waits(w)))
         resume_clients(w);
     router_turn_end(&w->router);
@@ -86,6 +91,8 @@ static void on_turn_end(void *context)
     }
     if (UNLIKELY(somebody_waits(w)))
         net_hurry(&w->net);
+    if (UNLIKELY(w->talk.pending))
+        talk_send(&w->talk);
 }
 
 /* --- listening -------------------------------------------------------------------------------- */
@@ -150,6 +157,7 @@ static void on_reload(uv_signal_t *handle, int signum)
     (void)signum;
     if (w->draining || !reload_config(&w->config, &w->words, false))
         return;
+    config_sets_reloaded(&w->config_sets);
     secure_renew(&w->secure, &w->config);
     worker_take_options(w);
 }
@@ -183,6 +191,7 @@ static void close_everything(struct worker *w)
     uv_close((uv_handle_t *)&w->beat_timer, NULL);
     seat_enter(w->seat, SEAT_LEFT);
     balance_close(w);
+    talk_close(&w->talk);
     leaving_close(w);
     reach_close(w);
     w->learner.closing = true;
@@ -221,6 +230,9 @@ static void on_beat(uv_timer_t *timer)
 {
     struct worker *w = timer->data;
     atomic_fetch_add_explicit(&w->seat->beat, 1, memory_order_relaxed);
+    if (w->launch != 0 && atomic_load(&w->crew->board->failed_launch) == w->launch)
+        leaving_start(w, LEAVE_TO_SUCCESSOR); /* nobody may know of this worker */
+    counting_publish_topics(w);
     parting_of_the_old(w);
 }
 
@@ -302,7 +314,8 @@ static void fit_to_descriptors(struct worker *w)
     limit.rlim_cur = limit.rlim_max;
     if (setrlimit(RLIMIT_NOFILE, &limit) != 0)
         getrlimit(RLIMIT_NOFILE, &limit);
-    uint64_t other = OTHER_DESCRIPTORS + w->crew->count; /* an inbox of each */
+    /* Two inboxes of each, and one of those that drain or take over. */
+    uint64_t other = OTHER_DESCRIPTORS + 3 * (uint64_t)w->crew->count;
     uint64_t room = limit.rlim_cur > other + 4 ? limit.rlim_cur - other : 4;
     uint64_t kept = w->max_leases < room / 4 ? w->max_leases : room / 4;
     if (w->max_clients > room - kept) {
@@ -365,6 +378,7 @@ static void open_all(struct worker *w)
     start_handles(w);
     leaving_open(w);
     balance_open(w);
+    talk_open(&w->talk, &w->loop, w->crew, w->number, talk_topics, TALK_TOPICS, w);
     router_open(&w->router, &w->net, w->commands, &w->router_options);
     lease_pool_open(&w->leases, &w->net, &w->router_options.link, w->max_leases);
     keywatch_open(&w->keywatch, &w->router, wide_on_found);
@@ -382,6 +396,7 @@ static void open_all(struct worker *w)
     struct topology_options topology = topology_options(w);
     poller_open(&w->poller, &w->router, &topology, w->config.seeds, (uint32_t)w->config.seed_count,
                 w->config.connect_timeout, on_map, w);
+    news_ask(w);
 }
 
 /* Everything is closed: nothing may be left over, a leak is a bug. */
@@ -395,6 +410,9 @@ static void free_all(struct worker *w)
     slowlog_reset(&w->slowlog);
     poller_free(&w->poller);
     net_free(&w->net);
+    talk_free(&w->talk);
+    monitor_free(w);
+    config_sets_forget(&w->config_sets);
     slab_close(&w->client_slab);
     arg_room_close(&w->args);
     writer_close(&w->reply);

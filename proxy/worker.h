@@ -6,8 +6,7 @@
  *   SIGTERM, SIGINT, the end of the supervisor: drains for good    SIGHUP: reads its options anew
  *   SIGUSR2: drains, others go on with its sockets
  *
- * Everything hangs off one struct worker, which is handed down; there are no other globals than
- * const tables and the log.
+ * Everything hangs off one struct worker; there are no globals but const tables and the log.
  */
 #ifndef PROXY_WORKER_H
 #define PROXY_WORKER_H
@@ -20,11 +19,13 @@
 #include "net/listener.h"
 #include "proxy/balance.h"
 #include "proxy/blocked.h"
+#include "proxy/config_sets.h"
 #include "proxy/crew.h"
 #include "proxy/dispatch.h"
 #include "proxy/info.h"
 #include "proxy/keywatch.h"
 #include "proxy/leaving.h"
+#include "proxy/monitor.h"
 #include "proxy/pause.h"
 #include "proxy/pubsub.h"
 #include "proxy/reach.h"
@@ -32,6 +33,7 @@
 #include "proxy/scripts.h"
 #include "proxy/secure.h"
 #include "proxy/slowlog.h"
+#include "proxy/talk.h"
 #include "proxy/watch.h"
 
 enum { WORKER_SIGNALS = 4 };
@@ -60,6 +62,9 @@ struct worker {
     struct pause pause;
     struct listener listeners[CREW_ADDRESSES_MAX];
     struct balance balance;
+    struct talk talk;
+    struct watchers watchers;
+    struct config_sets config_sets;
     struct leaving leaving;
     struct reach reach;
     struct list_node clients;
@@ -87,6 +92,7 @@ struct worker {
     char run_id[INFO_ID_SIZE]; /* the same in all workers of a proxy */
     char redis_version[24];    /* of the cluster, as the last INFO said; until then a guess */
     uint32_t number;           /* of this worker, from 0 */
+    uint32_t launch;           /* the takeover that started it; 0: a supervisor did. See board.h */
     uint32_t keyspace_events;  /* notify-keyspace-events, as last set through this worker */
     bool listening, draining, left;
     bool attention; /* commands are paused, or shown to a monitor */
@@ -94,8 +100,7 @@ struct worker {
 
 /* Once, before the workers of a proxy part: what they have in common. */
 void worker_prepare(struct worker *w);
-/* Runs member w->number of w->crew, its config loaded, until it has drained. Gives the exit code.
- */
+/* Runs member w->number of w->crew until it has drained. Gives the exit code. */
 int worker_run(struct worker *w);
 
 /* Takes over the options that may change at run time, after one has. */

@@ -1,0 +1,31 @@
+/*
+ * survey_rows.h: the commands that concern all workers (survey.h), each defined beside its local
+ * command; the table is in survey_rows.c.
+ */
+#ifndef PROXY_SURVEY_ROWS_H
+#define PROXY_SURVEY_ROWS_H
+
+#include "proxy/survey.h"
+
+/* local_client_list.c */
+extern const struct survey_row survey_client_list, survey_client_kill;
+
+/* pause.c */
+extern const struct survey_row survey_client_pause, survey_client_unpause;
+
+/* local_unblock.c */
+extern const struct survey_row survey_client_unblock;
+
+/* monitor.c */
+extern const struct survey_row survey_monitor;
+
+/* slowlog.c */
+extern const struct survey_row survey_slowlog_get, survey_slowlog_len, survey_slowlog_reset;
+
+/* local_config.c; the others are told in another way, see config_sets.h */
+extern const struct survey_row survey_config_set;
+
+/* The row of the command that a request names; NULL: none. */
+const struct survey_row *survey_find_row(const struct argv *argv);
+
+#endif
