@@ -149,6 +149,7 @@ static void on_refused(struct flow *f, struct request *r, struct span error)
 static void free_call(struct target *t, struct target_call *call)
 {
     writer_close(&call->exec);
+    writer_close(&call->long_key);
     slab_give(&t->calls, call);
 }
 
@@ -396,6 +397,9 @@ static struct target_call *send_block(struct target *t, struct span name, struct
     call->block = blocked > 0;
     call->refused = false;
     writer_init(&call->exec, 2);
+    writer_init(&call->long_key, 2);
+    if (key.len > TARGET_KEY_SHOWN)
+        write_raw(&call->long_key, key);
     memcpy(call->key, key.at, key.len < TARGET_KEY_SHOWN ? key.len : TARGET_KEY_SHOWN);
     const struct command *cmd = command_find(t->commands, name);
     if (cmd == NULL) /* newer than the table; the key stands where SET has it */
