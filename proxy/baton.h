@@ -25,6 +25,7 @@ enum baton_kind {
     BATON_LISTENER, /* fd, number, index: which address */
     BATON_LEAVER,   /* pid of an earlier generation; number: a signal that it is due, or 0 */
     BATON_END,
+    BATON_ADMIN, /* fd, index: which address of the admin server */
 };
 
 enum baton_role { BATON_LAUNCH = 1, BATON_ADOPT };

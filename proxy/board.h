@@ -31,6 +31,7 @@ struct seat {
     _Atomic uint32_t state;             /* enum seat_state */
     _Atomic uint32_t clients;
     _Atomic uint32_t coming; /* connections handed to it that it has not taken yet */
+    _Atomic uint32_t slots;  /* that its slot map covers */
 };
 
 struct board {

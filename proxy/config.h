@@ -28,7 +28,10 @@ struct config {
     uint64_t max_connection_age;
     uint64_t not_ready_after;
     int maxclients;
-    int workers; /* ask config_worker_count */
+    int workers;    /* ask config_worker_count */
+    int admin_port; /* 0: no admin server */
+    struct option_list admin_bind;
+    char *admin_token; /* NULL: none */
 
     /* The cluster. */
     struct option_list cluster_nodes;

@@ -302,6 +302,7 @@ int supervisor_run(struct worker *w, struct baton *baton)
     notify_open(&s.notify);
     s.failed = s.signal_fd < 0 || !(baton != NULL ? takeover_adopt(&s, baton) : begin(&s));
     s.leaving = s.failed;
+    s.crew.supervisor = getpid();
     tick(&s);
     while (!s.leaving || crew_alive(&s.crew) + s.leaver_count > 0) {
         wait_for_something(&s);

@@ -31,10 +31,25 @@ void takeover_add_crew(struct baton *b, const struct crew *crew)
                 baton_add(b, item);
         }
     }
+    item = (struct baton_item){ .kind = BATON_ADMIN, .generation = crew->generation };
+    for (; item.index < crew->admin_count; item.index++) {
+        item.fd = crew->admin[item.index];
+        baton_add(b, item);
+    }
+}
+
+static bool put_admin(struct crew *crew, const struct baton_item *item)
+{
+    if (item->index != crew->admin_count || item->index >= CREW_ADMIN_MAX)
+        return false;
+    crew->admin[crew->admin_count++] = item->fd;
+    return true;
 }
 
 static bool put(struct crew *crew, const struct baton_item *item)
 {
+    if (item->kind == BATON_ADMIN)
+        return put_admin(crew, item);
     bool fits = item->kind == BATON_MEMBER || (item->kind == BATON_INBOX && item->index < 2) ||
                 (item->kind == BATON_LISTENER && item->index < crew->addresses);
     if (!fits || item->number >= crew->count)
@@ -77,8 +92,8 @@ bool takeover_read_crew(struct crew *crew, const struct baton *b, uint32_t gener
     bool whole = true;
     for (size_t i = 0; i < b->count; i++) {
         const struct baton_item *item = &b->items[i];
-        bool of_crew =
-            item->kind == BATON_MEMBER || item->kind == BATON_INBOX || item->kind == BATON_LISTENER;
+        bool of_crew = item->kind == BATON_MEMBER || item->kind == BATON_INBOX ||
+                       item->kind == BATON_LISTENER || item->kind == BATON_ADMIN;
         if (of_crew && item->generation == generation)
             whole = put(crew, item) && whole;
     }

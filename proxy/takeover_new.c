@@ -83,6 +83,7 @@ int takeover_launch(struct worker *w, const struct baton *baton)
     l.board = board_map(l.board_fd);
     ok = ok && l.board != NULL &&
          crew_open(&l.next, &w->config, l.board, l.lifeline, role->generation + 1, &l.old);
+    l.next.supervisor = getppid();
     /* What the old workers alone have, the new ones must not keep open. */
     crew_close(&l.old);
     ok = ok && start_all(&l, w);

@@ -10,6 +10,7 @@
 
 #include "base/error.h"
 #include "base/log.h"
+#include "proxy/admin.h"
 #include "proxy/blocking_wide.h"
 #include "proxy/client_reply.h"
 #include "proxy/op.h"
@@ -117,6 +118,7 @@ static void on_ready(void *context)
 static void on_map(void *context)
 {
     struct worker *w = context;
+    atomic_store_explicit(&w->seat->slots, w->router.map->covered, memory_order_relaxed);
     if (w->draining)
         return;
     if (!w->listening && w->router.map->covered < SLOT_COUNT)
@@ -181,6 +183,7 @@ static void close_everything(struct worker *w)
     uv_close((uv_handle_t *)&w->beat_timer, NULL);
     seat_enter(w->seat, SEAT_LEFT);
     balance_close(w);
+    admin_close(w);
     leaving_close(w);
     reach_close(w);
     w->learner.closing = true;
@@ -202,7 +205,8 @@ void worker_client_left(struct worker *w)
     if (!w->draining)
         return;
     balance_take_waiting(w);
-    if (w->client_count == 0 && list_is_empty(&w->ops))
+    bool answered = w->leaving.how == LEAVE_FOR_GOOD || admin_is_quiet(w);
+    if (w->client_count == 0 && list_is_empty(&w->ops) && answered)
         close_everything(w);
 }
 
@@ -362,6 +366,7 @@ static void open_all(struct worker *w)
     start_handles(w);
     leaving_open(w);
     balance_open(w);
+    admin_open(w);
     router_open(&w->router, &w->net, w->commands, &w->router_options);
     lease_pool_open(&w->leases, &w->net, &w->router_options.link, w->max_leases);
     keywatch_open(&w->keywatch, &w->router, wide_on_found);
@@ -384,6 +389,7 @@ static void open_all(struct worker *w)
 /* Everything is closed: nothing may be left over, a leak is a bug. */
 static void free_all(struct worker *w)
 {
+    admin_free(w);
     lease_pool_free(&w->leases);
     keywatch_free(&w->keywatch);
     pubsub_free(&w->pubsub);

@@ -35,6 +35,8 @@
 
 enum { WORKER_SIGNALS = 4 };
 
+struct admin;
+
 struct worker {
     struct config config;
     struct start_words words; /* where the config came from */
@@ -60,6 +62,7 @@ struct worker {
     struct balance balance;
     struct leaving leaving;
     struct reach reach;
+    struct admin *admin; /* NULL: no admin port */
     struct list_node clients;
     struct list_node to_resume;      /* clients to look at when the turn ends */
     struct list_node ops, ops_ready; /* see op.h; those whose next step may run */

@@ -1,0 +1,55 @@
+/*
+ * /healthz and /readyz. A worker answers for all, by what each tells on the board; during a
+ * takeover the workers that still serve count until the new ones do.
+ */
+#include "proxy/admin.h"
+#include "proxy/admin_pages.h"
+#include "proxy/worker.h"
+
+struct tally {
+    uint32_t serving, full, cut_off, leaving;
+    uint32_t slots; /* the most that one of those that serve covers */
+};
+
+static struct tally count_seats(const struct worker *w, uint32_t generation)
+{
+    struct tally t = { 0 };
+    for (uint32_t i = 0; i < CREW_MAX; i++) {
+        struct seat *s = board_seat(w->crew->board, generation, i);
+        uint32_t slots = atomic_load_explicit(&s->slots, memory_order_relaxed);
+        uint32_t state = seat_state(s);
+        t.cut_off += state == SEAT_CUT_OFF;
+        t.leaving += state == SEAT_LEAVING;
+        if (state != SEAT_SERVING)
+            continue;
+        t.serving++;
+        t.full += slots == SLOT_COUNT;
+        t.slots = slots > t.slots ? slots : t.slots;
+    }
+    return t;
+}
+
+void admin_health(struct worker *w, struct http_exchange *x)
+{
+    (void)w;
+    admin_say(x, 200, "ok");
+}
+
+void admin_ready(struct worker *w, struct http_exchange *x)
+{
+    struct tally t = count_seats(w, w->crew->generation);
+    if (t.serving == 0 && w->crew->generation > 0) {
+        struct tally before = count_seats(w, w->crew->generation - 1);
+        t = before.serving > 0 ? before : t;
+    }
+    if (t.full > 0)
+        admin_say(x, 200, "ready");
+    else if (t.serving > 0)
+        admin_say(x, 503, "not ready: %u of %d slots have a master", t.slots, SLOT_COUNT);
+    else if (t.cut_off > 0)
+        admin_say(x, 503, "not ready: no master answers");
+    else if (t.leaving > 0)
+        admin_say(x, 503, "not ready: draining");
+    else
+        admin_say(x, 503, "not ready: no slot map yet, or the cluster does not serve");
+}
