@@ -35,6 +35,8 @@ static void on_flush(uv_prepare_t *handle)
         net->on_turn_end(net->context);
     flush_patient(net);
     stream_flush_all(&net->dirty);
+    net->turns++;
+    net->clock = 0;
     if (UNLIKELY(net->again))
         uv_idle_start(&net->hurry, on_hurry);
     else if (uv_is_active((uv_handle_t *)&net->hurry))

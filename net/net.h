@@ -14,8 +14,16 @@
 #include "base/list.h"
 #include "resp/rope.h"
 
+/* Which end of this program a stream is at, for counting. */
+enum net_side { NET_NODE, NET_CLIENT, NET_SIDES };
+
+struct net_bytes {
+    uint64_t in, out;
+};
+
 struct net {
     uv_loop_t *loop;
+    uint64_t clock; /* of net_clock, in this turn; 0: nobody has asked */
     struct rope_store store;
     struct chunk *read_chunk; /* where the next read goes; replaced when somebody kept a piece */
     struct slab writes;       /* uv_write_t for what the kernel did not take at once */
@@ -32,6 +40,8 @@ struct net {
     void (*on_turn_end)(void *context);
     void *context;
     uint32_t streams; /* open ones */
+    uint64_t turns;
+    struct net_bytes bytes[NET_SIDES];
 };
 
 void net_open(struct net *net, uv_loop_t *loop, void (*on_turn_end)(void *context), void *context);
@@ -42,6 +52,14 @@ void net_free(struct net *net);
 /* Another turn comes before the loop sleeps: for what was left over, or came up, at a turn's end.
  */
 void net_hurry(struct net *net);
+
+/* us of the monotonic clock, read at most once a turn: when it is first asked for in this one. */
+static inline uint64_t net_clock(struct net *net)
+{
+    if (UNLIKELY(net->clock == 0))
+        net->clock = uv_hrtime() / 1000;
+    return net->clock;
+}
 
 /* libuv's error as one of base/error.h. */
 int net_error(int uv_error);

@@ -80,6 +80,7 @@ static void on_read(uv_stream_t *handle, ssize_t n, const uv_buf_t *buf)
     struct chunk *c = s->into != NULL ? s->into : s->net->read_chunk;
     c->used += (uint32_t)n;
     s->received += (uint64_t)n;
+    s->net->bytes[s->user->side].in += (uint64_t)n;
     s->net->reads++;
     s->user->on_data(s, c, buf->base, (size_t)n);
 }
@@ -265,6 +266,7 @@ static void write_later(struct stream *s)
     s->writing = true;
     s->writing_bytes = bytes;
     s->given += bytes;
+    s->net->bytes[s->user->side].out += bytes;
 }
 
 /* Writes as much as the kernel takes now. A piece list longer than one writev goes on in a loop. */
@@ -283,6 +285,7 @@ static void flush(struct stream *s)
             return;
         }
         s->given += (uint64_t)wrote;
+        s->net->bytes[s->user->side].out += (uint64_t)wrote;
         drop_written(s, (uint64_t)wrote);
     }
     if (s->finishing && rope_is_empty(&s->out))

@@ -26,6 +26,7 @@ struct stream_user {
     void (*on_data)(struct stream *s, struct chunk *chunk, const char *at, size_t len);
     void (*on_drained)(struct stream *s);
     void (*on_closed)(struct stream *s, int why);
+    enum net_side side;
 };
 
 /*

@@ -221,6 +221,7 @@ static void on_closed(struct stream *s, int why)
 {
     struct client *c = client_of(s);
     struct worker *w = c->worker;
+    stats_closed(&w->stats, why);
     log_debug("client closed", "id=%llu reason=%s age_ms=%llu commands=%llu received=%llu",
               (unsigned long long)c->id, error_name(why),
               (unsigned long long)(uv_now(w->net.loop) - c->created_at),
@@ -250,6 +251,7 @@ static const struct stream_user client_stream_user = {
     .on_data = on_data,
     .on_drained = on_drained,
     .on_closed = on_closed,
+    .side = NET_CLIENT,
 };
 
 void client_finish_later(struct client *c, int why)
@@ -287,6 +289,7 @@ void client_accept(struct worker *w, int fd)
     stream_start(&c->stream, w->keepalive);
     if (w->client_count <= w->max_clients)
         return;
+    w->stats.own.clients_refused++;
     stream_send(&c->stream, client_refusal);
     stream_finish(&c->stream, ERR_LIMIT);
 }

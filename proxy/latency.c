@@ -55,7 +55,7 @@ struct bucket {
     int64_t us, calls;
 };
 
-struct histogram {
+struct command_times {
     struct span command;
     int64_t calls;
     struct bucket bucket[BUCKETS_MAX]; /* by time */
@@ -63,11 +63,11 @@ struct histogram {
 };
 
 struct histograms {
-    struct histogram *v;
+    struct command_times *v;
     uint32_t count, room;
 };
 
-static struct histogram *histogram_of(struct histograms *all, struct span command)
+static struct command_times *histogram_of(struct histograms *all, struct span command)
 {
     for (uint32_t i = 0; i < all->count; i++)
         if (span_equal(all->v[i].command, command))
@@ -77,11 +77,11 @@ static struct histogram *histogram_of(struct histograms *all, struct span comman
         all->v = realloc(all->v, all->room * sizeof(all->v[0]));
         REQUIRE(all->v != NULL);
     }
-    all->v[all->count] = (struct histogram){ .command = command };
+    all->v[all->count] = (struct command_times){ .command = command };
     return &all->v[all->count++];
 }
 
-static bool add_calls(struct histogram *h, int64_t us, int64_t calls)
+static bool add_calls(struct command_times *h, int64_t us, int64_t calls)
 {
     uint32_t at = 0;
     while (at < h->count && h->bucket[at].us < us)
@@ -126,7 +126,7 @@ static bool add_command(struct value_cursor *at, struct histograms *all)
         !value_next(at, &word) || !take_number(at, &calls) || !value_next(at, &word) ||
         !enter(at, &buckets))
         return false;
-    struct histogram *h = histogram_of(all, name.text);
+    struct command_times *h = histogram_of(all, name.text);
     h->calls += calls;
     for (uint64_t i = 0; i < buckets; i++) {
         if (!take_number(at, &us) || !take_number(at, &up_to) || !add_calls(h, us, up_to - before))
@@ -147,7 +147,7 @@ static bool add_part(struct part_reply *p, struct histograms *all)
     return true;
 }
 
-static void write_histogram(struct writer *w, const struct histogram *h)
+static void write_histogram(struct writer *w, const struct command_times *h)
 {
     int64_t up_to = 0;
     write_bulk(w, h->command);

@@ -223,6 +223,7 @@ static void on_beat(uv_timer_t *timer)
 {
     struct worker *w = timer->data;
     atomic_fetch_add_explicit(&w->seat->beat, 1, memory_order_relaxed);
+    stats_beat(w, BEAT_MS);
     parting_of_the_old(w);
 }
 
@@ -368,6 +369,7 @@ static void open_all(struct worker *w)
     balance_open(w);
     admin_open(w);
     router_open(&w->router, &w->net, w->commands, &w->router_options);
+    stats_open(w);
     lease_pool_open(&w->leases, &w->net, &w->router_options.link, w->max_leases);
     keywatch_open(&w->keywatch, &w->router, wide_on_found);
     watch_room_open(&w->watches, &w->loop);
@@ -390,6 +392,7 @@ static void open_all(struct worker *w)
 static void free_all(struct worker *w)
 {
     admin_free(w);
+    stats_close(w);
     lease_pool_free(&w->leases);
     keywatch_free(&w->keywatch);
     pubsub_free(&w->pubsub);

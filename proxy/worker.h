@@ -31,6 +31,7 @@
 #include "proxy/reload.h"
 #include "proxy/scripts.h"
 #include "proxy/slowlog.h"
+#include "proxy/stats_count.h"
 #include "proxy/watch.h"
 
 enum { WORKER_SIGNALS = 4 };
@@ -56,6 +57,7 @@ struct worker {
     struct readiness readiness;
     struct scripts scripts;
     struct slowlog slowlog;
+    struct stats stats;
     struct pubsub pubsub;
     struct pause pause;
     struct listener listeners[CREW_ADDRESSES_MAX];
