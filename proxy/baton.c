@@ -12,7 +12,7 @@
 static const char variable[] = "SLOTGATE_BATON";
 
 /* A program of another make than this would misread the items; the number says which make. */
-enum { FORMAT = 1 };
+enum { FORMAT = 2 };
 
 void baton_add(struct baton *b, struct baton_item item)
 {

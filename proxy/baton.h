@@ -21,11 +21,12 @@ enum baton_kind {
     BATON_LIFELINE, /* fd; index 0: reading end, 1: writing end */
     BATON_WIRE,     /* fd: where the launcher sends what it has made */
     BATON_MEMBER,   /* pid, number */
-    BATON_INBOX,    /* fd, number, index: reading or writing end */
+    BATON_INBOX,    /* fd, number, index: which end of which inbox, see crew.h */
     BATON_LISTENER, /* fd, number, index: which address */
     BATON_LEAVER,   /* pid of an earlier generation; number: a signal that it is due, or 0 */
     BATON_END,
     BATON_ADMIN, /* fd, index: which address of the admin server */
+    BATON_ELDER, /* fd, generation, number: the way into the inbox of a worker that drains */
 };
 
 enum baton_role { BATON_LAUNCH = 1, BATON_ADOPT };

@@ -110,6 +110,13 @@ static bool bind_admin(struct crew *crew, const struct config *config, const str
     return true;
 }
 
+static bool open_inboxes(struct crew_member *m)
+{
+    const int type = SOCK_SEQPACKET | SOCK_NONBLOCK | SOCK_CLOEXEC;
+    return socketpair(AF_UNIX, type, 0, &m->inbox[INBOX_READ]) == 0 &&
+           socketpair(AF_UNIX, type, 0, &m->inbox[TALK_READ]) == 0;
+}
+
 bool crew_open(struct crew *crew, const struct config *config, struct board *board, int lifeline,
                uint32_t generation, const struct crew *inherited)
 {
@@ -121,13 +128,11 @@ bool crew_open(struct crew *crew, const struct config *config, struct board *boa
     REQUIRE(crew->members != NULL);
     for (uint32_t i = 0; i < crew->count; i++) {
         struct crew_member *m = &crew->members[i];
-        m->inbox[INBOX_READ] = m->inbox[INBOX_WRITE] = -1;
+        memset(m->inbox, -1, sizeof(m->inbox));
         memset(m->listeners, -1, sizeof(m->listeners));
     }
     for (uint32_t i = 0; i < crew->count; i++) {
-        if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK | SOCK_CLOEXEC, 0,
-                       crew->members[i].inbox) != 0 ||
-            !bind_member(crew, i, config, inherited))
+        if (!open_inboxes(&crew->members[i]) || !bind_member(crew, i, config, inherited))
             return false;
         memset(crew_seat(crew, i), 0, sizeof(struct seat));
     }
@@ -152,14 +157,50 @@ void crew_close(struct crew *crew)
 {
     crew_close_admin(crew);
     for (uint32_t i = 0; i < crew->count && crew->members != NULL; i++) {
-        close_fd(&crew->members[i].inbox[INBOX_READ]);
-        close_fd(&crew->members[i].inbox[INBOX_WRITE]);
+        for (int end = 0; end < INBOX_ENDS; end++)
+            close_fd(&crew->members[i].inbox[end]);
         for (uint32_t a = 0; a < crew->addresses; a++)
             close_fd(&crew->members[i].listeners[a]);
     }
     free(crew->members);
     crew->members = NULL;
     crew->count = 0;
+    crew_forget_elders(crew);
+}
+
+void crew_forget_elders(struct crew *crew)
+{
+    for (uint32_t i = 0; i < crew->elder_count; i++)
+        close_fd(&crew->elders[i].inbox);
+    free(crew->elders);
+    crew->elders = NULL;
+    crew->elder_count = 0;
+}
+
+void crew_add_elder(struct crew *crew, struct crew_elder elder)
+{
+    size_t size = (crew->elder_count + 1) * sizeof(crew->elders[0]);
+    crew->elders = realloc(crew->elders, size);
+    REQUIRE(crew->elders != NULL);
+    crew->elders[crew->elder_count++] = elder;
+}
+
+static void inherit(struct crew *crew, uint32_t generation, uint32_t number, int inbox)
+{
+    uint32_t state = seat_state(board_seat(crew->board, generation, number));
+    if (inbox < 0 || state == SEAT_EMPTY || state == SEAT_LEFT)
+        return;
+    int copy = fcntl(inbox, F_DUPFD_CLOEXEC, 0);
+    if (copy >= 0)
+        crew_add_elder(crew, (struct crew_elder){ generation, number, copy });
+}
+
+void crew_inherit_elders(struct crew *crew, const struct crew *last)
+{
+    for (uint32_t i = 0; i < last->count; i++)
+        inherit(crew, last->generation, i, last->members[i].inbox[TALK_WRITE]);
+    for (uint32_t i = 0; i < last->elder_count; i++)
+        inherit(crew, last->elders[i].generation, last->elders[i].number, last->elders[i].inbox);
 }
 
 /* --- processes -------------------------------------------------------------------------------- */
@@ -174,6 +215,7 @@ static void keep_only(struct crew *crew, uint32_t number)
         if (i == number)
             continue;
         close_fd(&crew->members[i].inbox[INBOX_READ]);
+        close_fd(&crew->members[i].inbox[TALK_READ]);
         for (uint32_t a = 0; a < crew->addresses; a++)
             close_fd(&crew->members[i].listeners[a]);
     }

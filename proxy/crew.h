@@ -6,8 +6,9 @@
  * them too, so what waits in the queue of a worker that dies is served by the one that replaces it.
  * Of the admin port there is one socket per address for all of them: whoever is free answers, and
  * one that hangs is asked nothing.
- * An inbox is a socket pair over which other workers hand over connections (balance.h). All workers
- * of all generations hold the reading end of the lifeline: it ends when the supervisor does.
+ * An inbox is a socket pair over which other workers hand over connections (balance.h), a second
+ * one brings their letters (talk.h). All workers of all generations hold the reading end of the
+ * lifeline: it ends when the supervisor does.
  */
 #ifndef PROXY_CREW_H
 #define PROXY_CREW_H
@@ -16,7 +17,10 @@
 
 #include "proxy/board.h"
 
-enum { CREW_ADDRESSES_MAX = 32, CREW_ADMIN_MAX = 8, INBOX_READ = 0, INBOX_WRITE = 1 };
+enum { CREW_ADDRESSES_MAX = 32, CREW_ADMIN_MAX = 8 };
+
+/* Ends of a member's inboxes: for connections (balance.h) and for letters (talk.h). */
+enum { INBOX_READ, INBOX_WRITE, TALK_READ, TALK_WRITE, INBOX_ENDS };
 
 struct worker;
 
@@ -28,8 +32,14 @@ struct crew_member {
     uint64_t beat_at;    /* ... first seen so */
     uint32_t deaths;     /* soon after the start, in a row */
     bool again;          /* has been started before */
-    int inbox[2];
+    int inbox[INBOX_ENDS];
     int listeners[CREW_ADDRESSES_MAX];
+};
+
+/* A worker of an earlier generation that may still drain. */
+struct crew_elder {
+    uint32_t generation, number;
+    int inbox; /* the writing end, for letters */
 };
 
 struct crew {
@@ -40,6 +50,8 @@ struct crew {
     uint32_t admin_count;
     int admin[CREW_ADMIN_MAX]; /* sockets of the admin server, which all members accept from */
     pid_t supervisor;          /* whom a worker may ask to end them all */
+    struct crew_elder *elders;
+    uint32_t elder_count;
     /* Lent: */
     struct board *board;
     int lifeline;        /* the reading end */
@@ -56,6 +68,12 @@ MUST_USE bool crew_open(struct crew *crew, const struct config *config, struct b
 MUST_USE bool crew_start(struct crew *crew, uint32_t number, struct worker *w, uint64_t now);
 /* In a worker that leaves to a successor: gives up its part of the admin sockets. */
 void crew_close_admin(struct crew *crew);
+/* Makes the members of the last generation, and its elders, the elders of this one, as far as they
+   have not left. Copies the descriptors. */
+void crew_inherit_elders(struct crew *crew, const struct crew *last);
+void crew_add_elder(struct crew *crew, struct crew_elder elder);
+/* They have all left. */
+void crew_forget_elders(struct crew *crew);
 /* Closes the descriptors and frees; ends no process. May be called twice. */
 void crew_close(struct crew *crew);
 

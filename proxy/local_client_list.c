@@ -1,4 +1,4 @@
-/* CLIENT INFO, LIST and KILL over the clients of this worker; formats as in Redis 7.0,
+/* CLIENT INFO, LIST and KILL, the latter two over all workers; formats as in Redis 7.0,
  * networking.c. */
 #include <stdio.h>
 #include <stdlib.h>
@@ -6,6 +6,7 @@
 #include "base/error.h"
 #include "base/text.h"
 #include "proxy/local.h"
+#include "proxy/survey_rows.h"
 #include "proxy/transaction.h"
 #include "proxy/worker.h"
 
@@ -161,38 +162,93 @@ static bool ids_ok(const struct argv *argv, uint32_t from)
     return true;
 }
 
-bool local_client_list(struct client *c, const struct argv *argv, struct writer *w)
+struct list_filter {
+    bool by_id;
+    enum client_type type;
+};
+
+/* False: an error has been written. */
+static bool read_list_filter(struct list_filter *f, const struct argv *argv, struct writer *w)
 {
-    bool by_id = false;
-    enum client_type type = TYPE_ANY;
-    if (argv->count > 2) {
-        struct span option = argv_get(argv, 2);
-        by_id = span_is(option, "id") && argv->count > 3;
-        bool by_type = span_is(option, "type") && argv->count == 4;
-        if (!by_id && !by_type) {
-            write_error(w, "ERR syntax error");
-            return true;
-        }
-        if (by_type && !read_type(argv_get(argv, 3), &type)) {
-            unknown_type(w, argv_get(argv, 3));
-            return true;
-        }
-        if (by_id && !ids_ok(argv, 3)) {
-            write_error(w, "ERR Invalid client ID");
-            return true;
-        }
-    }
-    struct writer lines;
-    writer_init(&lines, 2);
+    *f = (struct list_filter){ .type = TYPE_ANY };
+    if (argv->count == 2)
+        return true;
+    struct span option = argv_get(argv, 2);
+    f->by_id = span_is(option, "id") && argv->count > 3;
+    bool by_type = span_is(option, "type") && argv->count == 4;
+    if (!f->by_id && !by_type)
+        write_error(w, "ERR syntax error");
+    else if (by_type && !read_type(argv_get(argv, 3), &f->type))
+        unknown_type(w, argv_get(argv, 3));
+    else if (f->by_id && !ids_ok(argv, 3))
+        write_error(w, "ERR Invalid client ID");
+    else
+        return true;
+    return false;
+}
+
+static void list_here(struct worker *w, struct client *c, const struct argv *argv,
+                      struct writer *out)
+{
+    struct list_filter f;
     struct list_node *n, *safe;
-    LIST_EACH (&c->worker->clients, n, safe) {
-        struct client *other = LIST_ENTRY(n, struct client, in_worker);
-        bool listed = by_id ? named_in(argv, 3, other->id) : type_matches(type, other);
-        if (listed && !other->stream.closing)
-            write_line(&lines, other, uv_now(c->worker->net.loop));
+    (void)c;
+    if (!read_list_filter(&f, argv, out))
+        return;
+    LIST_EACH (&w->clients, n, safe) {
+        struct client *one = LIST_ENTRY(n, struct client, in_worker);
+        bool listed = f.by_id ? named_in(argv, 3, one->id) : type_matches(f.type, one);
+        if (listed && !one->stream.closing)
+            write_line(out, one, uv_now(&w->loop));
+    }
+}
+
+/* The id that the line at the front begins with, "id=17 ..."; UINT64_MAX: there is none. */
+static uint64_t front_id(struct span lines)
+{
+    uint64_t id = 0;
+    size_t i = 3;
+    if (lines.len < 4)
+        return UINT64_MAX;
+    for (; i < lines.len && lines.at[i] >= '0' && lines.at[i] <= '9'; i++)
+        id = id * 10 + (uint64_t)(lines.at[i] - '0');
+    return id;
+}
+
+static struct span take_line(struct span *lines)
+{
+    const char *nl = memchr(lines->at, '\n', lines->len);
+    size_t len = nl != NULL ? (size_t)(nl + 1 - lines->at) : lines->len;
+    struct span line = { lines->at, len };
+    *lines = (struct span){ lines->at + len, lines->len - len };
+    return line;
+}
+
+/* Each worker's lines are in the order of their ids, as Redis's are, and so are all together. */
+static void merge_lines(struct survey_part *parts, uint32_t count, const struct argv *argv,
+                        struct writer *w)
+{
+    struct writer lines;
+    (void)argv;
+    writer_init(&lines, 2);
+    for (;;) {
+        uint32_t least = 0;
+        for (uint32_t i = 1; i < count; i++)
+            if (front_id(parts[i].bytes) < front_id(parts[least].bytes))
+                least = i;
+        if (front_id(parts[least].bytes) == UINT64_MAX)
+            break;
+        write_raw(&lines, take_line(&parts[least].bytes));
     }
     write_lines(w, &lines);
-    return true;
+}
+
+const struct survey_row survey_client_list = { "client|list", list_here, merge_lines };
+
+bool local_client_list(struct client *c, const struct argv *argv, struct writer *w)
+{
+    struct list_filter f;
+    return !read_list_filter(&f, argv, w) || survey_run(c, argv, w, &survey_client_list);
 }
 
 /* --- KILL ------------------------------------------------------------------------------------- */
@@ -250,42 +306,66 @@ static bool filter_matches(const struct kill_filter *f, const struct client *c)
            text_is(f->laddr, local) && type_matches(f->type, c);
 }
 
-static long long kill_matching(struct client *c, const struct kill_filter *f)
+static uint64_t kill_matching(struct worker *w, struct client *caller, const struct kill_filter *f)
 {
-    long long killed = 0;
+    uint64_t killed = 0;
     struct list_node *n, *safe;
-    LIST_EACH (&c->worker->clients, n, safe) {
-        struct client *other = LIST_ENTRY(n, struct client, in_worker);
-        if (other->stream.closing || (other == c && f->skip_me) || !filter_matches(f, other))
+    LIST_EACH (&w->clients, n, safe) {
+        struct client *one = LIST_ENTRY(n, struct client, in_worker);
+        if (one->stream.closing || (one == caller && f->skip_me) || !filter_matches(f, one))
             continue;
         killed++;
-        if (other == c)
-            client_finish_later(c, ERR_KILLED); /* its own reply still goes out */
+        if (one == caller)
+            client_finish_later(one, ERR_KILLED); /* its own reply still goes out */
         else
-            stream_close(&other->stream, ERR_KILLED);
+            stream_close(&one->stream, ERR_KILLED);
     }
     return killed;
 }
 
-bool local_client_kill(struct client *c, const struct argv *argv, struct writer *w)
+/* The old form names an address and kills even its caller. False: an error has been written. */
+static bool read_kill_filter(struct kill_filter *f, const struct argv *argv, struct writer *w)
 {
-    struct kill_filter f = { .type = TYPE_ANY };
-    if (argv->count == 3) { /* the old form, which names an address and kills even its caller */
-        f.addr = argv_get(argv, 2);
-        if (kill_matching(c, &f) == 0)
-            write_error(w, "ERR No such client");
-        else
-            write_simple(w, "OK");
+    *f = (struct kill_filter){ .type = TYPE_ANY };
+    if (argv->count == 3) {
+        f->addr = argv_get(argv, 2);
         return true;
     }
-    f.skip_me = true;
+    f->skip_me = true;
     if (argv->count % 2 != 0) {
         write_error(w, "ERR syntax error");
-        return true;
+        return false;
     }
     for (uint32_t i = 2; i < argv->count; i += 2)
-        if (!read_filter(&f, argv_get(argv, i), argv_get(argv, i + 1), w))
-            return true;
-    write_integer(w, kill_matching(c, &f));
+        if (!read_filter(f, argv_get(argv, i), argv_get(argv, i + 1), w))
+            return false;
     return true;
+}
+
+static void kill_here(struct worker *w, struct client *c, const struct argv *argv,
+                      struct writer *out)
+{
+    struct kill_filter f;
+    if (read_kill_filter(&f, argv, out))
+        survey_write_number(out, kill_matching(w, c, &f));
+}
+
+static void merge_kills(struct survey_part *parts, uint32_t count, const struct argv *argv,
+                        struct writer *w)
+{
+    uint64_t killed = survey_sum(parts, count);
+    if (argv->count > 3)
+        write_integer(w, (long long)killed);
+    else if (killed == 0)
+        write_error(w, "ERR No such client");
+    else
+        write_simple(w, "OK");
+}
+
+const struct survey_row survey_client_kill = { "client|kill", kill_here, merge_kills };
+
+bool local_client_kill(struct client *c, const struct argv *argv, struct writer *w)
+{
+    struct kill_filter f;
+    return !read_kill_filter(&f, argv, w) || survey_run(c, argv, w, &survey_client_kill);
 }

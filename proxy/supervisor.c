@@ -97,6 +97,8 @@ static bool leaver_ended(struct supervisor *s, pid_t pid)
         if (s->leavers[i].pid != pid)
             continue;
         s->leavers[i] = s->leavers[--s->leaver_count];
+        if (s->leaver_count == 0)
+            crew_forget_elders(&s->crew);
         return true;
     }
     return false;

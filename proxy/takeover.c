@@ -194,6 +194,7 @@ static void add_leavers(struct baton *b, const struct supervisor *s)
 static void become_new(struct supervisor *s)
 {
     struct baton b = { 0 };
+    crew_inherit_elders(&s->takeover.next, &s->crew);
     add_shared(&b, s, BATON_ADOPT, s->takeover.next.generation);
     baton_add(&b, (struct baton_item){ BATON_LIFELINE, 0, 0, 1, 0, s->lifeline[1] });
     takeover_add_crew(&b, &s->takeover.next);

@@ -20,7 +20,7 @@ void takeover_add_crew(struct baton *b, const struct crew *crew)
         item.fd = -1;
         baton_add(b, item);
         item.kind = BATON_INBOX;
-        for (item.index = 0; item.index < 2; item.index++) {
+        for (item.index = 0; item.index < INBOX_ENDS; item.index++) {
             item.fd = m->inbox[item.index];
             baton_add(b, item);
         }
@@ -36,6 +36,10 @@ void takeover_add_crew(struct baton *b, const struct crew *crew)
         item.fd = crew->admin[item.index];
         baton_add(b, item);
     }
+    for (uint32_t i = 0; i < crew->elder_count; i++) {
+        const struct crew_elder *e = &crew->elders[i];
+        baton_add(b, (struct baton_item){ BATON_ELDER, e->generation, e->number, 0, 0, e->inbox });
+    }
 }
 
 static bool put_admin(struct crew *crew, const struct baton_item *item)
@@ -50,7 +54,8 @@ static bool put(struct crew *crew, const struct baton_item *item)
 {
     if (item->kind == BATON_ADMIN)
         return put_admin(crew, item);
-    bool fits = item->kind == BATON_MEMBER || (item->kind == BATON_INBOX && item->index < 2) ||
+    bool fits = item->kind == BATON_MEMBER ||
+                (item->kind == BATON_INBOX && item->index < INBOX_ENDS) ||
                 (item->kind == BATON_LISTENER && item->index < crew->addresses);
     if (!fits || item->number >= crew->count)
         return false;
@@ -86,7 +91,7 @@ bool takeover_read_crew(struct crew *crew, const struct baton *b, uint32_t gener
     crew->members = calloc(crew->count, sizeof(crew->members[0]));
     REQUIRE(crew->members != NULL);
     for (uint32_t i = 0; i < crew->count; i++) {
-        crew->members[i].inbox[0] = crew->members[i].inbox[1] = -1;
+        memset(crew->members[i].inbox, -1, sizeof(crew->members[i].inbox));
         memset(crew->members[i].listeners, -1, sizeof(crew->members[i].listeners));
     }
     bool whole = true;
@@ -96,6 +101,8 @@ bool takeover_read_crew(struct crew *crew, const struct baton *b, uint32_t gener
                        item->kind == BATON_LISTENER || item->kind == BATON_ADMIN;
         if (of_crew && item->generation == generation)
             whole = put(crew, item) && whole;
+        if (item->kind == BATON_ELDER)
+            crew_add_elder(crew, (struct crew_elder){ item->generation, item->number, item->fd });
     }
     return whole;
 }

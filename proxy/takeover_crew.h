@@ -5,7 +5,7 @@
 #include "proxy/baton.h"
 #include "proxy/crew.h"
 
-/* Adds the crew's sockets, inboxes and processes. The descriptors stay the crew's. */
+/* Adds the crew's sockets, inboxes, processes and elders. The descriptors stay the crew's. */
 void takeover_add_crew(struct baton *b, const struct crew *crew);
 /* Makes the crew of that generation out of its items, and takes their descriptors. False: there is
    none, or something is missing; crew_close is due all the same. */

@@ -29,7 +29,8 @@ static bool send_member(const struct launch *l, const struct baton *items, uint3
 {
     for (size_t i = 0; i < items->count; i++) {
         const struct baton_item *item = &items->items[i];
-        if (item->number == number && item->kind != BATON_CREW && !baton_send(l->wire, item))
+        bool of_member = item->kind != BATON_CREW && item->kind != BATON_ELDER;
+        if (item->number == number && of_member && !baton_send(l->wire, item))
             return false;
     }
     return true;
@@ -84,6 +85,8 @@ int takeover_launch(struct worker *w, const struct baton *baton)
     ok = ok && l.board != NULL &&
          crew_open(&l.next, &w->config, l.board, l.lifeline, role->generation + 1, &l.old);
     l.next.supervisor = getppid();
+    if (ok)
+        crew_inherit_elders(&l.next, &l.old);
     /* What the old workers alone have, the new ones must not keep open. */
     crew_close(&l.old);
     ok = ok && start_all(&l, w);

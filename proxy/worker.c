@@ -16,6 +16,7 @@
 #include "proxy/op.h"
 #include "proxy/parting.h"
 #include "proxy/port.h"
+#include "proxy/talk_topics.h"
 
 enum {
     BULK_MIN = 64 * 1024, /* requests of this size get a link of their own kind, see link.h */
@@ -57,7 +58,7 @@ uint64_t worker_random(struct worker *w)
 static bool somebody_waits(const struct worker *w)
 {
     return !list_is_empty(&w->to_resume) || !list_is_empty(&w->ops_ready) ||
-           pubsub_has_checks(&w->pubsub);
+           !list_is_empty(&w->talk.finished) || pubsub_has_checks(&w->pubsub);
 }
 
 static void resume_clients(struct worker *w)
@@ -78,6 +79,8 @@ static void on_turn_end(void *context)
     struct worker *w = context;
     if (UNLIKELY(w->pubsub.topics.epoch != w->router.epoch))
         topics_on_map(&w->pubsub.topics);
+    if (UNLIKELY(!list_is_empty(&w->talk.finished)))
+        talk_finish_asks(&w->talk);
     if (UNLIKELY(somebody_waits(w)))
         resume_clients(w);
     router_turn_end(&w->router);
@@ -87,6 +90,8 @@ static void on_turn_end(void *context)
     }
     if (UNLIKELY(somebody_waits(w)))
         net_hurry(&w->net);
+    if (UNLIKELY(w->talk.pending))
+        talk_send(&w->talk);
 }
 
 /* --- listening -------------------------------------------------------------------------------- */
@@ -184,6 +189,7 @@ static void close_everything(struct worker *w)
     seat_enter(w->seat, SEAT_LEFT);
     balance_close(w);
     admin_close(w);
+    talk_close(&w->talk);
     leaving_close(w);
     reach_close(w);
     w->learner.closing = true;
@@ -304,7 +310,8 @@ static void fit_to_descriptors(struct worker *w)
     limit.rlim_cur = limit.rlim_max;
     if (setrlimit(RLIMIT_NOFILE, &limit) != 0)
         getrlimit(RLIMIT_NOFILE, &limit);
-    uint64_t other = OTHER_DESCRIPTORS + w->crew->count; /* an inbox of each */
+    /* Two inboxes of each, and one of those that drain or take over. */
+    uint64_t other = OTHER_DESCRIPTORS + 3 * (uint64_t)w->crew->count;
     uint64_t room = limit.rlim_cur > other + 4 ? limit.rlim_cur - other : 4;
     uint64_t kept = w->max_leases < room / 4 ? w->max_leases : room / 4;
     if (w->max_clients > room - kept) {
@@ -368,6 +375,7 @@ static void open_all(struct worker *w)
     leaving_open(w);
     balance_open(w);
     admin_open(w);
+    talk_open(&w->talk, &w->loop, w->crew, w->number, talk_topics, TALK_TOPICS, w);
     router_open(&w->router, &w->net, w->commands, &w->router_options);
     stats_open(w);
     lease_pool_open(&w->leases, &w->net, &w->router_options.link, w->max_leases);
@@ -401,6 +409,7 @@ static void free_all(struct worker *w)
     slowlog_reset(&w->slowlog);
     poller_free(&w->poller);
     net_free(&w->net);
+    talk_free(&w->talk);
     slab_close(&w->client_slab);
     arg_room_close(&w->args);
     writer_close(&w->reply);

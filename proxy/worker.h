@@ -32,6 +32,7 @@
 #include "proxy/scripts.h"
 #include "proxy/slowlog.h"
 #include "proxy/stats_count.h"
+#include "proxy/talk.h"
 #include "proxy/watch.h"
 
 enum { WORKER_SIGNALS = 4 };
@@ -62,6 +63,7 @@ struct worker {
     struct pause pause;
     struct listener listeners[CREW_ADDRESSES_MAX];
     struct balance balance;
+    struct talk talk;
     struct leaving leaving;
     struct reach reach;
     struct admin *admin; /* NULL: no admin port */

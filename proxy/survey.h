@@ -1,0 +1,57 @@
+/*
+ * survey.h: a command of a client that concerns all workers of the proxy: each does its part, and
+ * the client gets one answer that is made of theirs.
+ *
+ *   survey_run: nobody else there -> this worker's part, and the answer at once
+ *               else an op: the others are asked with the request as it came; each does its part
+ *                 (survey_on_asked -> row->part) -> all have answered, or TALK_ANSWER_MS are over
+ *                 -> this worker does its part -> row->merge -> the client has its answer
+ *
+ * Like every op it begins once its client has got every earlier reply, and until it has ended the
+ * client is read no further, so replies keep their order. A worker that does not answer in time is
+ * left out, as if it had no clients.
+ */
+#ifndef PROXY_SURVEY_H
+#define PROXY_SURVEY_H
+
+#include "proxy/dispatch.h"
+#include "proxy/talk.h"
+#include "resp/writer.h"
+
+/* What one worker has said; the first one is the worker that asked. */
+struct survey_part {
+    struct span bytes;
+};
+
+struct survey_row {
+    const char *command; /* "client|list" */
+    /* Does this worker's part and writes its result, in any form that merge knows; its errors have
+       been found before. c: the client whose command it is, NULL in the other workers. */
+    void (*part)(struct worker *w, struct client *c, const struct argv *argv, struct writer *out);
+    /* Writes the client's answer; may use up the parts. */
+    void (*merge)(struct survey_part *parts, uint32_t count, const struct argv *argv,
+                  struct writer *w);
+};
+
+/* To be called by the local command of that row, once the arguments have been found right; gives
+   what a local_command gives. The row is const and lives for ever. */
+MUST_USE bool survey_run(struct client *c, const struct argv *argv, struct writer *w,
+                         const struct survey_row *row);
+
+/* TALK_SURVEY. */
+talk_handler survey_on_asked;
+
+/* --- parts that are numbers, and merges of them ----------------------------------------------- */
+
+void survey_write_number(struct writer *out, uint64_t n);
+/* 0 when the part holds none, for it came from another version. */
+uint64_t survey_number(const struct survey_part *part);
+uint64_t survey_sum(const struct survey_part *parts, uint32_t count);
+/* "+OK", whatever the parts say. */
+void survey_merge_ok(struct survey_part *parts, uint32_t count, const struct argv *argv,
+                     struct writer *w);
+/* The sum as an integer. */
+void survey_merge_sum(struct survey_part *parts, uint32_t count, const struct argv *argv,
+                      struct writer *w);
+
+#endif

@@ -1,0 +1,16 @@
+/*
+ * survey_rows.h: the commands that concern all workers (survey.h), each defined beside its local
+ * command; the table is in survey_rows.c.
+ */
+#ifndef PROXY_SURVEY_ROWS_H
+#define PROXY_SURVEY_ROWS_H
+
+#include "proxy/survey.h"
+
+/* local_client_list.c */
+extern const struct survey_row survey_client_list, survey_client_kill;
+
+/* The row of the command that a request names; NULL: none. */
+const struct survey_row *survey_find_row(const struct argv *argv);
+
+#endif
