@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "base/log.h"
+#include "proxy/admin_gather.h"
 #include "proxy/worker.h"
 
 enum { LINE_MAX_LEN = 512 };
@@ -23,6 +24,7 @@ void admin_open(struct worker *w)
     w->admin = calloc(1, sizeof(*w->admin));
     REQUIRE(w->admin != NULL);
     w->admin->worker = w;
+    list_init(&w->admin->gathers);
     http_server_open(&w->admin->http, &w->net, &user, w->admin);
     for (uint32_t i = 0; i < w->crew->admin_count; i++) {
         int rc = http_server_listen(&w->admin->http, w->crew->admin[i]);
@@ -53,6 +55,9 @@ void admin_close(struct worker *w)
 
 void admin_free(struct worker *w)
 {
+    if (w->admin == NULL)
+        return;
+    admin_gather_close(w);
     free(w->admin);
     w->admin = NULL;
 }

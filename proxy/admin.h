@@ -18,6 +18,7 @@ struct worker;
 struct admin {
     struct http_server http;
     struct worker *worker;
+    struct list_node gathers; /* see admin_gather.h */
 };
 
 /* Does nothing without admin-port. */

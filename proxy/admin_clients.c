@@ -2,6 +2,7 @@
 #include <stdio.h>
 
 #include "proxy/admin.h"
+#include "proxy/admin_gather.h"
 #include "proxy/admin_pages.h"
 #include "proxy/transaction.h"
 #include "proxy/worker.h"
@@ -71,14 +72,9 @@ static void write_clients(struct worker *w, struct json *j)
     }
 }
 
+const struct admin_part admin_clients_part = { "clients", write_clients };
+
 void admin_clients(struct worker *w, struct http_exchange *x)
 {
-    struct json j;
-    json_init(&j);
-    json_object(&j, NULL);
-    json_array(&j, "clients");
-    write_clients(w, &j);
-    json_array_end(&j);
-    json_object_end(&j);
-    admin_send_json(x, &j);
+    admin_gather(w, x, &admin_clients_part);
 }

@@ -8,7 +8,6 @@
 
 struct tally {
     uint32_t serving, full, cut_off, leaving;
-    uint32_t slots; /* the most that one of those that serve covers */
 };
 
 static struct tally count_seats(const struct worker *w, uint32_t generation)
@@ -24,7 +23,6 @@ static struct tally count_seats(const struct worker *w, uint32_t generation)
             continue;
         t.serving++;
         t.full += slots == SLOT_COUNT;
-        t.slots = slots > t.slots ? slots : t.slots;
     }
     return t;
 }
@@ -35,7 +33,7 @@ void admin_health(struct worker *w, struct http_exchange *x)
     admin_say(x, 200, "ok");
 }
 
-void admin_ready(struct worker *w, struct http_exchange *x)
+const char *admin_not_ready(struct worker *w)
 {
     struct tally t = count_seats(w, w->crew->generation);
     if (t.serving == 0 && w->crew->generation > 0) {
@@ -43,13 +41,19 @@ void admin_ready(struct worker *w, struct http_exchange *x)
         t = before.serving > 0 ? before : t;
     }
     if (t.full > 0)
+        return "";
+    if (t.serving > 0)
+        return "slots without a master";
+    if (t.cut_off > 0)
+        return "no master answers";
+    return t.leaving > 0 ? "draining" : "no slot map yet, or the cluster does not serve";
+}
+
+void admin_ready(struct worker *w, struct http_exchange *x)
+{
+    const char *why = admin_not_ready(w);
+    if (why[0] == '\0')
         admin_say(x, 200, "ready");
-    else if (t.serving > 0)
-        admin_say(x, 503, "not ready: %u of %d slots have a master", t.slots, SLOT_COUNT);
-    else if (t.cut_off > 0)
-        admin_say(x, 503, "not ready: no master answers");
-    else if (t.leaving > 0)
-        admin_say(x, 503, "not ready: draining");
     else
-        admin_say(x, 503, "not ready: no slot map yet, or the cluster does not serve");
+        admin_say(x, 503, "not ready: %s", why);
 }

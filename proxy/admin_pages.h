@@ -14,12 +14,17 @@ typedef void admin_page(struct worker *w, struct http_exchange *x);
 admin_page admin_health;
 /* A client that connects now would be served. */
 admin_page admin_ready;
+admin_page admin_metrics;
+admin_page admin_status;
 admin_page admin_topology;
 admin_page admin_clients;
 admin_page admin_config;
 /* This instance leaves, as by SIGTERM. */
 admin_page admin_drain;
 admin_page admin_log_level;
+
+/* Why the instance should get no new clients; "" if it should. */
+const char *admin_not_ready(struct worker *w);
 
 /* Answers with the JSON and closes it. */
 void admin_send_json(struct http_exchange *x, struct json *j);

@@ -4,6 +4,7 @@
 
 #include "base/log.h"
 #include "proxy/admin.h"
+#include "proxy/admin_files.h"
 #include "proxy/admin_guard.h"
 #include "proxy/admin_pages.h"
 
@@ -17,6 +18,8 @@ struct admin_route {
 static const struct admin_route routes[] = {
     { "/healthz", HTTP_GET, true, admin_health },
     { "/readyz", HTTP_GET, true, admin_ready },
+    { "/metrics", HTTP_GET, true, admin_metrics },
+    { "/status.json", HTTP_GET, false, admin_status },
     { "/topology", HTTP_GET, false, admin_topology },
     { "/clients", HTTP_GET, false, admin_clients },
     { "/config", HTTP_GET, false, admin_config },
@@ -40,6 +43,29 @@ static void refuse_method(const struct admin_route *route, struct http_exchange 
     http_answer(x, &a);
 }
 
+/* Nothing from elsewhere may run in the page, and no other page may hold it in a frame. */
+static const char page_headers[] =
+    "Content-Security-Policy: default-src 'none'; script-src 'self'; style-src 'self'; "
+    "img-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'none'; "
+    "frame-ancestors 'none'\r\n"
+    "Referrer-Policy: no-referrer\r\n";
+
+static bool send_file(struct http_exchange *x, const char *path)
+{
+    for (size_t i = 0; i < admin_file_count; i++) {
+        const struct admin_file *f = &admin_files[i];
+        if (strcmp(path, f->path) != 0)
+            continue;
+        struct http_answer a = { .status = 200,
+                                 .type = f->type,
+                                 .extra = page_headers,
+                                 .body = { (const char *)f->bytes, f->len } };
+        http_answer(x, &a);
+        return true;
+    }
+    return false;
+}
+
 void admin_route(struct worker *w, struct http_exchange *x)
 {
     const struct http_request *r = http_exchange_request(x);
@@ -47,6 +73,8 @@ void admin_route(struct worker *w, struct http_exchange *x)
     for (size_t i = 0; i < ARRAY_LEN(routes) && route == NULL; i++)
         if (strcmp(r->path, routes[i].path) == 0)
             route = &routes[i];
+    if (route == NULL && (http_is(r, HTTP_GET) || http_is(r, HTTP_HEAD)) && send_file(x, r->path))
+        return;
     if (route == NULL)
         admin_say(x, 404, "404 Not Found");
     else if (!is_for(route, r))

@@ -11,7 +11,8 @@
 #include "proxy/talk.h"
 
 enum talk_topic_number {
-    TALK_SURVEY = 1, /* asked: a command of a client as a request; see survey.h */
+    TALK_SURVEY = 1,      /* asked: a command of a client as a request; see survey.h */
+    TALK_ADMIN_PART = 32, /* asked: the name of an admin_part; answered: its JSON values */
     TALK_TOPICS
 };
 
