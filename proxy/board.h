@@ -36,6 +36,8 @@ struct seat {
 
 struct board {
     _Atomic uint64_t clients_ever; /* ids of clients come from here, over all generations */
+    _Atomic uint64_t slow_ever;    /* ids in the slow log */
+    _Atomic uint64_t sets_ever;    /* stamps of CONFIG SET, see config_sets.h */
     struct seat seats[BOARD_GENERATIONS * CREW_MAX];
 };
 

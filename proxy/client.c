@@ -4,6 +4,7 @@
 
 #include "base/error.h"
 #include "base/log.h"
+#include "proxy/access.h"
 #include "proxy/blocked.h"
 #include "proxy/client_reply.h"
 #include "proxy/dispatch.h"
@@ -115,7 +116,8 @@ static bool take_one(struct client *c, struct chunk *chunk, const char *at, size
     struct worker *w = c->worker;
     struct argv argv;
     const char *error;
-    switch (request_parse(&c->parser, &w->limits, &w->args, at, len, &argv, used, &error)) {
+    const struct request_limits *limits = access_limits(c, &w->limits);
+    switch (request_parse(&c->parser, limits, &w->args, at, len, &argv, used, &error)) {
     case REQUEST_ARGS:
         return dispatch(c, &argv, (struct span){ at, *used }, chunk);
     case REQUEST_INLINE:
@@ -284,6 +286,7 @@ void client_accept(struct worker *w, int fd)
     w->client_count++;
     c->window = w->max_pipeline < CLIENT_WINDOW_START ? w->max_pipeline : CLIENT_WINDOW_START;
     flow_init(&c->flow, &client_flow_user, (uint32_t)c->id);
+    access_begin(c);
     if (c->stream.closing)
         return;
     stream_start(&c->stream, w->keepalive);

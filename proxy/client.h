@@ -31,7 +31,14 @@ struct subscriber;
 enum client_reply_mode { REPLY_ON, REPLY_OFF, REPLY_SKIP_NEXT, REPLY_SKIP };
 
 /* Why dispatch has to look twice at a client's request; most clients have none of these. */
-enum client_special { SPECIAL_REPLY_MODE = 1 << 0, SPECIAL_TRANSACTION = 1 << 1 };
+enum client_special {
+    SPECIAL_REPLY_MODE = 1 << 0,
+    SPECIAL_TRANSACTION = 1 << 1,
+    SPECIAL_NOBODY = 1 << 2, /* has to log in first */
+};
+
+/* See access.h. */
+enum client_user { USER_DEFAULT, USER_NOBODY, USER_ADMIN };
 
 /* What CLIENT SETNAME and SETINFO set; most clients have none. */
 struct client_labels {
@@ -62,6 +69,7 @@ struct client {
     uint32_t window;    /* requests that may be under way; see client_reply.c */
     uint8_t reply_mode; /* enum client_reply_mode; set by client_set_reply_mode */
     uint8_t special;    /* enum client_special */
+    uint8_t user;       /* enum client_user; set by access.c */
     bool paused;        /* not reading: client_resume goes on when it may */
     bool wants_drain;   /* ... not before every reply is out */
     bool finishing;     /* closes with finish_why once every reply is out */

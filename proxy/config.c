@@ -40,6 +40,7 @@ static const struct option_choice worker_counts[] = { { "auto", WORKERS_AUTO }, 
 
 #define FIELD(name) OPTION_FIELD(struct config, name)
 #define LISTENING "Listening"
+#define ACCESS "Access"
 #define CLUSTER "The cluster"
 #define ADMIN "Administration"
 #define LIMITS "Limits"
@@ -88,6 +89,21 @@ static const struct option rows[] = {
       .flags = OPTION_BY_RELOAD, .wrong = token_fault, FIELD(admin_token),
       .help = "Secret that has to come with every request (Authorization: Bearer TOKEN) but those "
               "for /metrics, /healthz and /readyz, over the loopback, too." },
+    { .name = "admin-token-file", .type = OPTION_STRING, .group = ADMIN, .argument = "file",
+      .flags = OPTION_BY_RELOAD, FIELD(admin_token_file), .help = "File that holds it." },
+    { .name = "requirepass", .type = OPTION_SECRET, .group = ACCESS, .argument = "password",
+      .flags = OPTION_BY_RELOAD, FIELD(requirepass),
+      .help = "Password that clients have to give (AUTH) before anything else. Other users of the "
+              "machine can read it on a command line; prefer requirepass-file or the environment." },
+    { .name = "requirepass-file", .type = OPTION_STRING, .group = ACCESS, .argument = "file",
+      .flags = OPTION_BY_RELOAD, FIELD(requirepass_file), .help = "File that holds the password of clients." },
+    { .name = "admin-password", .type = OPTION_SECRET, .group = ACCESS, .argument = "password",
+      .flags = OPTION_BY_RELOAD, FIELD(admin_password),
+      .help = "Password of the user admin, who alone may change the proxy's own options, stop it and "
+              "write to its log (AUTH admin PASSWORD). Without it nobody may." },
+    { .name = "admin-password-file", .type = OPTION_STRING, .group = ACCESS, .argument = "file",
+      .flags = OPTION_BY_RELOAD, FIELD(admin_password_file),
+      .help = "File that holds the password of the user admin." },
 
     { .name = "cluster-nodes", .alias = "cluster", .type = OPTION_LIST, .group = CLUSTER,
       .argument = "host:port,...", .flags = OPTION_POSITIONAL, .wrong = node_fault,
@@ -302,30 +318,52 @@ static const struct option *row_of(const char *name)
     return &rows[i];
 }
 
-/* Reads auth_file into auth, unless a stronger source has given the password itself. */
-static int read_auth_file(struct config *c, char *err, size_t cap)
+/* Options of which the second names a file with the first one's value. */
+struct secret {
+    const char *name, *file_name;
+    size_t value, file; /* offsets of their fields */
+};
+
+static const struct secret secrets[] = {
+    { "auth", "auth-file", offsetof(struct config, auth), offsetof(struct config, auth_file) },
+    { "requirepass", "requirepass-file", offsetof(struct config, requirepass),
+      offsetof(struct config, requirepass_file) },
+    { "admin-password", "admin-password-file", offsetof(struct config, admin_password),
+      offsetof(struct config, admin_password_file) },
+    { "admin-token", "admin-token-file", offsetof(struct config, admin_token),
+      offsetof(struct config, admin_token_file) },
+};
+
+static char **text_at(struct config *c, size_t offset)
 {
-    const struct option *auth = row_of("auth");
-    enum option_from from = option_source(&c->options, row_of("auth-file"));
-    if (c->auth != NULL && option_source(&c->options, auth) == from)
-        return fail(err, cap, "auth and auth-file are both given; choose one");
-    FILE *file = fopen(c->auth_file, "re");
+    return (char **)(void *)((char *)c + offset);
+}
+
+/* Reads the file into the value, unless a stronger source has given the password itself. */
+static int read_secret_file(struct config *c, const struct secret *s, char *err, size_t cap)
+{
+    const struct option *row = row_of(s->name);
+    const char *path = *text_at(c, s->file);
+    enum option_from from = option_source(&c->options, row_of(s->file_name));
+    if (*text_at(c, s->value) != NULL && option_source(&c->options, row) == from)
+        return fail(err, cap, "%s and %s are both given; choose one", s->name, s->file_name);
+    FILE *file = fopen(path, "re");
     if (file == NULL)
-        return fail(err, cap, "cannot read auth-file %s: %s", c->auth_file, strerror(errno));
+        return fail(err, cap, "cannot read %s %s: %s", s->file_name, path, strerror(errno));
     char text[SECRET_FILE_MAX], why[256];
     size_t len = fread(text, 1, sizeof(text), file);
     int code = 0;
     if (ferror(file))
-        code = fail(err, cap, "cannot read auth-file %s: %s", c->auth_file, strerror(errno));
+        code = fail(err, cap, "cannot read %s %s: %s", s->file_name, path, strerror(errno));
     else if (len == sizeof(text))
-        code = fail(err, cap, "auth-file %s is too large for a password", c->auth_file);
+        code = fail(err, cap, "%s %s is too large for a password", s->file_name, path);
     fclose(file);
     while (len > 0 && (text[len - 1] == '\n' || text[len - 1] == '\r'))
         len--; /* an editor's line end is no part of the password */
     if (code == 0 && len == 0)
-        code = fail(err, cap, "auth-file %s is empty", c->auth_file);
-    if (code == 0 && option_give(&c->options, auth, from, text, len, why, sizeof(why)) != 0)
-        code = fail(err, cap, "auth-file %s: %s", c->auth_file, why);
+        code = fail(err, cap, "%s %s is empty", s->file_name, path);
+    if (code == 0 && option_give(&c->options, row, from, text, len, why, sizeof(why)) != 0)
+        code = fail(err, cap, "%s %s: %s", s->file_name, path, why);
     explicit_bzero(text, sizeof(text));
     return code;
 }
@@ -393,13 +431,14 @@ int config_load(struct config *c, int argc, char *const *argv, char *err, size_t
         code = option_read_file(&c->options, c->config_file, err, cap);
     if (code != 0 || c->check)
         return code;
-    drop_empty(&c->auth);
-    drop_empty(&c->auth_file);
     drop_empty(&c->auth_user);
     drop_empty(&c->announce);
-    drop_empty(&c->admin_token);
-    if (c->auth_file != NULL)
-        code = read_auth_file(c, err, cap);
+    for (size_t i = 0; i < ARRAY_LEN(secrets) && code == 0; i++) {
+        drop_empty(text_at(c, secrets[i].value));
+        drop_empty(text_at(c, secrets[i].file));
+        if (*text_at(c, secrets[i].file) != NULL)
+            code = read_secret_file(c, &secrets[i], err, cap);
+    }
     if (code == 0)
         code = config_check(c, err, cap);
     if (code == 0)

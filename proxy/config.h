@@ -31,7 +31,12 @@ struct config {
     int workers;    /* ask config_worker_count */
     int admin_port; /* 0: no admin server */
     struct option_list admin_bind;
-    char *admin_token; /* NULL: none */
+    char *admin_token; /* NULL: none; from admin_token_file if that is set */
+    char *admin_token_file;
+
+    /* Who may come in. NULL: everybody, or nobody; from the files if those are set. */
+    char *requirepass, *requirepass_file;
+    char *admin_password, *admin_password_file;
 
     /* The cluster. */
     struct option_list cluster_nodes;

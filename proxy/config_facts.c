@@ -138,7 +138,7 @@ const struct config_fact config_facts[] = {
     { "replica-read-only", "yes", CONFIG_KNOWN },
     { "replica-serve-stale-data", "yes", CONFIG_KNOWN },
     { "replicaof", "", CONFIG_FIXED },
-    { "requirepass", "", CONFIG_KNOWN },
+    { "requirepass", "", CONFIG_OPTION },
     { "sanitize-dump-payload", "no", CONFIG_KNOWN },
     { "save", "", CONFIG_KNOWN },
     { "server_cpulist", "", CONFIG_FIXED },

@@ -4,12 +4,14 @@
 
 #include "cluster/group.h"
 #include "cluster/keys.h"
+#include "proxy/access.h"
 #include "proxy/blocking.h"
 #include "proxy/client_reply.h"
 #include "proxy/gather.h"
 #include "proxy/gather_sort.h"
 #include "proxy/local.h"
 #include "proxy/monitor.h"
+#include "proxy/script_news.h"
 #include "proxy/transaction.h"
 #include "proxy/watch.h"
 #include "proxy/worker.h"
@@ -261,7 +263,7 @@ static inline bool run_row(const struct call *call)
     if (LIKELY(cmd->how == HOW_KEYS))
         return by_keys(call);
     if (cmd->how == HOW_GATHER || cmd->how == HOW_BROADCAST)
-        scripts_see(&call->client->worker->scripts, cmd, call->argv);
+        script_news_see(call->client->worker, cmd, call->argv);
     return executors[cmd->how](call);
 }
 
@@ -314,17 +316,27 @@ static bool queue(const struct call *call, const struct command *container)
     c->last_command = cmd;
     monitor_feed(c, cmd, call->argv);
     if (cmd->how == HOW_GATHER)
-        scripts_see(&c->worker->scripts, cmd, call->argv);
+        script_news_see(c->worker, cmd, call->argv);
     struct writer *w = writer_of(c);
     transaction_queue(c, cmd, call->argv, call->bytes, w);
     return reply(c, w);
 }
 
-/* A client with a transaction, or whose replies are not all wanted. CLIENT REPLY SKIP is about the
-   command after it, whatever becomes of that. */
+static bool refuse_nobody(struct client *c)
+{
+    struct writer *w = writer_of(c);
+    write_error(w, "NOAUTH Authentication required.");
+    return reply(c, w);
+}
+
+/* A client that has to log in, with a transaction, or whose replies are not all wanted. CLIENT
+   REPLY SKIP is about the command after it, whatever becomes of that. */
 static bool run_special(const struct call *call, const struct command *container)
 {
     struct client *c = call->client;
+    if (call->cmd != NULL && command_arity_ok(call->cmd, call->argv->count) &&
+        !access_allows(c, call->cmd))
+        return refuse_nobody(c);
     if (c->reply_mode == REPLY_SKIP_NEXT)
         client_set_reply_mode(c, REPLY_SKIP);
     bool done = c->transaction != NULL ? queue(call, container) : run(call, container);

@@ -83,7 +83,7 @@ static void know_clients(struct own *own, const struct worker *w)
     }
 }
 
-static void print_slotgate(const struct worker *w, struct writer *out)
+void info_print_slotgate(const struct worker *w, struct writer *out)
 {
     const struct router_counters *n = &w->router.counters;
     const struct slotmap *map = w->router.map;
@@ -169,7 +169,7 @@ static void send_info(struct client *c, const struct group *g, struct replies *a
     info_merge(texts, all->count, own.field, own.count, &text);
     remember_version(w, writer_span(&text));
     if (g->note != 0)
-        print_slotgate(w, &text);
+        info_print_slotgate(w, &text);
     struct writer *reply = worker_writer(w, c->flow.protocol);
     write_verbatim(reply, "txt", writer_span(&text));
     stream_send(&c->stream, writer_span(reply));

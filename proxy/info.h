@@ -6,9 +6,15 @@
 
 #include <stddef.h>
 
+struct worker;
+struct writer;
+
 enum { INFO_ID_SIZE = 41 };
 
 /* 40 hex digits that stand for a text, always the same ones; for run_id and the like. */
 void info_id_of(const char *text, char out[INFO_ID_SIZE]);
+
+/* Appends the section of our own. */
+void info_print_slotgate(const struct worker *w, struct writer *out);
 
 #endif

@@ -75,6 +75,12 @@ local_command local_latency_none, local_latency_reset, local_latency_graph, loca
 /* local_proxy.c */
 local_command local_proxy_command, local_proxy_help;
 
+/* local_proxy_admin.c */
+local_command local_proxy_client, local_proxy_config, local_proxy_log, local_proxy_shutdown;
+
+/* local_proxy_info.c */
+local_command local_proxy_cluster, local_proxy_info;
+
 /* keyspace.c */
 local_command local_scan, local_keys, local_move, local_swapdb;
 

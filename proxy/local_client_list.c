@@ -5,6 +5,7 @@
 
 #include "base/error.h"
 #include "base/text.h"
+#include "proxy/access.h"
 #include "proxy/local.h"
 #include "proxy/survey_rows.h"
 #include "proxy/transaction.h"
@@ -73,7 +74,7 @@ static void write_line(struct writer *line, const struct client *c, uint64_t now
         "id=%llu addr=%s laddr=%s fd=%d name=%s age=%llu idle=%llu flags=%s db=0 sub=%u psub=%u "
         "ssub=%u multi=%lld qbuf=%llu qbuf-free=%llu argv-mem=0 multi-mem=0 rbs=0 rbp=0 obl=0 "
         "oll=%u "
-        "omem=%llu tot-mem=%llu events=%s cmd=%s user=default redir=-1 resp=%u lib-name=%s "
+        "omem=%llu tot-mem=%llu events=%s cmd=%s user=%s redir=-1 resp=%u lib-name=%s "
         "lib-ver=%s\n",
         (unsigned long long)c->id, peer, local, stream_fd(&c->stream), label_or_empty(labels->name),
         (unsigned long long)((now - c->created_at) / 1000),
@@ -81,7 +82,7 @@ static void write_line(struct writer *line, const struct client *c, uint64_t now
         s->count[TOPIC_CHANNEL], s->count[TOPIC_PATTERN], s->count[TOPIC_SHARD],
         (long long)transaction_count(c), (unsigned long long)input, (unsigned long long)room,
         c->flow.count, (unsigned long long)omem, (unsigned long long)total, c->paused ? "" : "r",
-        command, c->flow.protocol, label_or_empty(labels->lib_name),
+        command, access_user_name(c), c->flow.protocol, label_or_empty(labels->lib_name),
         label_or_empty(labels->lib_ver));
     REQUIRE(n >= 0);
     write_raw(line, (struct span){ text, (size_t)n });
@@ -243,7 +244,9 @@ static void merge_lines(struct survey_part *parts, uint32_t count, const struct 
     write_lines(w, &lines);
 }
 
-const struct survey_row survey_client_list = { "client|list", list_here, merge_lines };
+const struct survey_row survey_client_list = { .command = "client|list",
+                                               .part = list_here,
+                                               .merge = merge_lines };
 
 bool local_client_list(struct client *c, const struct argv *argv, struct writer *w)
 {
@@ -255,7 +258,7 @@ bool local_client_list(struct client *c, const struct argv *argv, struct writer 
 
 struct kill_filter {
     int64_t id; /* 0: any */
-    struct span addr, laddr;
+    struct span addr, laddr, user;
     enum client_type type;
     bool skip_me;
 };
@@ -279,7 +282,8 @@ static bool read_filter(struct kill_filter *f, struct span option, struct span v
     } else if (span_is(option, "laddr")) {
         f->laddr = value;
     } else if (span_is(option, "user")) {
-        if (!span_equal(value, SPAN("default"))) {
+        f->user = value;
+        if (!span_equal(value, SPAN("default")) && !span_equal(value, SPAN("admin"))) {
             write_error(w, "ERR No such user '%.*s'", (int)value.len, value.at);
             return false;
         }
@@ -303,7 +307,8 @@ static bool filter_matches(const struct kill_filter *f, const struct client *c)
     stream_peer_text(&c->stream, peer, sizeof(peer));
     stream_local_text(&c->stream, local, sizeof(local));
     return (f->id == 0 || (uint64_t)f->id == c->id) && text_is(f->addr, peer) &&
-           text_is(f->laddr, local) && type_matches(f->type, c);
+           text_is(f->laddr, local) && text_is(f->user, access_user_name(c)) &&
+           type_matches(f->type, c);
 }
 
 static uint64_t kill_matching(struct worker *w, struct client *caller, const struct kill_filter *f)
@@ -362,7 +367,9 @@ static void merge_kills(struct survey_part *parts, uint32_t count, const struct 
         write_simple(w, "OK");
 }
 
-const struct survey_row survey_client_kill = { "client|kill", kill_here, merge_kills };
+const struct survey_row survey_client_kill = { .command = "client|kill",
+                                               .part = kill_here,
+                                               .merge = merge_kills };
 
 bool local_client_kill(struct client *c, const struct argv *argv, struct writer *w)
 {

@@ -1,7 +1,7 @@
 /*
  * CONFIG GET, SET and REWRITE: the parameters of one Redis (config_facts.c) and the proxy's own
- * options. A SET of several parameters takes effect as a whole or not at all; texts as in Redis
- * 7.0, config.c.
+ * options. A SET of several parameters takes effect as a whole or not at all, and in all workers
+ * (config_sets.h); texts as in Redis 7.0, config.c.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -9,10 +9,13 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "cluster/group.h"
+#include "proxy/access.h"
 #include "proxy/config_facts.h"
 #include "proxy/keyspace_events.h"
 #include "proxy/local.h"
 #include "proxy/merge.h"
+#include "proxy/survey.h"
+#include "proxy/talk_topics.h"
 #include "proxy/worker.h"
 
 enum { VALUE_ROOM = 1024, OLD_VALUE_MAX = 64, PATTERNS_MAX = 1024 };
@@ -192,7 +195,7 @@ static bool same_value(const char *have, struct span wanted)
 }
 
 /* Whether the parameter may get this value; writes Redis's error otherwise. */
-static bool check_change(const struct worker *worker, struct changes *all, struct change *ch,
+static bool check_change(const struct client *c, struct changes *all, struct change *ch,
                          struct writer *w)
 {
     static const char *const immutable = "can't set immutable config";
@@ -209,21 +212,22 @@ static bool check_change(const struct worker *worker, struct changes *all, struc
     }
     if (ch->of.row != NULL && (ch->of.row->flags & OPTION_RELOADABLE) != 0) {
         all->options = true;
-        return true;
+        /* What one Redis has, too, may be set as there. */
+        return fact != NULL || access_is_admin(c, "setting the proxy's own options", w);
     }
-    value_of(worker, &ch->of, have, sizeof(have));
+    value_of(c->worker, &ch->of, have, sizeof(have));
     bool secret = ch->of.row != NULL && ch->of.row->type == OPTION_SECRET;
     return (!secret && same_value(have, ch->value)) || failed(w, ch, immutable);
 }
 
-static bool read_changes(const struct worker *worker, const struct argv *argv, struct changes *all,
+static bool read_changes(const struct client *c, const struct argv *argv, struct changes *all,
                          struct writer *w)
 {
     for (uint32_t i = 2; i + 1 < argv->count; i += 2) {
         struct change *ch = &all->v[all->count];
         struct span name = argv_get(argv, i);
         *ch = (struct change){ .value = argv_get(argv, i + 1) };
-        if (!find_parameter(worker, name, &ch->of)) {
+        if (!find_parameter(c->worker, name, &ch->of)) {
             write_error(w, "ERR Unknown option or number of arguments for CONFIG SET - '%.*s'",
                         (int)(name.len < 128 ? name.len : 128), name.at);
             return false;
@@ -234,7 +238,7 @@ static bool read_changes(const struct worker *worker, const struct argv *argv, s
         all->count++;
     }
     for (uint32_t i = 0; i < all->count; i++)
-        if (!check_change(worker, all, &all->v[i], w))
+        if (!check_change(c, all, &all->v[i], w))
             return false;
     return true;
 }
@@ -283,6 +287,54 @@ static bool change_options(struct worker *worker, struct changes *all, struct wr
     return true;
 }
 
+/* --- the other workers ------------------------------------------------------------------------ */
+
+/* Gives the stamp of the changes. */
+static uint64_t note_options(struct worker *worker, const struct changes *all)
+{
+    uint64_t stamp = config_sets_stamp(worker);
+    for (uint32_t i = 0; i < all->count; i++)
+        if (is_changeable(&all->v[i]))
+            config_sets_note(worker, all->v[i].of.row->name, all->v[i].value, stamp);
+    return stamp;
+}
+
+static void write_sets(const struct worker *worker, uint64_t from, struct writer *letter)
+{
+    writer_init(letter, 2);
+    config_sets_write(&worker->config_sets, from, letter);
+}
+
+static void set_here(struct worker *worker, struct client *c, const struct argv *argv,
+                     struct writer *out)
+{
+    (void)worker; /* it was the first */
+    (void)c;
+    (void)argv;
+    (void)out;
+}
+
+/* The answer comes when all workers have the values. */
+static bool tell_options(struct client *c, const struct argv *argv, const struct changes *all,
+                         struct writer *w)
+{
+    static const struct survey_row row = { .part = set_here, .merge = survey_merge_ok };
+    struct writer letter;
+    write_sets(c->worker, note_options(c->worker, all), &letter);
+    bool done = survey_run_with(c, argv, w, &row, TALK_CONFIG, writer_span(&letter));
+    writer_close(&letter);
+    return done;
+}
+
+/* The same, while the nodes answer. */
+static void tell_options_only(struct worker *worker, const struct changes *all)
+{
+    struct writer letter;
+    write_sets(worker, note_options(worker, all), &letter);
+    talk_tell(&worker->talk, TALK_CONFIG, writer_span(&letter));
+    writer_close(&letter);
+}
+
 /* --- notify-keyspace-events ------------------------------------------------------------------- */
 
 /* A managed Redis has no CONFIG; whoever runs it sets this elsewhere, and the application that asks
@@ -296,6 +348,19 @@ static bool is_forbidden(const struct part_reply *p)
         if (len > strlen(starts[i]) && memcmp(p->at.at, starts[i], strlen(starts[i])) == 0)
             return true;
     return false;
+}
+
+static void events_are_set(struct worker *worker, uint32_t flags)
+{
+    char text[KEYSPACE_EVENTS_MAX];
+    uint64_t stamp = config_sets_stamp(worker);
+    struct writer letter;
+    worker->keyspace_events = flags;
+    keyspace_events_text(flags, text);
+    config_sets_note(worker, "notify-keyspace-events", (struct span){ text, strlen(text) }, stamp);
+    write_sets(worker, stamp, &letter);
+    talk_tell(&worker->talk, TALK_CONFIG, writer_span(&letter));
+    writer_close(&letter);
 }
 
 static void send_events_reply(struct client *c, const struct group *g, struct replies *all)
@@ -313,7 +378,7 @@ static void send_events_reply(struct client *c, const struct group *g, struct re
     if (forbidden > 0)
         log_warn("servers forbid CONFIG SET: set notify-keyspace-events on them",
                  "refused=%u masters=%u", forbidden, all->count);
-    c->worker->keyspace_events = (uint32_t)g->note;
+    events_are_set(c->worker, (uint32_t)g->note);
     stream_send(&c->stream, SPAN("+OK\r\n"));
 }
 
@@ -332,7 +397,7 @@ static bool set_events(struct client *c, uint32_t flags)
         return false;
     g->note = flags;
     if (c->reply_mode != REPLY_ON)
-        c->worker->keyspace_events = flags; /* nobody looks at the replies */
+        events_are_set(c->worker, flags); /* nobody looks at the replies */
     return true;
 }
 
@@ -345,15 +410,18 @@ bool local_config_set(struct client *c, const struct argv *argv, struct writer *
         write_error(w, "ERR syntax error");
         return true;
     }
+    if (!survey_may_run(c))
+        return false;
     all.v = calloc(argv->count / 2, sizeof(all.v[0]));
     REQUIRE(all.v != NULL);
     bool done = true;
-    if (read_changes(c->worker, argv, &all, w) &&
-        (!all.options || change_options(c->worker, &all, w))) {
+    if (read_changes(c, argv, &all, w) && (!all.options || change_options(c->worker, &all, w))) {
+        if (all.events && all.options)
+            tell_options_only(c->worker, &all);
         if (all.events)
             done = set_events(c, all.event_flags);
         else
-            write_simple(w, "OK");
+            done = tell_options(c, argv, &all, w);
     }
     free(all.v);
     return done;

@@ -5,6 +5,7 @@
 
 #include "base/error.h"
 #include "base/text.h"
+#include "proxy/access.h"
 #include "proxy/local.h"
 #include "proxy/transaction.h"
 #include "proxy/watch.h"
@@ -69,9 +70,8 @@ bool local_time(struct client *c, const struct argv *argv, struct writer *w)
 
 bool local_whoami(struct client *c, const struct argv *argv, struct writer *w)
 {
-    (void)c;
     (void)argv;
-    write_bulk_text(w, "default");
+    write_bulk_text(w, access_user_name(c));
     return true;
 }
 
@@ -80,21 +80,16 @@ bool local_whoami(struct client *c, const struct argv *argv, struct writer *w)
 static const char *const wrong_pass =
     "WRONGPASS invalid username-password pair or user is disabled.";
 
-/* The proxy asks its clients for no password: as Redis, its default user takes any. */
-static bool login_ok(struct span user)
-{
-    return span_equal(user, SPAN("default"));
-}
-
 bool local_auth(struct client *c, const struct argv *argv, struct writer *w)
 {
-    (void)c;
+    bool named = argv->count == 3;
     if (argv->count > 3)
         write_error(w, "ERR syntax error");
-    else if (argv->count == 2)
+    else if (!named && c->worker->config.requirepass == NULL)
         write_error(w, "ERR AUTH <password> called without any password configured for the default "
                        "user. Are you sure your configuration is correct?");
-    else if (!login_ok(argv_get(argv, 1)))
+    else if (!access_login(c, named ? argv_get(argv, 1) : SPAN("default"),
+                           argv_get(argv, argv->count - 1)))
         write_error(w, "%s", wrong_pass);
     else
         write_simple(w, "OK");
@@ -108,8 +103,7 @@ struct hello {
 };
 
 /* Reads "HELLO [2|3 [AUTH user pass] [SETNAME name]]"; false: an error has been written. */
-static bool read_hello(const struct client *c, const struct argv *argv, struct writer *w,
-                       struct hello *h)
+static bool read_hello(struct client *c, const struct argv *argv, struct writer *w, struct hello *h)
 {
     *h = (struct hello){ .protocol = c->flow.protocol };
     if (argv->count == 1)
@@ -128,7 +122,7 @@ static bool read_hello(const struct client *c, const struct argv *argv, struct w
     for (uint32_t i = 2; i < argv->count; i++) {
         struct span option = argv_get(argv, i);
         if (span_is(option, "auth") && i + 2 < argv->count) {
-            if (!login_ok(argv_get(argv, i + 1))) {
+            if (!access_login(c, argv_get(argv, i + 1), argv_get(argv, i + 2))) {
                 write_error(w, "%s", wrong_pass);
                 return false;
             }
@@ -154,6 +148,13 @@ bool local_hello(struct client *c, const struct argv *argv, struct writer *w)
     struct hello h;
     if (!read_hello(c, argv, w, &h))
         return true;
+    if (c->user == USER_NOBODY) {
+        write_error(w,
+                    "NOAUTH HELLO must be called with the client already authenticated, otherwise "
+                    "the HELLO AUTH <user> <pass> option can be used to authenticate the "
+                    "client and select the RESP protocol version at the same time");
+        return true;
+    }
     /* Replies of the other protocol come over other connections: first everything must be out. */
     if (h.protocol != c->flow.protocol && c->flow.count > 0)
         return false;
@@ -190,6 +191,7 @@ bool local_reset(struct client *c, const struct argv *argv, struct writer *w)
     transaction_drop(c);
     watch_drop(c);
     c->no_evict = c->no_touch = false;
+    access_begin(c);
     if (c->labels != NULL)
         local_set_label(&c->labels->name, SPAN(""));
     writer_clear(w, 2);

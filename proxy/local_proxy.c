@@ -59,12 +59,29 @@ bool local_proxy_help(struct client *c, const struct argv *argv, struct writer *
 {
     static const char *const lines[] = {
         "PROXY <subcommand> [<arg> ...]. Subcommands are:",
+        "CLIENT ID|THREAD",
+        "    Return the id of this connection, or the number of the worker that serves it.",
+        "CLUSTER [INFO|STATUS|CONNECTION|NODES]",
+        "    Return what the proxy knows of the cluster: as text; whether that is up to date;",
+        "    shared or private; or for each shard its master, its number of slots, its replicas.",
+        "CLUSTER UPDATE",
+        "    Ask the cluster for its slots soon. For the admin.",
         "COMMAND [UNSUPPORTED|CROSSSLOT-UNSUPPORTED]",
         "    Return how each command is handled: its name, how, and a remark. UNSUPPORTED: only",
         "    those that are not executed; CROSSSLOT-UNSUPPORTED: only those whose keys have to",
         "    lie in one slot.",
+        "CONFIG GET <pattern> [<pattern> ...]",
+        "    Return the proxy's own options and their values.",
+        "CONFIG SET <option> <value> [<option> <value> ...]",
+        "    Change options while the proxy runs. For the admin.",
         "HELP",
         "    Print this help.",
+        "INFO [<section> ...]",
+        "    Return what the proxy knows of itself: proxy, clients, cluster, slotgate.",
+        "LOG [debug|info|success|warning|error] <message>",
+        "    Write a line to the proxy's log. For the admin.",
+        "SHUTDOWN [ASAP]",
+        "    Stop the proxy as SIGTERM does, or at once. For the admin: AUTH admin <password>.",
     };
     (void)c;
     (void)argv;

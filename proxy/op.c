@@ -311,32 +311,43 @@ bool op_may_start(const struct client *c)
     return c->flow.count == 0 || c->blocked != NULL;
 }
 
+static void begin(struct op *op, struct worker *w, uint32_t home, op_step *first, op_step *free_it)
+{
+    op->worker = w;
+    op->next = first;
+    op->free = free_it;
+    op->limit = w->config.client_output_limit;
+    op->began = uv_now(&w->loop);
+    flow_init(&op->flow, &op_flow_user, home);
+    writer_init(&op->out, 2);
+    writer_init(&op->in, 2);
+    writer_init(&op->answer, 2);
+    list_init(&op->in_ready);
+    list_append(&w->ops, &op->in_worker);
+    make_ready(op);
+}
+
+void op_start_alone(struct op *op, struct worker *w, op_step *first, op_step *free_it)
+{
+    begin(op, w, 0, first, free_it);
+    net_hurry(&w->net);
+}
+
 void op_start(struct op *op, struct client *c, const struct command *cmd, const struct argv *argv,
               op_step *first, op_step *free_it)
 {
     struct worker *w = c->worker;
     REQUIRE(op_may_start(c) && c->op == NULL);
-    op->worker = w;
+    begin(op, w, (uint32_t)c->id, first, free_it);
     op->client = c;
     op->cmd = cmd;
-    op->next = first;
-    op->free = free_it;
-    op->limit = w->config.client_output_limit;
-    op->began = uv_now(&w->loop);
-    flow_init(&op->flow, &op_flow_user, (uint32_t)c->id);
     op->flow.protocol = c->flow.protocol;
-    writer_init(&op->out, 2);
-    writer_init(&op->in, 2);
-    writer_init(&op->answer, 2);
     op->argv = argv_copy(argv, &op->copy);
     if (c->blocked == NULL) {
         op->place = router_request(&w->router, &c->flow, NULL, SLOT_ANY);
         op->place->silent = c->reply_mode != REPLY_ON;
     }
     c->op = op;
-    list_init(&op->in_ready);
-    list_append(&w->ops, &op->in_worker);
-    make_ready(op);
 }
 
 void op_forget_client(struct op *op)

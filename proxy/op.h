@@ -2,7 +2,7 @@
  * op.h: a small program that is run for one command of a client, in steps.
  *
  * Each step sends requests side by side and waits for all of their replies, whole; then the next
- * step looks at them. Knows nothing of what the steps mean; gather.c and gather_move.c do.
+ * step looks at them. Knows nothing of what the steps mean.
  *
  *   op_start: alone in its client's flow, where a placeholder stands for the answer
  *     -> at the end of the turn the first step runs: op_send ..., op_then(next)
@@ -24,7 +24,6 @@
 
 struct op;
 typedef void op_step(struct op *op);
-
 /* Where a reply of the step lies in op->in. */
 struct op_reply {
     size_t at, len;
@@ -69,6 +68,9 @@ bool op_may_start(const struct client *c);
 void op_start(struct op *op, struct client *c, const struct command *cmd, const struct argv *argv,
               op_step *first, op_step *free);
 
+/* For no client. */
+void op_start_alone(struct op *op, struct worker *w, op_step *first, op_step *free);
+
 /* --- for the steps ---------------------------------------------------------------------------- */
 
 /* Sends the request in op->out. */
@@ -89,7 +91,6 @@ void op_measure(struct op *op);
 void op_bound(struct op *op, uint64_t bytes);
 /* Errors among the replies to come are for the next step to look at. */
 void op_tolerate(struct op *op);
-
 /* The n-th reply of the step before, raw. Lent until this step returns. */
 struct span op_reply(const struct op *op, uint32_t n);
 bool op_reply_failed(const struct op *op, uint32_t n);

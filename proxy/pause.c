@@ -4,6 +4,7 @@
 #include "proxy/client_reply.h"
 #include "proxy/local.h"
 #include "proxy/subscriber.h"
+#include "proxy/survey_rows.h"
 #include "proxy/transaction.h"
 #include "proxy/worker.h"
 
@@ -52,19 +53,22 @@ bool pause_holds(const struct client *c, const struct command *cmd)
     return p->until != 0 && !monitor && (p->all || may_write(c, cmd));
 }
 
-/* A pause under way is only made longer and stricter. */
-bool local_client_pause(struct client *c, const struct argv *argv, struct writer *w)
-{
-    struct pause *p = &c->worker->pause;
-    struct span time = argv_get(argv, 2);
+struct order {
     int64_t ms;
-    bool all = true;
+    bool all;
+};
+
+/* False: an error has been written. */
+static bool read_order(struct order *o, const struct argv *argv, struct writer *w)
+{
+    struct span time = argv_get(argv, 2);
+    o->all = true;
     if (argv->count == 4) {
         struct span mode = argv_get(argv, 3);
-        all = span_is(mode, "all");
-        if (!all && !span_is(mode, "write")) {
+        o->all = span_is(mode, "all");
+        if (!o->all && !span_is(mode, "write")) {
             write_error(w, "ERR CLIENT PAUSE mode must be WRITE or ALL");
-            return true;
+            return false;
         }
     }
     if (argv->count > 4) {
@@ -73,27 +77,64 @@ bool local_client_pause(struct client *c, const struct argv *argv, struct writer
                     "ERR unknown subcommand or wrong number of arguments for '%.*s'. "
                     "Try CLIENT HELP.",
                     (int)(sub.len < 128 ? sub.len : 128), sub.at);
-    } else if (!text_to_i64(time.at, time.len, &ms)) {
+        return false;
+    }
+    if (!text_to_i64(time.at, time.len, &o->ms)) {
         write_error(w, "ERR timeout is not an integer or out of range");
-    } else if (ms < 0) {
+        return false;
+    }
+    if (o->ms < 0) {
         write_error(w, "ERR timeout is negative");
-    } else {
-        uint64_t now = uv_now(&c->worker->loop);
-        p->all = p->all || all;
-        if (now + (uint64_t)ms > p->until)
-            p->until = now + (uint64_t)ms;
-        uv_timer_start(&p->timer, on_timer, p->until - now, 0);
-        worker_mind(c->worker);
-        write_simple(w, "OK");
+        return false;
     }
     return true;
 }
 
+/* A pause under way is only made longer and stricter. */
+void pause_begin(struct worker *w, uint64_t ms, bool all)
+{
+    struct pause *p = &w->pause;
+    uint64_t now = uv_now(&w->loop);
+    p->all = p->all || all;
+    if (now + ms > p->until)
+        p->until = now + ms;
+    uv_timer_start(&p->timer, on_timer, p->until - now, 0);
+    worker_mind(w);
+}
+
+static void pause_here(struct worker *w, struct client *c, const struct argv *argv,
+                       struct writer *out)
+{
+    struct order o;
+    (void)c;
+    if (read_order(&o, argv, out))
+        pause_begin(w, (uint64_t)o.ms, o.all);
+}
+
+static void unpause_here(struct worker *w, struct client *c, const struct argv *argv,
+                         struct writer *out)
+{
+    (void)c;
+    (void)argv;
+    (void)out;
+    if (w->pause.until != 0)
+        end_pause(w);
+}
+
+const struct survey_row survey_client_pause = { .command = "client|pause",
+                                                .part = pause_here,
+                                                .merge = survey_merge_ok };
+const struct survey_row survey_client_unpause = { .command = "client|unpause",
+                                                  .part = unpause_here,
+                                                  .merge = survey_merge_ok };
+
+bool local_client_pause(struct client *c, const struct argv *argv, struct writer *w)
+{
+    struct order o;
+    return !read_order(&o, argv, w) || survey_run(c, argv, w, &survey_client_pause);
+}
+
 bool local_client_unpause(struct client *c, const struct argv *argv, struct writer *w)
 {
-    (void)argv;
-    if (c->worker->pause.until != 0)
-        end_pause(c->worker);
-    write_simple(w, "OK");
-    return true;
+    return survey_run(c, argv, w, &survey_client_unpause);
 }

@@ -87,16 +87,17 @@ static void hash(const struct scripts *s, struct span body, char sha[SCRIPTS_SHA
     }
 }
 
-static void remember(struct scripts *s, struct span body)
+/* True: it is new. */
+static bool remember(struct scripts *s, struct span body)
 {
     char sha[SCRIPTS_SHA_LEN];
     if (body.len > SCRIPTS_BYTES_MAX / 4)
-        return;
+        return false;
     hash(s, body, sha);
     struct script **at = find(s, sha);
     if (*at != NULL) {
         used_now(s, *at);
-        return;
+        return false;
     }
     struct script *one = malloc(sizeof(*one) + body.len);
     REQUIRE(one != NULL);
@@ -110,6 +111,7 @@ static void remember(struct scripts *s, struct span body)
     s->bytes += one->len;
     while (s->count > SCRIPTS_MAX || s->bytes > SCRIPTS_BYTES_MAX)
         forget(s, find(s, oldest(s)->sha));
+    return true;
 }
 
 static void forget_scripts(struct scripts *s)
@@ -164,14 +166,14 @@ static struct library *find_library(struct scripts *s, struct span name)
     return NULL;
 }
 
-static void remember_library(struct scripts *s, struct span text, bool replace)
+static bool remember_library(struct scripts *s, struct span text, bool replace)
 {
     struct span name = name_of(text);
     if (name.len == 0 || text.len > SCRIPTS_BYTES_MAX / LIBRARIES_MAX)
-        return;
+        return false;
     struct library *known = find_library(s, name);
     if (known != NULL && !replace)
-        return;
+        return false;
     if (known != NULL)
         drop_library(s, known);
     if (s->library_count == LIBRARIES_MAX)
@@ -182,6 +184,7 @@ static void remember_library(struct scripts *s, struct span text, bool replace)
     l->len = text.len;
     list_append(&s->libraries, &l->in_list);
     s->library_count++;
+    return true;
 }
 
 static void forget_libraries(struct scripts *s)
@@ -193,23 +196,26 @@ static void forget_libraries(struct scripts *s)
 /* --- what goes by ------------------------------------------------------------------------------
  */
 
-static void see_eval(struct scripts *s, const struct argv *argv)
+/* Each gives whether the other workers have to know. */
+
+static bool see_eval(struct scripts *s, const struct argv *argv)
 {
-    remember(s, argv_get(argv, 1));
+    return remember(s, argv_get(argv, 1));
 }
 
 /* A script in use is not the one to drop. */
-static void see_evalsha(struct scripts *s, const struct argv *argv)
+static bool see_evalsha(struct scripts *s, const struct argv *argv)
 {
     char sha[SCRIPTS_SHA_LEN];
     struct script *one = read_sha(argv_get(argv, 1), sha) ? *find(s, sha) : NULL;
     if (one != NULL)
         used_now(s, one);
+    return false;
 }
 
-static void see_load(struct scripts *s, const struct argv *argv)
+static bool see_load(struct scripts *s, const struct argv *argv)
 {
-    remember(s, argv_get(argv, 2));
+    return remember(s, argv_get(argv, 2));
 }
 
 /* FLUSH takes ASYNC or SYNC; with anything else it fails and forgets nothing. */
@@ -219,35 +225,38 @@ static bool flushes(const struct argv *argv)
                                                      span_is(argv_get(argv, 2), "sync")));
 }
 
-static void see_flush(struct scripts *s, const struct argv *argv)
+static bool see_flush(struct scripts *s, const struct argv *argv)
 {
     if (flushes(argv))
         forget_scripts(s);
+    return flushes(argv);
 }
 
-static void see_function_load(struct scripts *s, const struct argv *argv)
+static bool see_function_load(struct scripts *s, const struct argv *argv)
 {
     bool replace = argv->count == 4 && span_is(argv_get(argv, 2), "replace");
-    if (argv->count == 3 || replace)
-        remember_library(s, argv_get(argv, argv->count - 1), replace);
+    return (argv->count == 3 || replace) &&
+           remember_library(s, argv_get(argv, argv->count - 1), replace);
 }
 
-static void see_function_delete(struct scripts *s, const struct argv *argv)
+static bool see_function_delete(struct scripts *s, const struct argv *argv)
 {
     struct library *l = find_library(s, argv_get(argv, 2));
     if (l != NULL)
         drop_library(s, l);
+    return true;
 }
 
-static void see_function_flush(struct scripts *s, const struct argv *argv)
+static bool see_function_flush(struct scripts *s, const struct argv *argv)
 {
     if (flushes(argv))
         forget_libraries(s);
+    return flushes(argv);
 }
 
 static const struct {
     const char *container, *name;
-    void (*see)(struct scripts *s, const struct argv *argv);
+    bool (*see)(struct scripts *s, const struct argv *argv);
 } sights[] = {
     { NULL, "eval", see_eval },
     { NULL, "eval_ro", see_eval },
@@ -267,11 +276,13 @@ static bool is_row(const struct command *cmd, const char *container, const char 
            (parent == NULL || strcmp(parent, container) == 0);
 }
 
-void scripts_see(struct scripts *s, const struct command *cmd, const struct argv *argv)
+bool scripts_see(struct scripts *s, const struct command *cmd, const struct argv *argv)
 {
+    bool news = false;
     for (size_t i = 0; i < ARRAY_LEN(sights); i++)
         if (is_row(cmd, sights[i].container, sights[i].name))
-            sights[i].see(s, argv);
+            news = sights[i].see(s, argv) || news;
+    return news;
 }
 
 /* --- rescue ----------------------------------------------------------------------------------- */
@@ -292,6 +303,17 @@ static void write_load(struct writer *w, const char *container, struct span body
     write_bulk_text(w, container);
     write_bulk_text(w, "LOAD");
     write_bulk(w, body);
+}
+
+void scripts_write_all(const struct scripts *s, struct writer *w)
+{
+    struct list_node *n, *safe;
+    LIST_EACH (&s->by_use, n, safe) {
+        const struct script *one = LIST_ENTRY(n, struct script, in_use_order);
+        write_load(w, "SCRIPT", (struct span){ one->body, one->len });
+    }
+    LIST_EACH (&s->libraries, n, safe)
+        write_load(w, "FUNCTION", (struct span){ library_of(n)->text, library_of(n)->len });
 }
 
 /* The request that lacked it comes behind. */

@@ -1,6 +1,6 @@
 /*
- * scripts.h: the scripts and function libraries that clients of this worker have brought, so that a
- * node that lacks one can be given it.
+ * scripts.h: the scripts and function libraries that clients have brought, to this worker or to
+ * another one (script_news.h), so that a node that lacks one can be given it.
  *
  * One Redis keeps a script until SCRIPT FLUSH. A shard that is new, or whose replica took over, has
  * never seen it and answers NOSCRIPT; then the body is loaded there and the call is sent again
@@ -42,10 +42,12 @@ void scripts_open(struct scripts *s, struct router *rt);
 void scripts_close(struct scripts *s);
 
 /* To be called with every command that brings, uses or forgets a script or library, before it is
-   sent; others are ignored. */
-void scripts_see(struct scripts *s, const struct command *cmd, const struct argv *argv);
+   sent; others are ignored. True: the other workers have to see it, too. */
+bool scripts_see(struct scripts *s, const struct command *cmd, const struct argv *argv);
 
-/* Writes a SCRIPT LOAD or FUNCTION LOAD for each one known that the calls in a block may need, for
+/* Writes a SCRIPT LOAD or FUNCTION LOAD for each one known. */
+void scripts_write_all(const struct scripts *s, struct writer *w);
+/* The same for those that the calls in a block may need, for
    inside EXEC's reply NOSCRIPT comes too late to make it good. Gives how many. */
 uint32_t scripts_write_loads(struct scripts *s, struct span block, struct writer *w);
 

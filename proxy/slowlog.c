@@ -9,8 +9,10 @@
 #include "proxy/client_reply.h"
 #include "proxy/local.h"
 #include "proxy/op.h"
+#include "proxy/survey_rows.h"
 #include "proxy/worker.h"
 #include "resp/request.h"
+#include "resp/value.h"
 
 /* As slowlog.h of Redis: more arguments, and more bytes of each, are only counted. */
 enum { ARGS_MAX = 32, ARG_MAX = 128, ADDRESS_MAX = 64 };
@@ -66,12 +68,13 @@ static void write_args(struct writer *w, const struct argv *argv)
 
 static void add(struct slowlog *s, const struct client *c, const struct argv *argv, int64_t ms)
 {
+    struct board *board = c->worker->crew->board;
     struct entry *e = calloc(1, sizeof(*e));
     char address[ADDRESS_MAX];
     REQUIRE(e != NULL);
     writer_init(&e->text, 2);
     write_array(&e->text, 6);
-    write_integer(&e->text, (long long)s->next_id++);
+    write_integer(&e->text, (long long)atomic_fetch_add(&board->slow_ever, 1));
     write_integer(&e->text, (long long)time(NULL));
     write_integer(&e->text, ms * 1000);
     write_args(&e->text, argv);
@@ -91,8 +94,6 @@ void slowlog_reset(struct slowlog *s)
 void slowlog_write(const struct slowlog *s, uint32_t count, struct writer *w)
 {
     struct list_node *n, *safe;
-    count = count < s->count ? count : s->count;
-    write_array(w, count);
     LIST_EACH (&s->entries, n, safe) {
         if (count-- == 0)
             break;
@@ -161,40 +162,127 @@ void slowlog_open(struct worker *w)
 /* --- SLOWLOG -----------------------------------------------------------------------------------
  */
 
-bool local_slowlog_get(struct client *c, const struct argv *argv, struct writer *w)
+/* False: an error has been written. */
+static bool read_count(uint32_t *count, const struct argv *argv, struct writer *w)
 {
-    int64_t count = 10;
+    int64_t wanted = 10;
     if (argv->count > 3) {
         struct span get = argv_get(argv, 1);
         write_error(w,
                     "ERR unknown subcommand or wrong number of arguments for '%.*s'. Try SLOWLOG "
                     "HELP.",
                     (int)get.len, get.at);
-        return true;
+        return false;
     }
     if (argv->count == 3) {
         struct span text = argv_get(argv, 2);
-        if (!text_to_i64(text.at, text.len, &count) || count < -1) {
+        if (!text_to_i64(text.at, text.len, &wanted) || wanted < -1) {
             write_error(w, "ERR count should be greater than or equal to -1");
-            return true;
+            return false;
         }
     }
-    bool all = count < 0 || count > UINT32_MAX;
-    slowlog_write(&c->worker->slowlog, all ? UINT32_MAX : (uint32_t)count, w);
+    *count = wanted < 0 || wanted > UINT32_MAX ? UINT32_MAX : (uint32_t)wanted;
     return true;
+}
+
+static void get_here(struct worker *w, struct client *c, const struct argv *argv,
+                     struct writer *out)
+{
+    uint32_t count;
+    (void)c;
+    if (read_count(&count, argv, out))
+        slowlog_write(&w->slowlog, count, out);
+}
+
+/* The entry at the front: its id, and how long it is; -1: there is none. */
+static int64_t front_entry(struct span entries, size_t *len)
+{
+    struct value_cursor at = { entries.at, entries.at + entries.len }, inside;
+    struct value entry, id;
+    if (!value_next(&at, &entry) || entry.kind != VALUE_LIST)
+        return -1;
+    inside = at;
+    if (!value_next(&inside, &id) || id.kind != VALUE_INTEGER || !value_skip_children(&at, &entry))
+        return -1;
+    *len = (size_t)(at.at - entries.at);
+    return id.number;
+}
+
+/* Ids rise over all workers, so the entry with the greatest one is the youngest. */
+static bool take_youngest(struct survey_part *parts, uint32_t count, struct writer *w)
+{
+    struct survey_part *from = NULL;
+    int64_t youngest = -1;
+    size_t len, taken = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        int64_t id = front_entry(parts[i].bytes, &len);
+        if (id <= youngest)
+            continue;
+        youngest = id;
+        from = &parts[i];
+        taken = len;
+    }
+    if (from == NULL)
+        return false;
+    write_raw(w, (struct span){ from->bytes.at, taken });
+    from->bytes = (struct span){ from->bytes.at + taken, from->bytes.len - taken };
+    return true;
+}
+
+static void merge_entries(struct survey_part *parts, uint32_t count, const struct argv *argv,
+                          struct writer *w)
+{
+    uint32_t wanted, got = 0;
+    struct writer entries;
+    writer_init(&entries, 2);
+    if (!read_count(&wanted, argv, &entries))
+        wanted = 0; /* cannot be: it has been read before */
+    while (got < wanted && take_youngest(parts, count, &entries))
+        got++;
+    write_array(w, got);
+    write_raw(w, writer_span(&entries));
+    writer_close(&entries);
+}
+
+static void len_here(struct worker *w, struct client *c, const struct argv *argv,
+                     struct writer *out)
+{
+    (void)c;
+    (void)argv;
+    survey_write_number(out, w->slowlog.count);
+}
+
+static void reset_here(struct worker *w, struct client *c, const struct argv *argv,
+                       struct writer *out)
+{
+    (void)c;
+    (void)argv;
+    (void)out;
+    slowlog_reset(&w->slowlog);
+}
+
+const struct survey_row survey_slowlog_get = { .command = "slowlog|get",
+                                               .part = get_here,
+                                               .merge = merge_entries };
+const struct survey_row survey_slowlog_len = { .command = "slowlog|len",
+                                               .part = len_here,
+                                               .merge = survey_merge_sum };
+const struct survey_row survey_slowlog_reset = { .command = "slowlog|reset",
+                                                 .part = reset_here,
+                                                 .merge = survey_merge_ok };
+
+bool local_slowlog_get(struct client *c, const struct argv *argv, struct writer *w)
+{
+    uint32_t count;
+    return !read_count(&count, argv, w) || survey_run(c, argv, w, &survey_slowlog_get);
 }
 
 bool local_slowlog_len(struct client *c, const struct argv *argv, struct writer *w)
 {
-    (void)argv;
-    write_integer(w, c->worker->slowlog.count);
-    return true;
+    return survey_run(c, argv, w, &survey_slowlog_len);
 }
 
 bool local_slowlog_reset(struct client *c, const struct argv *argv, struct writer *w)
 {
-    (void)argv;
-    slowlog_reset(&c->worker->slowlog);
-    write_simple(w, "OK");
-    return true;
+    return survey_run(c, argv, w, &survey_slowlog_reset);
 }

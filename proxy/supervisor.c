@@ -22,7 +22,7 @@ enum {
     KILL_AFTER_MS = 2000, /* past shutdown-timeout */
 };
 
-static const int watched[] = { SIGTERM, SIGINT, SIGHUP, SIGUSR2, SIGCHLD };
+static const int watched[] = { SIGTERM, SIGINT, SIGQUIT, SIGHUP, SIGUSR2, SIGCHLD };
 
 static uint64_t clock_ms(void)
 {
@@ -228,6 +228,10 @@ static void on_signal(struct supervisor *s, uint32_t signum)
     case SIGTERM:
     case SIGINT:
         leave(s);
+        break;
+    case SIGQUIT: /* at once, whatever is in flight */
+        leave(s);
+        s->leave_by = s->now;
         break;
     case SIGHUP:
         if (!s->leaving)

@@ -2,6 +2,7 @@
 
 #include <stdlib.h>
 
+#include "proxy/local.h"
 #include "proxy/op.h"
 #include "proxy/survey_rows.h"
 #include "proxy/talk_topics.h"
@@ -13,8 +14,10 @@ struct survey {
     const struct survey_row *row;
     uint64_t ask;          /* 0: none is open */
     struct list_node idle; /* where the op waits */
-    struct writer bytes;   /* what the workers have said, one behind the other */
-    size_t *ends;          /* of each, in bytes */
+    uint16_t topic;
+    struct writer question;
+    struct writer bytes; /* what the workers have said, one behind the other */
+    size_t *ends;        /* of each, in bytes */
     uint32_t count;
 };
 
@@ -75,11 +78,7 @@ static void ask(struct op *op)
     static const struct talk_asker asker = { .on_answer = on_answer, .on_done = on_done };
     struct survey *s = survey_of(op);
     op_wait(op, &s->idle, answer);
-    writer_clear(&op->out, 2);
-    write_array(&op->out, op->argv.count);
-    for (uint32_t i = 0; i < op->argv.count; i++)
-        write_bulk(&op->out, argv_get(&op->argv, i));
-    s->ask = talk_ask(&op->worker->talk, TALK_SURVEY, writer_span(&op->out), &asker, s);
+    s->ask = talk_ask(&op->worker->talk, s->topic, writer_span(&s->question), &asker, s);
 }
 
 static void free_survey(struct op *op)
@@ -87,13 +86,25 @@ static void free_survey(struct op *op)
     struct survey *s = survey_of(op);
     if (s->ask != 0)
         talk_forget(&op->worker->talk, s->ask);
+    writer_close(&s->question);
     writer_close(&s->bytes);
     free(s->ends);
     free(s);
 }
 
+bool survey_may_run(const struct client *c)
+{
+    return op_may_start(c) || !talk_has_company(&c->worker->talk, NULL);
+}
+
 bool survey_run(struct client *c, const struct argv *argv, struct writer *w,
                 const struct survey_row *row)
+{
+    return survey_run_with(c, argv, w, row, TALK_SURVEY, local_request(argv));
+}
+
+bool survey_run_with(struct client *c, const struct argv *argv, struct writer *w,
+                     const struct survey_row *row, uint16_t topic, struct span question)
 {
     if (!talk_has_company(&c->worker->talk, NULL)) {
         struct writer own;
@@ -108,6 +119,9 @@ bool survey_run(struct client *c, const struct argv *argv, struct writer *w,
     struct survey *s = calloc(1, sizeof(*s));
     REQUIRE(s != NULL);
     s->row = row;
+    s->topic = topic;
+    writer_init(&s->question, 2);
+    write_raw(&s->question, question);
     list_init(&s->idle);
     writer_init(&s->bytes, 2);
     op_start(&s->op, c, c->last_command, argv, ask, free_survey);
@@ -131,9 +145,12 @@ void survey_on_asked(void *context, const struct talk_letter *letter)
         request_parse(&parser, &request_limits_default, &room, letter->body.at, letter->body.len,
                       &argv, &used, &error) == REQUEST_ARGS)
         row = survey_find_row(&argv);
-    if (row != NULL)
+    if (row != NULL && row->asked != NULL)
+        row->asked(w, &argv, letter);
+    else if (row != NULL)
         row->part(w, NULL, &argv, &out);
-    talk_answer(&w->talk, letter, writer_span(&out));
+    if (row == NULL || row->asked == NULL)
+        talk_answer(&w->talk, letter, writer_span(&out));
     writer_close(&out);
     request_parser_reset(&parser);
     arg_room_close(&room);

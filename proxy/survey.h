@@ -24,10 +24,13 @@ struct survey_part {
 };
 
 struct survey_row {
-    const char *command; /* "client|list" */
+    const char *command; /* "client|list", "monitor" */
     /* Does this worker's part and writes its result, in any form that merge knows; its errors have
        been found before. c: the client whose command it is, NULL in the other workers. */
     void (*part)(struct worker *w, struct client *c, const struct argv *argv, struct writer *out);
+    /* NULL, or what another worker does in place of `part`: for what takes time, or needs to know
+       who asks. Has to answer the letter, now or later. */
+    void (*asked)(struct worker *w, const struct argv *argv, const struct talk_letter *letter);
     /* Writes the client's answer; may use up the parts. */
     void (*merge)(struct survey_part *parts, uint32_t count, const struct argv *argv,
                   struct writer *w);
@@ -37,6 +40,13 @@ struct survey_row {
    what a local_command gives. The row is const and lives for ever. */
 MUST_USE bool survey_run(struct client *c, const struct argv *argv, struct writer *w,
                          const struct survey_row *row);
+
+/* Whether it would start now; for commands that do something before. */
+MUST_USE bool survey_may_run(const struct client *c);
+/* As survey_run, but the others are asked about another topic with these bytes, which are copied.
+ */
+MUST_USE bool survey_run_with(struct client *c, const struct argv *argv, struct writer *w,
+                              const struct survey_row *row, uint16_t topic, struct span question);
 
 /* TALK_SURVEY. */
 talk_handler survey_on_asked;

@@ -10,6 +10,18 @@
 /* local_client_list.c */
 extern const struct survey_row survey_client_list, survey_client_kill;
 
+/* pause.c */
+extern const struct survey_row survey_client_pause, survey_client_unpause;
+
+/* local_unblock.c */
+extern const struct survey_row survey_client_unblock;
+
+/* monitor.c */
+extern const struct survey_row survey_monitor;
+
+/* slowlog.c */
+extern const struct survey_row survey_slowlog_get, survey_slowlog_len, survey_slowlog_reset;
+
 /* The row of the command that a request names; NULL: none. */
 const struct survey_row *survey_find_row(const struct argv *argv);
 

@@ -56,6 +56,14 @@ bool talk_has_company(const struct talk *t, const struct talk_asker *asker)
     return false;
 }
 
+struct talk_peer *talk_anybody(const struct talk *t)
+{
+    for (uint32_t i = 0; i < t->peer_count; i++)
+        if (can_answer(t, t->peers[i]))
+            return t->peers[i];
+    return NULL;
+}
+
 static struct talk_peer *find_peer(const struct talk *t, uint32_t generation, uint32_t number)
 {
     for (uint32_t i = 0; i < t->peer_count; i++)

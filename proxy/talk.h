@@ -87,6 +87,9 @@ void talk_send(struct talk *t);
 /* Whether talk_ask would wait for anybody; asker NULL: as one without `concerns`. */
 bool talk_has_company(const struct talk *t, const struct talk_asker *asker);
 
+/* One that would be waited for; NULL: there is none. */
+struct talk_peer *talk_anybody(const struct talk *t);
+
 void talk_tell(struct talk *t, uint16_t topic, struct span body);
 void talk_tell_one(struct talk *t, struct talk_peer *to, uint16_t topic, struct span body);
 /* Gives a number for talk_forget. */

@@ -11,8 +11,13 @@
 #include "proxy/talk.h"
 
 enum talk_topic_number {
-    TALK_SURVEY = 1,      /* asked: a command of a client as a request; see survey.h */
-    TALK_ADMIN_PART = 32, /* asked: the name of an admin_part; answered: its JSON values */
+    TALK_SURVEY = 1,       /* asked: a command of a client as a request; see survey.h */
+    TALK_MONITOR_OFF = 2,  /* told: who says it has no monitor any more */
+    TALK_MONITOR_LINE = 3, /* told: a line for the monitors, "+...\r\n" */
+    TALK_CONFIG = 4,       /* told or asked: values of options, see config_sets.h */
+    TALK_SCRIPTS = 5,      /* told: SCRIPT LOAD and the like as requests, see script_news.h */
+    TALK_NEWS = 6,         /* asked: by a worker that starts, see news.h */
+    TALK_ADMIN_PART = 32,  /* asked: the name of an admin_part; answered: its JSON values */
     TALK_TOPICS
 };
 

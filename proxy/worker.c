@@ -13,6 +13,7 @@
 #include "proxy/admin.h"
 #include "proxy/blocking_wide.h"
 #include "proxy/client_reply.h"
+#include "proxy/news.h"
 #include "proxy/op.h"
 #include "proxy/parting.h"
 #include "proxy/port.h"
@@ -29,7 +30,7 @@ enum {
 
 void worker_mind(struct worker *w)
 {
-    w->attention = w->pause.until != 0 || !list_is_empty(&w->pubsub.monitors);
+    w->attention = w->pause.until != 0 || monitor_is_wanted(w);
 }
 
 struct writer *worker_writer(struct worker *w, int protocol)
@@ -155,8 +156,10 @@ static void on_reload(uv_signal_t *handle, int signum)
 {
     struct worker *w = handle->data;
     (void)signum;
-    if (!w->draining && reload_config(&w->config, &w->words, false))
-        worker_take_options(w);
+    if (w->draining || !reload_config(&w->config, &w->words, false))
+        return;
+    config_sets_forget(&w->config_sets);
+    worker_take_options(w);
 }
 
 static const struct {
@@ -394,6 +397,7 @@ static void open_all(struct worker *w)
     struct topology_options topology = topology_options(w);
     poller_open(&w->poller, &w->router, &topology, w->config.seeds, (uint32_t)w->config.seed_count,
                 w->config.connect_timeout, on_map, w);
+    news_ask(w);
 }
 
 /* Everything is closed: nothing may be left over, a leak is a bug. */
@@ -410,6 +414,8 @@ static void free_all(struct worker *w)
     poller_free(&w->poller);
     net_free(&w->net);
     talk_free(&w->talk);
+    monitor_free(w);
+    config_sets_forget(&w->config_sets);
     slab_close(&w->client_slab);
     arg_room_close(&w->args);
     writer_close(&w->reply);

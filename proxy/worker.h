@@ -20,11 +20,13 @@
 #include "net/listener.h"
 #include "proxy/balance.h"
 #include "proxy/blocked.h"
+#include "proxy/config_sets.h"
 #include "proxy/crew.h"
 #include "proxy/dispatch.h"
 #include "proxy/info.h"
 #include "proxy/keywatch.h"
 #include "proxy/leaving.h"
+#include "proxy/monitor.h"
 #include "proxy/pause.h"
 #include "proxy/pubsub.h"
 #include "proxy/reach.h"
@@ -36,8 +38,6 @@
 #include "proxy/watch.h"
 
 enum { WORKER_SIGNALS = 4 };
-
-struct admin;
 
 struct worker {
     struct config config;
@@ -64,12 +64,13 @@ struct worker {
     struct listener listeners[CREW_ADDRESSES_MAX];
     struct balance balance;
     struct talk talk;
+    struct watchers watchers;
+    struct config_sets config_sets;
     struct leaving leaving;
     struct reach reach;
-    struct admin *admin; /* NULL: no admin port */
-    struct list_node clients;
-    struct list_node to_resume;      /* clients to look at when the turn ends */
-    struct list_node ops, ops_ready; /* see op.h; those whose next step may run */
+    struct admin *admin;                 /* NULL: no admin port */
+    struct list_node clients, to_resume; /* to_resume: to look at when the turn ends */
+    struct list_node ops, ops_ready;     /* see op.h; those whose next step may run */
     struct blocked_room blocked;
     struct keywatch keywatch;
     struct slot_tags *slot_tags; /* made when first needed */
@@ -80,9 +81,8 @@ struct worker {
     uint32_t max_pipeline, max_clients, max_leases; /* from config */
     unsigned keepalive;                             /* s */
     struct request_limits limits;
-    struct arg_room args;         /* positions of the request that is being read */
-    struct writer reply;          /* scratch: the reply that is being made here */
-    struct writer inline_request; /* scratch: an inline command as an array */
+    struct arg_room args;                /* positions of the request that is being read */
+    struct writer reply, inline_request; /* scratch: a reply; an inline command as an array */
     uv_signal_t signals[WORKER_SIGNALS];
     uv_poll_t lifeline; /* see crew.h */
     uv_timer_t log_timer, beat_timer;
@@ -99,8 +99,7 @@ struct worker {
 
 /* Once, before the workers of a proxy part: what they have in common. */
 void worker_prepare(struct worker *w);
-/* Runs member w->number of w->crew, its config loaded, until it has drained. Gives the exit code.
- */
+/* Runs member w->number of w->crew until it has drained. Gives the exit code. */
 int worker_run(struct worker *w);
 
 /* Takes over the options that may change at run time, after one has. */

@@ -154,6 +154,10 @@ static void test_own_options(void **state)
     struct client c;
     (void)state;
     assert_true(client_open(&c, proxy.port));
+    ask(&c, "CONFIG SET loglevel notice enable-cross-slot no",
+        "-NOPERM slotgate: setting the proxy's own options is for the admin: AUTH admin PASSWORD"
+        "\r\n");
+    proxy_login_admin(&c);
     ask(&c, "CONFIG SET enable-cross-slot no max-pipeline 77", "+OK\r\n");
     ask(&c, "CONFIG GET max-pipeline", "*2\r\n$12\r\nmax-pipeline\r\n$2\r\n77\r\n");
     ask(&c, "MGET a b", "-CROSSSLOT Keys in request don't hash to the same slot\r\n");
@@ -356,6 +360,7 @@ static void test_facade(void **state)
     }
     assert_true(client_open(&c, p.port));
     ask(&c, "CONFIG GET cluster-enabled", "*2\r\n$15\r\ncluster-enabled\r\n$3\r\nyes\r\n");
+    proxy_login_admin(&c);
     ask(&c, "CONFIG SET cluster-facade no", "+OK\r\n");
     ask(&c, "CLUSTER SLOTS", "-ERR This instance has cluster support disabled\r\n");
     ask(&c, "CONFIG SET cluster-facade yes", "+OK\r\n");

@@ -354,6 +354,7 @@ static void test_proxy_command(void **state)
     assert_true(is_listed(&c, "unsupported", shutdown));
     assert_false(is_listed(&c, "crossslot-unsupported", mget));
     assert_false(is_listed(&c, "CROSSSLOTS-UNSUPPORTED", shutdown));
+    proxy_login_admin(&c);
     ask_and_expect(&c, "CONFIG SET enable-cross-slot no", "+OK\r\n");
     assert_true(is_listed(&c, "CROSSSLOT-UNSUPPORTED", mget));
     assert_false(is_listed(&c, "CROSSSLOT-UNSUPPORTED", get));

@@ -156,6 +156,7 @@ static void test_not_allowed(void **state)
     assert_true(client_open(&c, closed.port));
     client_ask_expect(&c, "-ERR slotgate: MONITOR is not allowed; enable-monitor yes allows it\r\n",
                       "MONITOR");
+    proxy_login_admin(&c);
     client_ask_expect(&c, "+OK\r\n", "CONFIG", "SET", "enable-monitor", "yes");
     client_ask_expect(&c, "+OK\r\n", "MONITOR");
     client_close(&c);

@@ -57,10 +57,11 @@ static int start_proxy(void **state)
     testenv_file("password", "first-password\n");
     const char *file = write_config("request-timeout 2s\nmax-pipeline 100");
     snprintf(name, sizeof(name), "reload-%d", ++number);
-    assert_true(process_start(
-        &proxy.process, name,
-        (const char *const[]){ proxy_binary(), "-c", file, "--max-pipeline", "200", NULL },
-        (const char *const[]){ "SLOTGATE_NODE_BUFFER_LIMIT=1mb", NULL }));
+    assert_true(
+        process_start(&proxy.process, name,
+                      (const char *const[]){ proxy_binary(), "-c", file, "--max-pipeline", "200",
+                                             "--admin-password", PROXY_ADMIN_PASSWORD, NULL },
+                      (const char *const[]){ "SLOTGATE_NODE_BUFFER_LIMIT=1mb", NULL }));
     proxy_await_ready(&proxy, scaled_ms(8000));
     proxy_await_log(&proxy, "event=\"listening\"", WORKERS, scaled_ms(5000));
     crowd_open(clients, CLIENTS, proxy.port); /* evenly spread, so each worker has two */
@@ -126,6 +127,7 @@ static void test_what_clients_have_set(void **state)
     pid_t pids[WORKERS];
 
     (void)state;
+    proxy_login_admin(&clients[0]);
     client_ask_expect(&clients[0], "+OK\r\n", "CONFIG", "SET", "request-timeout", "7s");
     write_config("request-timeout 4s");
     process_signal(&proxy.process, SIGHUP);

@@ -90,6 +90,7 @@ static void test_size_limit(void **state)
     (void)state;
     fill(&c, proxy.port);
     client_ask_expect(&c, "+OK\r\n", "SET", "result", "old");
+    proxy_login_admin(&c);
     client_ask_expect(&c, "+OK\r\n", "CONFIG", "SET", "cross-slot-max-bytes", "4096");
     assert_true(client_send_text(&c, "SORT ids BY weight:* STORE result\r\n"));
     client_expect_start(&c, "-ERR slotgate: ");
@@ -103,6 +104,7 @@ static void test_switched_off(void **state)
     struct client c;
     (void)state;
     assert_true(client_open(&c, proxy.port));
+    proxy_login_admin(&c);
     client_ask_expect(&c, "+OK\r\n", "CONFIG", "SET", "enable-cross-slot", "no");
     client_ask_expect(&c, "-ERR BY option of SORT denied in Cluster mode.\r\n", "SORT", "ids", "BY",
                       "weight:*");

@@ -48,7 +48,8 @@ void proxy_launch(struct proxy *p, const char *seeds, const char *const *extra,
     const char *const defaults[][2] = { { "-p", port },
                                         { "--bind", "127.0.0.1" },
                                         { "--request-timeout", "5s" },
-                                        { "--log-level", "info" } };
+                                        { "--log-level", "info" },
+                                        { "--admin-password", PROXY_ADMIN_PASSWORD } };
     for (size_t i = 0; i < ARRAY_LEN(defaults); i++) {
         if (named_in(extra, defaults[i][0]))
             continue;
@@ -67,6 +68,11 @@ void proxy_launch(struct proxy *p, const char *seeds, const char *const *extra,
     }
     all_env[e] = NULL;
     assert_true(process_start(&p->process, name, argv, all_env));
+}
+
+void proxy_login_admin(struct client *c)
+{
+    client_ask_expect(c, "+OK\r\n", "AUTH", "admin", PROXY_ADMIN_PASSWORD);
 }
 
 bool proxy_answers(struct proxy *p)

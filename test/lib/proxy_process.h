@@ -1,9 +1,9 @@
 /*
  * proxy_process.h: slotgate as a child process, from $SLOTGATE_BIN.
  *
- * Always started with a port of its own on 127.0.0.1, --request-timeout 5s and --log-level info,
- * unless the test's own arguments say otherwise. A stop counts as clean only with exit code 0 and a
- * log without a sanitizer's report or a broken invariant.
+ * Always started with a port of its own on 127.0.0.1, --request-timeout 5s, --log-level info and
+ * an admin password, unless the test's own arguments say otherwise. A stop counts as clean only
+ * with exit code 0 and a log without a sanitizer's report or a broken invariant.
  */
 #ifndef TEST_LIB_PROXY_PROCESS_H
 #define TEST_LIB_PROXY_PROCESS_H
@@ -12,6 +12,10 @@
 #include <stdint.h>
 
 #include "test/lib/process.h"
+
+#define PROXY_ADMIN_PASSWORD "the admin of the tests"
+
+struct client;
 
 struct proxy {
     uint16_t port;
@@ -28,6 +32,8 @@ void proxy_launch(struct proxy *p, const char *seeds, const char *const *extra,
 /* The same, and asserts that it accepts and answers PING. */
 void proxy_start(struct proxy *p, const char *seeds, const char *const *extra);
 bool proxy_answers(struct proxy *p);
+/* Makes the client the admin of such a proxy. Asserts. */
+void proxy_login_admin(struct client *c);
 /* Asserts that it answers PING within the time. */
 void proxy_await_ready(struct proxy *p, int timeout_ms);
 

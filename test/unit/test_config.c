@@ -334,6 +334,12 @@ static void password_files(void **state)
 
     fails(load("--auth", "x", "--auth-file", path, "h:1", NULL),
           "auth and auth-file are both given; choose one");
+    assert_int_equal(load("--requirepass-file", path, "--admin-password", "x", "h:1", NULL), 0);
+    assert_string_equal(c.requirepass, "s3cret with blank ");
+    assert_string_equal(c.admin_password, "x");
+    assert_null(c.auth);
+    fails(load("--admin-password-file", "/nonexistent/pw", "h:1", NULL),
+          "cannot read admin-password-file /nonexistent/pw: No such file or directory");
     fails(load("--auth-file", "/nonexistent/pw", "h:1", NULL),
           "cannot read auth-file /nonexistent/pw: No such file or directory");
     snprintf(expected, sizeof(expected), "cannot read auth-file %s: Is a directory", dir);
