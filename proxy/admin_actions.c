@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "proxy/admin.h"
 #include "proxy/admin_pages.h"
+#include "proxy/talk_topics.h"
 #include "proxy/worker.h"
 
 enum { LEVEL_MAX = 16 };
@@ -38,6 +39,18 @@ static bool wanted_level(const struct http_request *r, char out[LEVEL_MAX])
     return true;
 }
 
+/* The same way as CONFIG SET, so a worker that starts later has it, too. */
+static void tell_others(struct worker *w, const char *level)
+{
+    struct writer letter;
+    uint64_t stamp = config_sets_stamp(w);
+    config_sets_note(w, "log-level", (struct span){ level, strlen(level) }, stamp);
+    writer_init(&letter, 2);
+    config_sets_write(&w->config_sets, stamp, &letter);
+    talk_tell(&w->talk, TALK_CONFIG, writer_span(&letter));
+    writer_close(&letter);
+}
+
 void admin_log_level(struct worker *w, struct http_exchange *x)
 {
     char level[LEVEL_MAX], why[256];
@@ -52,6 +65,7 @@ void admin_log_level(struct worker *w, struct http_exchange *x)
         return;
     }
     worker_take_options(w);
+    tell_others(w, level);
     log_info("log level changed over HTTP", "level=%s", log_text(level));
     admin_say(x, 200, "log-level %s", level);
 }

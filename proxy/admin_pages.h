@@ -18,6 +18,7 @@ admin_page admin_metrics;
 admin_page admin_status;
 admin_page admin_topology;
 admin_page admin_clients;
+admin_page admin_slowlog;
 admin_page admin_config;
 /* This instance leaves, as by SIGTERM. */
 admin_page admin_drain;

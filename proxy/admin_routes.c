@@ -22,6 +22,7 @@ static const struct admin_route routes[] = {
     { "/status.json", HTTP_GET, false, admin_status },
     { "/topology", HTTP_GET, false, admin_topology },
     { "/clients", HTTP_GET, false, admin_clients },
+    { "/slowlog", HTTP_GET, false, admin_slowlog },
     { "/config", HTTP_GET, false, admin_config },
     { "/drain", HTTP_POST, false, admin_drain },
     { "/log-level", HTTP_POST, false, admin_log_level },

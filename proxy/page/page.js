@@ -360,7 +360,6 @@ async function poll() {
     showAll(await ask("status.json"));
     if (polls++ % MORE_EVERY === 0) {
       showSlow(await ask("slowlog"));
-      showHot(await ask("hotkeys"));
     }
     document.body.classList.remove("stale");
     $("main").hidden = false;
