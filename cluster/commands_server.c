@@ -119,6 +119,7 @@ static const struct command proxy_subs[] = {
       .flags = CMD_ADMIN | CMD_LOADING | CMD_STALE | CMD_OURS },
     { .name = "shutdown", .arity = -2, .how = HOW_LOCAL,
       .flags = CMD_ADMIN | CMD_LOADING | CMD_STALE | CMD_OURS },
+    { .name = "slowlog", .arity = -2, .how = HOW_LOCAL, .flags = CMD_LOADING | CMD_STALE | CMD_OURS },
     ROWS_END,
 };
 

@@ -57,6 +57,7 @@ static void count_in(struct link *l, struct request *r)
     l->pending++;
     l->pending_bytes += r->len;
     l->used_at = link_now(l);
+    r->put = (uint32_t)l->net->clock;
     if (r->deadline < l->due)
         l->due = r->deadline;
 }

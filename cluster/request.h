@@ -52,6 +52,8 @@ struct request {
     uint64_t deadline;   /* ms of loop time */
     uint64_t not_before; /* PARKED: earliest next try */
     struct node *hint;   /* where a redirect points */
+    uint32_t began;      /* us of net_clock, its low bits: when it came whole */
+    uint32_t put;        /* ... when it was last put on a link */
     struct group *group; /* of which this is a part, see group.h; or NULL */
     uint32_t served_by;  /* a part that is answered: the fingerprint of the node that did */
     uint8_t refused;     /* enum block_refused */

@@ -130,6 +130,7 @@ static void keep_bytes(struct router *rt, struct request *r, struct span bytes, 
 static inline void take_in(struct router *rt, struct request *r, struct span bytes, uint64_t now)
 {
     r->deadline = now + rt->options->request_timeout;
+    r->began = (uint32_t)rt->net->clock;
     r->len = (uint32_t)bytes.len;
     r->flow->bytes += bytes.len;
     rt->counters.requests++;

@@ -36,6 +36,12 @@ struct router_counters {
         lost_links;
 };
 
+enum router_error {
+    ROUTER_ERROR_HEARD,  /* a node gave it, and the request is tried again */
+    ROUTER_ERROR_PASSED, /* a node gave it, and it is the answer */
+    ROUTER_ERROR_MADE,   /* it is the answer; ours, or one that a node has given before */
+};
+
 struct split_mark;
 
 struct router {
@@ -73,10 +79,13 @@ struct router {
     /* The same right before r is sent, which is `scripted`. */
     void (*prepare)(void *context, struct link *l, const struct request *r);
     void *rescue_context; /* of these three */
-    /* r is done, slow_after ms or more after its deadline (mostly a negative number; INT64_MAX:
-       nobody wants to know); its bytes are still there. */
-    void (*on_slow)(const struct request *r);
-    int64_t slow_after;
+    /* r is done, slow_after us or more after it came (UINT32_MAX: nobody wants to know); its bytes
+       are still there. by: the node that answered it, or NULL. */
+    void (*on_slow)(struct router *rt, const struct request *r, const struct node *by);
+    uint32_t slow_after;
+    /* An error reply. NULL: nobody counts. */
+    void (*on_error)(struct router *rt, const struct request *r, struct span error,
+                     enum router_error what);
     struct router_counters counters;
 };
 

@@ -30,7 +30,7 @@ static uint64_t now_of(const struct router *rt)
 }
 
 /* The request leaves the hands of the router; its flow's user gets the last piece next. */
-static void complete(struct router *rt, struct request *r)
+static void complete(struct router *rt, struct request *r, const struct node *by)
 {
     struct flow *f = r->flow;
     bool was_sent = r->state == REQUEST_SENT;
@@ -46,8 +46,8 @@ static void complete(struct router *rt, struct request *r)
         if (f->parked > 0 && !list_is_linked(&f->kicked))
             list_append(&rt->kicked, &f->kicked);
     }
-    if (UNLIKELY((int64_t)(now_of(rt) - r->deadline) >= rt->slow_after))
-        rt->on_slow(r);
+    if (UNLIKELY((uint32_t)rt->net->clock - r->began >= rt->slow_after))
+        rt->on_slow(rt, r, by);
     if (r->chunk != NULL)
         chunk_unref(r->chunk);
     r->chunk = NULL;
@@ -171,12 +171,22 @@ static bool rescue(struct router *rt, struct link *l, struct request *r, struct 
     return true;
 }
 
+static void count_error(struct router *rt, struct request *r, struct span error,
+                        enum router_error what)
+{
+    if (rt->on_error != NULL)
+        rt->on_error(rt, r, error, what);
+}
+
 /* True when the error is the client's own answer. */
 static bool judge(struct router *rt, struct link *l, struct request *r, struct span error)
 {
     struct redirect to = LIKELY(r->call.lead == 0) ? redirect_read(error) : block_judge(r, error);
+    bool passes = to.verdict == VERDICT_PASS && !rescue(rt, l, r, error);
+    l->node->stat->errors++;
+    count_error(rt, r, error, passes ? ROUTER_ERROR_PASSED : ROUTER_ERROR_HEARD);
     if (to.verdict == VERDICT_PASS)
-        return !rescue(rt, l, r, error);
+        return passes;
     /* A redirect is meant for us, not for the client: it is never the answer, even at the deadline.
      */
     bool kept = r->refused != BLOCK_NOT_REFUSED; /* the first error of a block says more */
@@ -243,8 +253,9 @@ static void on_reply(struct link *l, struct request *r, struct span bytes, struc
     if (done) {
         if (UNLIKELY(r->group != NULL))
             r->served_by = l->node->fingerprint;
+        histogram_add(&l->node->stat->latency, (uint32_t)rt->net->clock - r->put);
         link_forget(l, r);
-        complete(rt, r);
+        complete(rt, r, l->node);
     }
     f->user->on_reply(f, r, bytes, chunk, done);
 }
@@ -255,7 +266,8 @@ static void answer(struct router *rt, struct request *r, struct span text)
 {
     struct flow *f = r->flow;
     drop_kept(rt, r);
-    complete(rt, r);
+    count_error(rt, r, text, ROUTER_ERROR_MADE);
+    complete(rt, r, NULL);
     f->user->on_reply(f, r, text, NULL, true);
 }
 
@@ -332,6 +344,7 @@ static void on_down(struct link *l, int why)
     if (why == ERR_SHUTDOWN)
         return;
     rt->counters.lost_links++;
+    l->node->stat->lost++;
     log_warn("node connection lost", "node=%s reason=%s pending=%u", endpoint_text(l->to, to),
              error_name(why), l->pending);
     rt->on_doubt(rt->doubt_context);
@@ -351,7 +364,7 @@ static void on_lost(struct link *l, struct request *r, bool wrote, int why)
         return;
     }
     if (r->started) {
-        complete(rt, r);
+        complete(rt, r, l->node);
         f->user->on_broken(f, r, why);
         return;
     }
@@ -436,7 +449,7 @@ static void time_out(struct router *rt, struct link *l, struct request *r)
     struct request *s = replace_by_stand_in(rt, r);
     struct flow *f = s->flow;
     if (s->started) {
-        complete(rt, s);
+        complete(rt, s, l->node);
         f->user->on_broken(f, s, ERR_TIMEOUT);
     } else if (!s->safe) {
         answer_unknown_fate(rt, s, l, ERR_TIMEOUT);

@@ -23,7 +23,8 @@ struct net_bytes {
 
 struct net {
     uv_loop_t *loop;
-    uint64_t clock; /* of net_clock, in this turn; 0: nobody has asked */
+    uint64_t clock; /* us of the monotonic clock: true while bytes that were read are dealt with */
+    bool clock_old; /* a turn has ended since */
     struct rope_store store;
     struct chunk *read_chunk; /* where the next read goes; replaced when somebody kept a piece */
     struct slab writes;       /* uv_write_t for what the kernel did not take at once */
@@ -53,11 +54,13 @@ void net_free(struct net *net);
  */
 void net_hurry(struct net *net);
 
-/* us of the monotonic clock, read at most once a turn: when it is first asked for in this one. */
+/* us of the monotonic clock, read at most once a turn. Whatever a read leads to may take net->clock
+   as it is; timers ask here first. */
 static inline uint64_t net_clock(struct net *net)
 {
-    if (UNLIKELY(net->clock == 0))
+    if (net->clock_old)
         net->clock = uv_hrtime() / 1000;
+    net->clock_old = false;
     return net->clock;
 }
 

@@ -73,6 +73,7 @@ static void on_read(uv_stream_t *handle, ssize_t n, const uv_buf_t *buf)
     struct stream *s = stream_of(handle);
     if (s->closing || n == 0)
         return;
+    net_clock(s->net);
     if (n < 0) {
         stream_close(s, net_error((int)n));
         return;

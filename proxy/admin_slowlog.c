@@ -42,7 +42,7 @@ static void write_entries(struct worker *w, struct json *j)
     struct writer reply;
     struct value v;
     writer_init(&reply, 2);
-    slowlog_write(&w->slowlog, ENTRIES_MAX, &reply);
+    slowlog_write(&w->slowlog, ENTRIES_MAX, SLOWLOG_LONG, &reply);
     struct value_cursor at = { reply.at, reply.at + reply.len };
     while (value_next(&at, &v))
         write_entry(j, &at, v.count);

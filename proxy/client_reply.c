@@ -80,11 +80,14 @@ static void after_progress(struct client *c)
 void client_take_off(struct client *c, struct request *r)
 {
     stream_write_when(&c->stream, r->ends_batch ? STREAM_AT_TURN_END : STREAM_CORKED);
+    struct worker *w = c->worker;
     if (UNLIKELY(r->started) && c->subscriber != NULL)
         subscriber_reply_ended(c);
-    if (c->window < c->worker->max_pipeline)
+    if (c->window < w->max_pipeline)
         c->window++;
-    router_release(&c->worker->router, r);
+    if (LIKELY(r->cmd != NULL))
+        stats_latency(&w->stats, r->cmd, (uint32_t)w->net.clock - r->began);
+    router_release(&w->router, r);
 }
 
 /* Sends every reply whose turn has come. */
@@ -186,6 +189,8 @@ void client_reply(struct client *c, struct span reply)
 {
     if (c->reply_mode != REPLY_ON)
         return;
+    if (reply.len > 0 && *reply.at == '-')
+        stats_error(&c->worker->stats, NULL, reply);
     if (c->flow.count == 0) {
         stream_send(&c->stream, reply);
         client_check_output(c);

@@ -69,6 +69,7 @@ static const struct {
     { "proxy|info", local_proxy_info },
     { "proxy|log", local_proxy_log },
     { "proxy|shutdown", local_proxy_shutdown },
+    { "proxy|slowlog", local_proxy_slowlog },
     { "psubscribe", local_subscribe },
     { "publish", local_publish },
     { "pubsub|channels", local_pubsub_names },

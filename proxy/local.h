@@ -66,7 +66,7 @@ void local_refuse_as(const struct command *cmd, const char *why, struct writer *
 void local_refuse(const struct command *cmd, struct writer *w);
 
 /* slowlog.c */
-local_command local_slowlog_get, local_slowlog_len, local_slowlog_reset;
+local_command local_slowlog_get, local_slowlog_len, local_slowlog_reset, local_proxy_slowlog;
 
 /* latency.c */
 local_command local_latency_none, local_latency_reset, local_latency_graph, local_latency_doctor,

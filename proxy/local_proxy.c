@@ -82,6 +82,9 @@ bool local_proxy_help(struct client *c, const struct argv *argv, struct writer *
         "    Write a line to the proxy's log. For the admin.",
         "SHUTDOWN [ASAP]",
         "    Stop the proxy as SIGTERM does, or at once. For the admin: AUTH admin <password>.",
+        "SLOWLOG [<count>]",
+        "    Return the slowest commands of late as SLOWLOG GET does, each with two more fields:",
+        "    the microseconds that its last try took at a node, and the node.",
     };
     (void)c;
     (void)argv;

@@ -144,6 +144,16 @@ static void free_op(struct op *op)
     worker_client_left(w);
 }
 
+/* Of an op for a client that waits in a blocking command, blocked.c counts. */
+static void count_answer(const struct op *op)
+{
+    struct worker *w = op->worker;
+    struct span answer = writer_span(&op->answer);
+    stats_latency(&w->stats, op->cmd, (uint32_t)net_clock(&w->net) - op->began);
+    if (answer.len > 0 && *answer.at == '-')
+        stats_error(&w->stats, op->cmd, answer);
+}
+
 /* Fills the placeholder: the client has its answer and goes on. */
 static void deliver(struct op *op)
 {
@@ -151,6 +161,8 @@ static void deliver(struct op *op)
     if (c == NULL)
         return;
     slowlog_see_op(op);
+    if (op->place != NULL)
+        count_answer(op);
     op->client = NULL;
     c->op = NULL;
     if (op->place == NULL) {
@@ -317,7 +329,7 @@ static void begin(struct op *op, struct worker *w, uint32_t home, op_step *first
     op->next = first;
     op->free = free_it;
     op->limit = w->config.client_output_limit;
-    op->began = uv_now(&w->loop);
+    op->began = (uint32_t)net_clock(&w->net);
     flow_init(&op->flow, &op_flow_user, home);
     writer_init(&op->out, 2);
     writer_init(&op->in, 2);
@@ -341,6 +353,7 @@ void op_start(struct op *op, struct client *c, const struct command *cmd, const 
     begin(op, w, (uint32_t)c->id, first, free_it);
     op->client = c;
     op->cmd = cmd;
+    w->stats.own.ops++;
     op->flow.protocol = c->flow.protocol;
     op->argv = argv_copy(argv, &op->copy);
     if (c->blocked == NULL) {

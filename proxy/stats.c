@@ -5,6 +5,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include "proxy/client_reply.h"
 #include "proxy/stats_errors.h"
 #include "proxy/worker.h"
 
@@ -54,12 +55,19 @@ void stats_error(struct stats *s, const struct command *cmd, struct span error)
 {
     s->block->errors[stats_error_of(error)]++;
     if (cmd != NULL)
-        s->block->failed[cmd->tally]++;
+        stats_failed(s, cmd);
 }
 
-void stats_node_error(struct stats *s, struct span error)
+/* Of a group only what becomes the whole reply counts, which proxy/merge.c knows; and an op tells
+   its own. */
+static void on_error(struct router *rt, const struct request *r, struct span error,
+                     enum router_error what)
 {
-    s->block->node_errors[stats_error_of(error)]++;
+    struct stats *s = &CONTAINER_OF(rt, struct worker, router)->stats;
+    if (what != ROUTER_ERROR_MADE)
+        s->block->node_errors[stats_error_of(error)]++;
+    if (what != ROUTER_ERROR_HEARD && r->group == NULL && r->flow->user == &client_flow_user)
+        stats_error(s, r->cmd, error);
 }
 
 void stats_closed(struct stats *s, int why)
@@ -206,6 +214,7 @@ void stats_open(struct worker *w)
     memset(&s->block->gauges, 0, sizeof(s->block->gauges));
     s->block->gauges.started_at = uv_hrtime() / 1000;
     atomic_store_explicit(&s->page->used[i], 1, memory_order_relaxed);
+    w->router.on_error = on_error;
     node_table_count_in(&w->router.nodes, s->block->nodes, STATS_NODES);
 }
 

@@ -40,10 +40,13 @@ static inline void stats_latency(struct stats *s, const struct command *cmd, uin
     histogram_add(&s->block->latency[cmd->tally], us);
 }
 
+static inline void stats_failed(struct stats *s, const struct command *cmd)
+{
+    s->block->failed[cmd->tally]++;
+}
+
 /* A client gets this error. cmd: NULL when it is about none that is known. */
 void stats_error(struct stats *s, const struct command *cmd, struct span error);
-/* A node gave it. */
-void stats_node_error(struct stats *s, struct span error);
 /* A client's connection has ended. */
 void stats_closed(struct stats *s, int why);
 

@@ -20,7 +20,8 @@ extern const struct survey_row survey_client_unblock;
 extern const struct survey_row survey_monitor;
 
 /* slowlog.c */
-extern const struct survey_row survey_slowlog_get, survey_slowlog_len, survey_slowlog_reset;
+extern const struct survey_row survey_proxy_slowlog, survey_slowlog_get, survey_slowlog_len,
+    survey_slowlog_reset;
 
 /* The row of the command that a request names; NULL: none. */
 const struct survey_row *survey_find_row(const struct argv *argv);
