@@ -109,9 +109,9 @@ static void read_plain(const struct reading *r)
 
 const char *stats_command_name(const struct worker *w, uint32_t tally, char *room, size_t size)
 {
-    const struct command *cmd = command_at(w->commands, tally);
     if (tally == command_table_built_in(w->commands))
         return "other";
+    const struct command *cmd = command_at(w->commands, tally);
     snprintf(room, size, "%s%s%s", cmd->parent != NULL ? cmd->parent->name : "",
              cmd->parent != NULL ? "|" : "", cmd->name);
     return room;

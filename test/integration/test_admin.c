@@ -148,6 +148,123 @@ static void test_config(void **state)
     expect_in_body("\"auth\":{\"value\":\"\",");
 }
 
+/* The number behind this name and these labels; -1: there is none. */
+static double metric(const char *series)
+{
+    size_t len = strlen(series);
+    for (const char *at = body; (at = strstr(at, series)) != NULL; at += len)
+        if ((at == body || at[-1] == '\n') && at[len] == ' ')
+            return strtod(at + len, NULL);
+    return -1;
+}
+
+static bool counts_requests(void *arg)
+{
+    assert_int_equal(get("/metrics"), 200);
+    return metric("slotgate_requests_total{command=\"get\"}") >= *(double *)arg;
+}
+
+/* Every line is a comment or a series with a number; what the clients did is in it. */
+static void test_metrics(void **state)
+{
+    struct client c;
+    char series[128];
+
+    (void)state;
+    assert_int_equal(get("/metrics"), 200);
+    double wanted = metric("slotgate_requests_total{command=\"get\"}");
+    wanted = (wanted < 0 ? 0 : wanted) + 20;
+    assert_true(client_open(&c, proxy.port));
+    client_ask_expect(&c, "+OK\r\n", "SET", "counted", "x");
+    for (int i = 0; i < 20; i++)
+        client_ask_expect(&c, "$1\r\nx\r\n", "GET", "counted");
+    client_ask_expect(&c, "-WRONGTYPE Operation against a key holding the wrong kind of value\r\n",
+                      "LPUSH", "counted", "x");
+    assert_true(wait_until(counts_requests, &wanted, scaled_ms(3000)));
+    assert_true(metric("slotgate_requests_failed_total{command=\"lpush\"}") >= 1);
+    assert_true(metric("slotgate_errors_total{kind=\"WRONGTYPE\"}") >= 1);
+    assert_true(metric("slotgate_request_duration_seconds_count{command=\"get\"}") >= 20);
+    assert_true(metric("slotgate_request_duration_seconds_bucket{command=\"get\",le=\"+Inf\"}") >=
+                20);
+    assert_true(metric("slotgate_slots_uncovered") == 0);
+    assert_true(metric("slotgate_workers_listening") == 2);
+    assert_true(metric("slotgate_worker_clients{worker=\"1\"}") >= 0);
+    int owner = cluster_owner(&cluster, cluster_slot("counted"));
+    snprintf(series, sizeof(series), "slotgate_node_duration_seconds_count{node=\"127.0.0.1:%d\"}",
+             cluster.node[owner].port);
+    assert_true(metric(series) >= 20);
+    for (char *line = strtok(body, "\n"); line != NULL; line = strtok(NULL, "\n"))
+        if (strncmp(line, "# HELP slotgate_", 16) != 0 &&
+            strncmp(line, "# TYPE slotgate_", 16) != 0)
+            assert_true(strncmp(line, "slotgate_", 9) == 0 && strrchr(line, ' ') != NULL);
+    client_close(&c);
+}
+
+static void test_status(void **state)
+{
+    (void)state;
+    assert_int_equal(get("/status.json"), 200);
+    expect_in_body("\"not_ready\":\"\"");
+    expect_in_body("\"requests_total\":{");
+    expect_in_body("{\"number\":1,\"state\":\"serving\",");
+    expect_in_body("\"shards\":[{\"slots\":[[0,5460]]");
+}
+
+static void test_slowlog(void **state)
+{
+    struct client c;
+
+    (void)state;
+    assert_true(client_open(&c, proxy.port));
+    client_ask_expect(&c, "+OK\r\n", "CONFIG", "SET", "slowlog-log-slower-than", "0");
+    client_ask_expect(&c, "+OK\r\n", "SET", "slow\xff\"one", "x");
+    assert_int_equal(get("/slowlog"), 200);
+    expect_in_body("\"command\":[\"SET\",\"slow\\u00ff\\\"one\",\"x\"]");
+    expect_in_body("\"node\":\"127.0.0.1:");
+    client_ask_expect(&c, "+OK\r\n", "CONFIG", "SET", "slowlog-log-slower-than", "10000");
+    client_close(&c);
+}
+
+/* A browser may load the page's own files and nothing else. */
+static void test_page(void **state)
+{
+    static const char *const files[][2] = { { "/", "text/html; charset=utf-8" },
+                                            { "/page.css", "text/css; charset=utf-8" },
+                                            { "/page.js", "text/javascript; charset=utf-8" },
+                                            { "/icon.svg", "image/svg+xml" } };
+    struct http h;
+
+    (void)state;
+    assert_true(http_open(&h, admin));
+    for (size_t i = 0; i < ARRAY_LEN(files); i++) {
+        assert_int_equal(http_ask(&h, "GET", files[i][0], ""), 200);
+        assert_string_equal(http_header(&h, "content-type"), files[i][1]);
+        assert_non_null(strstr(http_header(&h, "content-security-policy"), "default-src 'none'"));
+        assert_true(h.body_len > 100);
+        assert_null(strstr(h.body, "https://"));
+    }
+    http_close(&h);
+}
+
+static bool all_log_debug(void *arg)
+{
+    (void)arg;
+    for (int i = 0; i < 8; i++)
+        if (get("/config") != 200 || strstr(body, "\"log-level\":{\"value\":\"debug\"") == NULL)
+            return false;
+    return true;
+}
+
+static void test_log_level(void **state)
+{
+    (void)state;
+    assert_int_equal(ask("POST", "/log-level", "Content-Length: 0\r\n"), 400);
+    assert_int_equal(ask("POST", "/log-level?level=loud", "Content-Length: 0\r\n"), 400);
+    assert_int_equal(ask("POST", "/log-level?level=debug", "Content-Length: 0\r\n"), 200);
+    assert_true(wait_until(all_log_debug, NULL, scaled_ms(3000)));
+    assert_int_equal(ask("POST", "/log-level", "Content-Length: 4\r\n\r\ninfo"), 200);
+}
+
 static void test_methods_and_paths(void **state)
 {
     struct http h;
@@ -393,6 +510,11 @@ int main(void)
         cmocka_unit_test(test_topology),
         cmocka_unit_test(test_clients),
         cmocka_unit_test(test_config),
+        cmocka_unit_test(test_metrics),
+        cmocka_unit_test(test_status),
+        cmocka_unit_test(test_slowlog),
+        cmocka_unit_test(test_page),
+        cmocka_unit_test(test_log_level),
         cmocka_unit_test(test_methods_and_paths),
         cmocka_unit_test(test_old_clients),
         cmocka_unit_test(test_pipeline),
