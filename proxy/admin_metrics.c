@@ -123,6 +123,10 @@ void admin_metrics(struct worker *w, struct http_exchange *x)
     print(&e,
           "# HELP slotgate_build_info Which program this is.\n# TYPE slotgate_build_info gauge\n"
           "slotgate_build_info{version=\"" SLOTGATE_VERSION "\"} 1\n");
+    print(&e,
+          "# HELP slotgate_workers Workers that there should be.\n"
+          "# TYPE slotgate_workers gauge\nslotgate_workers %u\n",
+          stats_worker_count(w));
     for (size_t i = 0; i < stats_metric_count; i++) {
         write_sum(w, &e, &stats_metrics[i]);
         if (is_per_worker(&stats_metrics[i]))

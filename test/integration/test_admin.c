@@ -187,6 +187,7 @@ static void test_metrics(void **state)
     assert_true(metric("slotgate_request_duration_seconds_bucket{command=\"get\",le=\"+Inf\"}") >=
                 20);
     assert_true(metric("slotgate_slots_uncovered") == 0);
+    assert_true(metric("slotgate_workers") == 2);
     assert_true(metric("slotgate_workers_listening") == 2);
     assert_true(metric("slotgate_worker_clients{worker=\"1\"}") >= 0);
     int owner = cluster_owner(&cluster, cluster_slot("counted"));
