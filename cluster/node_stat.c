@@ -13,7 +13,7 @@ void node_stats_open(struct node_stats *all, struct node_stat *v, uint32_t room)
 {
     *all = (struct node_stats){ .v = v, .room = room };
     if (v[0].name[0] == '\0')
-        set_name(&v[0], "other");
+        set_name(&v[0], NODE_STAT_OTHER);
     while (all->count < room && v[all->count].name[0] != '\0') {
         v[all->count].users = 0;
         v[all->count].version &= ~1u;
@@ -56,7 +56,7 @@ struct node_stat *node_stats_take(struct node_stats *all, const char *name)
     struct node_stat *s = find(all, name);
     if (s == NULL && all->count < all->room) {
         s = &all->v[all->count++];
-        set_name(s, name);
+        rename_place(s, name);
     } else if (s == NULL) {
         s = oldest_free(all);
         if (s != &all->v[0])

@@ -13,6 +13,8 @@
 
 enum { NODE_STAT_NAME = 128 }; /* bytes of "host:port", the end included; longer ones are cut */
 
+#define NODE_STAT_OTHER "other" /* the name of the first place */
+
 struct node_stat {
     uint32_t version; /* odd while the place goes over to another name */
     uint32_t users;   /* nodes that count here */

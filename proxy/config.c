@@ -193,8 +193,8 @@ static const struct option rows[] = {
     { .name = "slowlog-log-slower-than", .type = OPTION_INT, .group = LIMITS,
       .argument = "microseconds", .fallback = "10000", .min = -1, .max = INT32_MAX,
       .flags = OPTION_RELOADABLE, FIELD(slowlog_log_slower_than),
-      .help = "Requests that take at least so long are kept for SLOWLOG GET. Measured in whole "
-              "milliseconds; 0 keeps every request that goes to a node, -1 none." },
+      .help = "Requests that take at least so long are kept for SLOWLOG GET; 0 keeps every "
+              "request that goes to a node, -1 none." },
     { .name = "slowlog-max-len", .type = OPTION_INT, .group = LIMITS, .argument = "number",
       .fallback = "128", .min = 0, .max = 1000000, .flags = OPTION_RELOADABLE,
       FIELD(slowlog_max_len), .help = "How many of them each worker keeps." },

@@ -70,7 +70,7 @@ local_command local_slowlog_get, local_slowlog_len, local_slowlog_reset, local_p
 
 /* latency.c */
 local_command local_latency_none, local_latency_reset, local_latency_graph, local_latency_doctor,
-    local_latency_histogram;
+    local_latency_histogram, local_config_resetstat;
 
 /* local_proxy.c */
 local_command local_proxy_command, local_proxy_help;
@@ -80,6 +80,9 @@ local_command local_proxy_client, local_proxy_config, local_proxy_log, local_pro
 
 /* local_proxy_info.c */
 local_command local_proxy_cluster, local_proxy_info;
+
+/* stats_text.c */
+local_command local_proxy_metrics;
 
 /* keyspace.c */
 local_command local_scan, local_keys, local_move, local_swapdb;

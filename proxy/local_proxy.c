@@ -80,6 +80,8 @@ bool local_proxy_help(struct client *c, const struct argv *argv, struct writer *
         "    Return what the proxy knows of itself: proxy, clients, cluster, slotgate.",
         "LOG [debug|info|success|warning|error] <message>",
         "    Write a line to the proxy's log. For the admin.",
+        "METRICS [<worker>]",
+        "    Return the numbers that docs/metrics.md explains, of all workers or of one.",
         "SHUTDOWN [ASAP]",
         "    Stop the proxy as SIGTERM does, or at once. For the admin: AUTH admin <password>.",
         "SLOWLOG [<count>]",

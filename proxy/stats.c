@@ -164,7 +164,6 @@ static void read_gauges(const struct worker *w, struct stats_gauges *g)
     g->leases_queued = list_length(&w->leases.queued);
     g->leases_max = w->max_leases;
     g->nodes = w->router.nodes.count;
-    g->node_places = w->router.nodes.stats.count;
     g->shards = map == NULL ? 0 : map->shard_count;
     g->slots_uncovered = map == NULL ? SLOT_COUNT : SLOT_COUNT - map->covered;
     g->buffers = w->net.store.chunks.live_bytes;

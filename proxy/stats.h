@@ -70,10 +70,15 @@ uint32_t stats_worker_count(const struct worker *w);
 extern const uint64_t stats_bounds[];
 extern const size_t stats_bound_count;
 
-/* The latency of one command over all workers, since the last CONFIG RESETSTAT. */
-void stats_latency_of(const struct worker *w, uint32_t tally, struct histogram *out);
+enum { STATS_NAME_MAX = 80 };
+
+/* The latency of one command over all workers, since the last stats_reset; false: it was not called
+   since. */
+bool stats_latency_of(const struct worker *w, uint32_t tally, struct histogram *out);
+/* CONFIG RESETSTAT: what LATENCY HISTOGRAM shows begins anew. Metrics go on. */
+void stats_reset(const struct worker *w);
 /* "get", "config|get"; "other" for the one that all learned commands share. */
-const char *stats_command_name(const struct worker *w, uint32_t tally, char *room, size_t size);
+const char *stats_command_name(const struct worker *w, uint32_t tally, char room[STATS_NAME_MAX]);
 
 /* A number that stands for the layout of struct stats_page: what has another one must not be read
    as such. */

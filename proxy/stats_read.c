@@ -107,22 +107,22 @@ static void read_plain(const struct reading *r)
 
 /* --- by command, error, reason ---------------------------------------------------------------- */
 
-const char *stats_command_name(const struct worker *w, uint32_t tally, char *room, size_t size)
+const char *stats_command_name(const struct worker *w, uint32_t tally, char room[STATS_NAME_MAX])
 {
     if (tally == command_table_built_in(w->commands))
         return "other";
     const struct command *cmd = command_at(w->commands, tally);
-    snprintf(room, size, "%s%s%s", cmd->parent != NULL ? cmd->parent->name : "",
+    snprintf(room, STATS_NAME_MAX, "%s%s%s", cmd->parent != NULL ? cmd->parent->name : "",
              cmd->parent != NULL ? "|" : "", cmd->name);
     return room;
 }
 
-static const char *label_of(const struct reading *r, uint32_t place, char *room, size_t size)
+static const char *label_of(const struct reading *r, uint32_t place, char room[STATS_NAME_MAX])
 {
     switch ((enum stats_label)r->metric->label) {
     case STATS_BY_COMMAND:
         return place <= command_table_built_in(r->w->commands)
-                   ? stats_command_name(r->w, place, room, size)
+                   ? stats_command_name(r->w, place, room)
                    : NULL;
     case STATS_BY_ERROR:
         return stats_error_name(place);
@@ -134,13 +134,18 @@ static const char *label_of(const struct reading *r, uint32_t place, char *room,
 }
 
 /* Of a command that was never called the histogram is not touched, which would cost memory. */
+static bool was_called(const struct reading *r, uint32_t tally)
+{
+    static const struct stats_metric calls = { .offset = offsetof(struct stats_block, calls) };
+    struct reading of_calls = *r;
+    of_calls.metric = &calls;
+    return sum_of(&of_calls, tally) > 0;
+}
+
 static void read_histogram(const struct reading *r, uint32_t place, const char *label)
 {
-    struct reading calls = *r;
-    static const struct stats_metric of_calls = { .offset = offsetof(struct stats_block, calls) };
     struct histogram h;
-    calls.metric = &of_calls;
-    if (sum_of(&calls, place) == 0)
+    if (!was_called(r, place))
         return;
     add_histograms(r, place, &h);
     if (histogram_count(&h) > 0)
@@ -149,9 +154,9 @@ static void read_histogram(const struct reading *r, uint32_t place, const char *
 
 static void read_places(const struct reading *r, uint32_t count)
 {
-    char room[80];
+    char room[STATS_NAME_MAX];
     for (uint32_t i = 0; i < count; i++) {
-        const char *label = label_of(r, i, room, sizeof(room));
+        const char *label = label_of(r, i, room);
         if (label == NULL)
             continue;
         if (r->metric->kind == STATS_HISTOGRAM) {
@@ -164,13 +169,31 @@ static void read_places(const struct reading *r, uint32_t count)
     }
 }
 
-void stats_latency_of(const struct worker *w, uint32_t tally, struct histogram *out)
+static struct reading of_latency(const struct worker *w)
 {
     static const struct stats_metric latency = { .offset = offsetof(struct stats_block, latency) };
-    const struct stats_page *page = board_stats(w->crew->board);
-    struct reading r = { .w = w, .page = page, .metric = &latency, .worker = STATS_ALL };
+    return (struct reading){
+        .w = w, .page = board_stats(w->crew->board), .metric = &latency, .worker = STATS_ALL
+    };
+}
+
+bool stats_latency_of(const struct worker *w, uint32_t tally, struct histogram *out)
+{
+    struct reading r = of_latency(w);
+    if (!was_called(&r, tally))
+        return false;
     add_histograms(&r, tally, out);
-    histogram_subtract(out, &page->latency_before[tally]);
+    histogram_subtract(out, &r.page->latency_before[tally]);
+    return histogram_count(out) > 0;
+}
+
+void stats_reset(const struct worker *w)
+{
+    struct reading r = of_latency(w);
+    struct stats_page *page = board_stats(w->crew->board);
+    for (uint32_t i = 0; i < STATS_COMMANDS; i++)
+        if (was_called(&r, i))
+            add_histograms(&r, i, &page->latency_before[i]);
 }
 
 /* --- by node ---------------------------------------------------------------------------------- */
@@ -222,17 +245,30 @@ static void add_node(struct found_nodes *all, const struct node_stat *s, size_t 
     histogram_merge(&sum->latency, &one.latency);
 }
 
+/* Places are taken in their order. */
+static bool is_taken(const struct node_stat *s)
+{
+    return __atomic_load_n(&s->name[0], __ATOMIC_RELAXED) != '\0';
+}
+
+/* The place for all others is shown when it is used. */
+static void show_counted(const struct reading *r, const struct found_node *n)
+{
+    if (n->count > 0 || strcmp(n->name, NODE_STAT_OTHER) != 0)
+        show(r, n->name, n->count);
+}
+
 static void read_nodes(const struct reading *r)
 {
     struct found_nodes all = { 0 };
     const struct stats_block *b;
     for (uint32_t i = 0; (b = next_block(r, &i)) != NULL;)
-        for (uint32_t n = 0; n < STATS_NODES && n < load(&b->gauges.node_places); n++)
+        for (uint32_t n = 0; n < STATS_NODES && is_taken(&b->nodes[n]); n++)
             add_node(&all, &b->nodes[n], r->metric->offset);
     for (size_t i = 0; i < all.count; i++) {
         const struct found_node *n = &all.v[i];
         if (r->metric->kind != STATS_HISTOGRAM)
-            show(r, n->name, n->count);
+            show_counted(r, n);
         else if (histogram_count(&n->latency) > 0)
             show_histogram(r, n->name, &n->latency);
     }
