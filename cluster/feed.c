@@ -318,8 +318,8 @@ void feed_dial(struct feed *f)
 {
     REQUIRE(f->state == FEED_RESTING);
     f->state = FEED_DIALLING;
-    f->dial = dial_start(f->net, &f->to, f->options->connect_timeout, &f->stream, &feed_stream_user,
-                         on_dialled, f);
+    f->dial = dial_start(f->net, &f->to, f->options->connect_timeout, f->options->tls, &f->stream,
+                         &feed_stream_user, on_dialled, f);
 }
 
 void feed_close(struct feed *f, int why)

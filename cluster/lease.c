@@ -258,7 +258,7 @@ static void dial_next(struct lease_pool *p)
         l->since = now_of(p);
         p->counters.dialled++;
         pipe_dial(&l->pipe, p->net, &l->node->endpoint, p->options->connect_timeout,
-                  &lease_pipe_user);
+                  p->options->tls, &lease_pipe_user);
     }
 }
 

@@ -257,7 +257,8 @@ static const struct pipe_user link_pipe_user = {
 static void link_dial(struct link *l)
 {
     l->state = LINK_DIALLING;
-    pipe_dial(&l->pipe, l->net, l->to, l->options->connect_timeout, &link_pipe_user);
+    pipe_dial(&l->pipe, l->net, l->to, l->options->connect_timeout, l->options->tls,
+              &link_pipe_user);
 }
 
 void link_close(struct link *l, int why)

@@ -26,6 +26,7 @@ struct link_options {
     uint64_t buffer_limit;       /* bytes of requests under way; past it link_accepts is false */
     const char *auth_user;       /* NULL or "": none */
     const char *auth_password;
+    struct tls_context *tls; /* of connections dialled from now on; NULL: plain */
 };
 
 struct link_user {

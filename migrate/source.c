@@ -184,8 +184,8 @@ static void dial(struct source *s)
 {
     s->state = SOURCE_DIALLING;
     s->line_len = 0;
-    s->dial = dial_start(s->net, &s->options->endpoint, s->options->connect_timeout, &s->stream,
-                         &source_stream_user, on_dialled, s);
+    s->dial = dial_start(s->net, &s->options->endpoint, s->options->connect_timeout,
+                         s->options->tls, &s->stream, &source_stream_user, on_dialled, s);
 }
 
 static void on_tick(uv_timer_t *timer)

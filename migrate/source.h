@@ -35,6 +35,7 @@ struct source_options {
     const char *psync;           /* the command's name */
     const char *announce_ip;     /* NULL: none */
     int announce_port;
+    struct tls_context *tls;           /* NULL: plain */
     uint64_t connect_timeout, silence; /* ms */
 };
 

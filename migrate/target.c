@@ -245,7 +245,8 @@ void target_open(struct target *t, struct net *net, const struct target_options 
                   .rest_max = REST_MAX_MS,
                   .buffer_limit = UINT64_MAX, /* the window bounds it */
                   .auth_user = o->user,
-                  .auth_password = o->password },
+                  .auth_password = o->password,
+                  .tls = o->tls },
     };
     t->commands = command_table_new();
     t->tags = slot_tags_new();

@@ -22,6 +22,7 @@ struct target_options {
     struct endpoint *endpoints; /* borrowed */
     uint32_t endpoint_count;
     const char *user, *password;               /* NULL: none */
+    struct tls_context *tls;                   /* NULL: plain */
     uint64_t connect_timeout, request_timeout; /* ms; the second one with all retries */
     uint64_t window_bytes; /* of commands in flight; past it target_has_room is false */
     uint32_t window;       /* the same in commands */

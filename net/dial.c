@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "base/error.h"
+#include "net/stream_secure.h"
 
 /*
  *   dial_start -> resolve -> connect -> done(0)
@@ -19,6 +20,7 @@
 struct dial {
     struct net *net;
     struct endpoint to;
+    struct tls_context *tls; /* a reference, or NULL */
     uv_timer_t timer;
     uv_getaddrinfo_t resolve;
     uv_connect_t connect;
@@ -46,6 +48,7 @@ static void answer_when_quiet(struct dial *d)
     if (!d->resolving) {
         if (d->found != NULL)
             uv_freeaddrinfo(d->found);
+        tls_context_unref(d->tls);
         free(d);
     }
     if (done != NULL)
@@ -92,6 +95,8 @@ static void on_connect(uv_connect_t *req, int status)
         return;
     }
     s->user = d->user;
+    if (d->tls != NULL)
+        stream_secure_client(s, d->tls, d->to.host);
     d->connecting = false;
     finish(d, 0);
 }
@@ -148,13 +153,14 @@ static void on_timeout(uv_timer_t *timer)
 }
 
 struct dial *dial_start(struct net *net, const struct endpoint *to, uint64_t timeout,
-                        struct stream *stream, const struct stream_user *user, dial_done *done,
-                        void *context)
+                        struct tls_context *tls, struct stream *stream,
+                        const struct stream_user *user, dial_done *done, void *context)
 {
     struct dial *d = calloc(1, sizeof(*d));
     REQUIRE(d != NULL);
     *d = (struct dial){ .net = net,
                         .to = *to,
+                        .tls = tls_context_ref(tls),
                         .stream = stream,
                         .user = user,
                         .done = done,

@@ -18,10 +18,11 @@ struct dial;
    On an error there is no stream (its memory may be reused at once, on_closed does not come). */
 typedef void dial_done(void *context, int status);
 
-/* stream: memory for the stream, untouched until a connect is tried. timeout: ms. */
+/* stream: memory for the stream, untouched until a connect is tried. timeout: ms. tls: NULL for
+   none; the handshake comes with stream_start and is no part of the dial. */
 struct dial *dial_start(struct net *net, const struct endpoint *to, uint64_t timeout,
-                        struct stream *stream, const struct stream_user *user, dial_done *done,
-                        void *context);
+                        struct tls_context *tls, struct stream *stream,
+                        const struct stream_user *user, dial_done *done, void *context);
 /* Ends it with ERR_SHUTDOWN; done comes later, once. To be called before done has come. */
 void dial_cancel(struct dial *d);
 

@@ -1,7 +1,7 @@
 #include "net/net.h"
 
 #include "base/error.h"
-#include "net/stream.h"
+#include "net/stream_private.h"
 
 enum { PATIENT_TURNS = 4 };
 
@@ -31,6 +31,8 @@ static void on_flush(uv_prepare_t *handle)
 {
     struct net *net = handle->data;
     net->again = false; /* whoever asked for another turn has got it */
+    if (UNLIKELY(!list_is_empty(&net->unread)))
+        stream_read_unread(&net->unread);
     if (net->on_turn_end != NULL)
         net->on_turn_end(net->context);
     flush_patient(net);
@@ -60,6 +62,7 @@ void net_open(struct net *net, uv_loop_t *loop, void (*on_turn_end)(void *contex
     list_init(&net->patient);
     REQUIRE(uv_idle_init(loop, &net->hurry) == 0);
     list_init(&net->corked);
+    list_init(&net->unread);
     REQUIRE(uv_timer_init(loop, &net->cork_timer) == 0);
     net->cork_timer.data = net;
     REQUIRE(uv_prepare_init(loop, &net->flush) == 0);
@@ -80,7 +83,9 @@ void net_free(struct net *net)
     REQUIRE(net->streams == 0);
     if (net->read_chunk != NULL)
         chunk_unref(net->read_chunk);
-    net->read_chunk = NULL;
+    if (net->wire_chunk != NULL)
+        chunk_unref(net->wire_chunk);
+    net->read_chunk = net->wire_chunk = NULL;
     slab_close(&net->writes);
     rope_store_close(&net->store);
 }

@@ -15,7 +15,7 @@
 #include "resp/rope.h"
 
 /* Which end of this program a stream is at, for counting. */
-enum net_side { NET_NODE, NET_CLIENT, NET_SIDES };
+enum net_side { NET_NODE, NET_CLIENT, NET_ADMIN, NET_SIDES };
 
 struct net_bytes {
     uint64_t in, out;
@@ -27,10 +27,12 @@ struct net {
     bool clock_old; /* a turn has ended since */
     struct rope_store store;
     struct chunk *read_chunk; /* where the next read goes; replaced when somebody kept a piece */
+    struct chunk *wire_chunk; /* the same for streams with TLS, whose bytes it holds encrypted */
     struct slab writes;       /* uv_write_t for what the kernel did not take at once */
     struct list_node dirty;   /* streams to flush at the end of the turn */
     struct list_node patient; /* streams that wait for a quiet turn, see enum stream_when */
     struct list_node corked;  /* streams that wait to be uncorked, for CORK_MS at most */
+    struct list_node unread;  /* struct tls: may go on reading */
     uv_timer_t cork_timer;
     bool cork_timed;
     uv_prepare_t flush;

@@ -114,11 +114,11 @@ static void on_dialled(void *context, int status)
 }
 
 void pipe_dial(struct pipe *p, struct net *net, const struct endpoint *to, uint64_t timeout,
-               const struct pipe_user *user)
+               struct tls_context *tls, const struct pipe_user *user)
 {
     *p = (struct pipe){ .user = user };
     list_init(&p->calls);
-    p->dial = dial_start(net, to, timeout, &p->stream, &pipe_stream_user, on_dialled, p);
+    p->dial = dial_start(net, to, timeout, tls, &p->stream, &pipe_stream_user, on_dialled, p);
 }
 
 static void append(struct pipe *p, struct pipe_call *call)

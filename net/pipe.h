@@ -55,8 +55,9 @@ struct pipe {
     bool long_error;   /* inside an error reply that is handed on in pieces */
 };
 
+/* tls: NULL for none; see dial.h. */
 void pipe_dial(struct pipe *p, struct net *net, const struct endpoint *to, uint64_t timeout,
-               const struct pipe_user *user);
+               struct tls_context *tls, const struct pipe_user *user);
 /* Queues a call's bytes. Copied: gives their place in the stream's current chunk. */
 const char *pipe_send(struct pipe *p, struct pipe_call *call, struct span bytes);
 /* Shares the bytes, which lie in chunk. */

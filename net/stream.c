@@ -1,4 +1,4 @@
-#include "net/stream.h"
+#include "net/stream_private.h"
 
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -43,8 +43,7 @@ int stream_adopt(struct stream *s, struct net *net, const struct stream_user *us
 
 /* --- reading ------------------------------------------------------------------------------- */
 
-/* The shared chunk, fresh when somebody kept a piece of it or little room is left. */
-static struct chunk *shared_chunk(struct net *net)
+struct chunk *stream_shared_chunk(struct net *net)
 {
     struct chunk *c = net->read_chunk;
     if (c != NULL && c->refs > 1) {
@@ -62,7 +61,11 @@ static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *buf)
 {
     (void)suggested;
     struct stream *s = stream_of(handle);
-    struct chunk *c = s->into != NULL ? s->into : shared_chunk(s->net);
+    if (UNLIKELY(s->tls != NULL)) {
+        *buf = stream_secure_room(s);
+        return;
+    }
+    struct chunk *c = s->into != NULL ? s->into : stream_shared_chunk(s->net);
     uint64_t room = chunk_room(c);
     buf->base = c->bytes + c->used;
     buf->len = room < (1u << 30) ? (size_t)room : 1u << 30;
@@ -78,11 +81,15 @@ static void on_read(uv_stream_t *handle, ssize_t n, const uv_buf_t *buf)
         stream_close(s, net_error((int)n));
         return;
     }
+    s->net->reads++;
+    s->net->bytes[s->user->side].in += (uint64_t)n;
+    if (UNLIKELY(s->tls != NULL)) {
+        stream_secure_take(s, (struct span){ buf->base, (size_t)n });
+        return;
+    }
     struct chunk *c = s->into != NULL ? s->into : s->net->read_chunk;
     c->used += (uint32_t)n;
     s->received += (uint64_t)n;
-    s->net->bytes[s->user->side].in += (uint64_t)n;
-    s->net->reads++;
     s->user->on_data(s, c, buf->base, (size_t)n);
 }
 
@@ -129,6 +136,13 @@ static void mark_dirty(struct stream *s)
         list_append(s->when == STREAM_WHEN_QUIET ? &s->net->patient : &s->net->dirty, &s->dirty);
 }
 
+void stream_flush_soon(struct stream *s)
+{
+    bool waits = !rope_is_empty(&s->out) || !rope_is_empty(&s->tls->wire);
+    if (waits && s->open && !s->closing && !s->writing && !list_is_linked(&s->dirty))
+        list_append(&s->net->dirty, &s->dirty);
+}
+
 void stream_write_when(struct stream *s, enum stream_when when)
 {
     if (s->when == when)
@@ -147,7 +161,9 @@ void stream_start(struct stream *s, unsigned keepalive)
     if (keepalive > 0)
         uv_tcp_keepalive(&s->tcp, 1, keepalive);
     stream_resume(s);
-    if (!rope_is_empty(&s->out))
+    if (UNLIKELY(s->tls != NULL) && tls_has_begun(s->tls))
+        stream_secure_read(s); /* says the first word of the handshake */
+    else if (!rope_is_empty(&s->out))
         mark_dirty(s);
 }
 
@@ -169,6 +185,11 @@ void stream_resume(struct stream *s)
         return;
     }
     s->reading = true;
+    if (UNLIKELY(s->tls != NULL) && tls_has_unread(s->tls)) {
+        list_remove(&s->tls->unread);
+        list_append(&s->net->unread, &s->tls->unread);
+        net_hurry(s->net);
+    }
 }
 
 void stream_read_into(struct stream *s, struct chunk *chunk)
@@ -213,27 +234,40 @@ void stream_send_rope(struct stream *s, struct rope *rope)
 
 uint64_t stream_sent(const struct stream *s)
 {
-    if (s->closing)
+    if (s->closing || s->tls != NULL) /* what is encrypted counts as gone */
         return s->given;
     return s->given - uv_stream_get_write_queue_size((const uv_stream_t *)&s->tcp);
+}
+
+static const struct rope *wire_of(const struct stream *s)
+{
+    return LIKELY(s->tls == NULL) ? &s->out : &s->tls->wire;
 }
 
 static unsigned gather(const struct stream *s, uv_buf_t *bufs)
 {
     unsigned n = 0;
-    for (const struct piece *p = s->out.head; p != NULL && n < PIECES_PER_WRITE; p = p->next)
+    for (const struct piece *p = wire_of(s)->head; p != NULL && n < PIECES_PER_WRITE; p = p->next)
         bufs[n++] = (uv_buf_t){ .base = (char *)p->at, .len = p->len };
     return n;
 }
 
 /* What is behind the last byte written may be reused; an idle stream keeps no chunk. */
-static void drop_written(struct stream *s, uint64_t n)
+void stream_drop_out(struct stream *s, uint64_t n)
 {
     rope_drop(&s->out, &s->net->store, n);
     if (s->current != NULL && rope_is_empty(&s->out)) {
         chunk_unref(s->current);
         s->current = NULL;
     }
+}
+
+static void drop_written(struct stream *s, uint64_t n)
+{
+    if (UNLIKELY(s->tls != NULL))
+        tls_wrote(s->tls, n);
+    else
+        stream_drop_out(s, n);
 }
 
 static void update_behind(struct stream *s)
@@ -266,14 +300,17 @@ static void write_later(struct stream *s)
     }
     s->writing = true;
     s->writing_bytes = bytes;
-    s->given += bytes;
     s->net->bytes[s->user->side].out += bytes;
+    if (s->tls == NULL)
+        s->given += bytes;
 }
 
 /* Writes as much as the kernel takes now. A piece list longer than one writev goes on in a loop. */
 static void flush(struct stream *s)
 {
-    while (!rope_is_empty(&s->out) && !s->closing) {
+    if (UNLIKELY(s->tls != NULL))
+        stream_secure_write(s);
+    while (!s->closing && !rope_is_empty(wire_of(s))) {
         uv_buf_t bufs[PIECES_PER_WRITE];
         unsigned n = gather(s, bufs);
         int wrote = uv_try_write((uv_stream_t *)&s->tcp, bufs, n);
@@ -285,11 +322,14 @@ static void flush(struct stream *s)
             stream_close(s, net_error(wrote));
             return;
         }
-        s->given += (uint64_t)wrote;
         s->net->bytes[s->user->side].out += (uint64_t)wrote;
         drop_written(s, (uint64_t)wrote);
+        if (UNLIKELY(s->tls != NULL))
+            stream_secure_write(s);
+        else
+            s->given += (uint64_t)wrote;
     }
-    if (s->finishing && rope_is_empty(&s->out))
+    if (s->finishing && rope_is_empty(&s->out) && rope_is_empty(wire_of(s)))
         stream_close(s, s->why);
     else if (!s->closing)
         update_behind(s);
@@ -330,6 +370,9 @@ static void on_handle_closed(uv_handle_t *handle)
     if (s->current != NULL)
         chunk_unref(s->current);
     s->current = NULL;
+    if (s->tls != NULL)
+        tls_free(s->tls);
+    s->tls = NULL;
     s->user->on_closed(s, s->why); /* the last line that may name s */
 }
 
@@ -341,7 +384,8 @@ void stream_finish(struct stream *s, int why)
     stream_write_when(s, STREAM_AT_TURN_END);
     s->finishing = true;
     s->why = why;
-    if (!s->open || (rope_is_empty(&s->out) && !s->writing))
+    bool mute = s->tls != NULL && !tls_is_ready(s->tls); /* nothing can be said any more */
+    if (!s->open || mute || (rope_is_empty(&s->out) && !s->writing))
         stream_close(s, why);
 }
 
@@ -350,6 +394,10 @@ void stream_close(struct stream *s, int why)
     if (s->closing)
         return;
     s->given = stream_sent(s); /* what libuv still holds never left */
+    if (UNLIKELY(s->tls != NULL)) {
+        stream_secure_farewell(s);
+        list_remove(&s->tls->unread);
+    }
     s->closing = true;
     if (!s->finishing)
         s->why = why;

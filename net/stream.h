@@ -18,6 +18,7 @@
 #define NET_STREAM_H
 
 #include "net/net.h"
+#include "net/tls.h"
 
 struct stream;
 
@@ -52,6 +53,7 @@ struct stream {
     struct rope out;
     struct chunk *current;  /* where small pieces of out are copied to */
     struct chunk *into;     /* where reads go; NULL: the shared read chunk */
+    struct tls *tls;        /* NULL: what is read and written is the wire itself */
     struct list_node dirty; /* in net->dirty */
     uint64_t given;         /* bytes handed to the kernel or to libuv so far */
     uint64_t queued_total;  /* bytes ever queued */
@@ -93,7 +95,8 @@ void stream_write_when(struct stream *s, enum stream_when when);
 /* Moves a rope to the end of what is to be written; the rope is empty afterwards. */
 void stream_send_rope(struct stream *s, struct rope *rope);
 
-/* Bytes that really left for the kernel, as far as known: less than this is certain. */
+/* Bytes that really left for the kernel, as far as known (with TLS: were encrypted): less than this
+   is certain. */
 uint64_t stream_sent(const struct stream *s);
 
 /* Writes what is queued and then closes with why. */
@@ -114,8 +117,5 @@ static inline bool stream_is_behind(const struct stream *s)
 void stream_peer_text(const struct stream *s, char *buf, size_t size);
 void stream_local_text(const struct stream *s, char *buf, size_t size);
 int stream_fd(const struct stream *s);
-
-/* Writes every stream in the list, now; the list is empty afterwards. */
-void stream_flush_all(struct list_node *dirty);
 
 #endif

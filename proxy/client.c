@@ -4,6 +4,7 @@
 
 #include "base/error.h"
 #include "base/log.h"
+#include "net/stream_secure.h"
 #include "proxy/access.h"
 #include "proxy/blocked.h"
 #include "proxy/client_reply.h"
@@ -287,6 +288,8 @@ void client_accept(struct worker *w, int fd)
     c->window = w->max_pipeline < CLIENT_WINDOW_START ? w->max_pipeline : CLIENT_WINDOW_START;
     flow_init(&c->flow, &client_flow_user, (uint32_t)c->id);
     access_begin(c);
+    if (w->secure.clients != NULL)
+        stream_secure_server(&c->stream, w->secure.clients, w->secure.plain_too);
     if (c->stream.closing)
         return;
     stream_start(&c->stream, w->keepalive);

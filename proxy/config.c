@@ -11,6 +11,7 @@
 #include "base/log.h"
 #include "base/option_doc.h"
 #include "base/text.h"
+#include "proxy/secure.h"
 
 enum {
     SECRET_FILE_MAX = 4096,
@@ -39,8 +40,30 @@ static const struct option_choice log_levels[] = {
 static const struct option_choice worker_counts[] = { { "auto", WORKERS_AUTO }, { NULL, 0 } };
 
 #define FIELD(name) OPTION_FIELD(struct config, name)
+static const struct option_choice tls_clients[] = {
+    { "no", TLS_CLIENTS_NO },
+    { "optional", TLS_CLIENTS_OPTIONAL },
+    { "yes", TLS_CLIENTS_YES },
+    { NULL, 0 },
+};
+
+static const struct option_choice tls_auth_clients[] = {
+    { "yes", TLS_VERIFY_CHAIN },
+    { "optional", TLS_VERIFY_IF_GIVEN },
+    { "no", TLS_VERIFY_NONE },
+    { NULL, 0 },
+};
+
+static const struct option_choice tls_verify[] = {
+    { "name", TLS_VERIFY_NAME },
+    { "chain", TLS_VERIFY_CHAIN },
+    { "no", TLS_VERIFY_NONE },
+    { NULL, 0 },
+};
+
 #define LISTENING "Listening"
 #define ACCESS "Access"
+#define TLS "TLS"
 #define CLUSTER "The cluster"
 #define ADMIN "Administration"
 #define LIMITS "Limits"
@@ -104,6 +127,41 @@ static const struct option rows[] = {
     { .name = "admin-password-file", .type = OPTION_STRING, .group = ACCESS, .argument = "file",
       .flags = OPTION_BY_RELOAD, FIELD(admin_password_file),
       .help = "File that holds the password of the user admin." },
+
+    { .name = "tls-clients", .type = OPTION_ENUM, .group = TLS, .argument = "no | optional | yes",
+      .fallback = "no", .choices = tls_clients, .flags = OPTION_BY_RELOAD, FIELD(tls_clients),
+      .help = "Whether clients speak TLS on the port. optional: each as it likes, which its first "
+              "byte tells." },
+    { .name = "tls-cert-file", .type = OPTION_STRING, .group = TLS, .argument = "file",
+      .flags = OPTION_BY_RELOAD, FIELD(tls_cert_file),
+      .help = "Certificate that clients are shown, with its chain (PEM). Read again at SIGHUP, as "
+              "all these files are." },
+    { .name = "tls-key-file", .type = OPTION_STRING, .group = TLS, .argument = "file",
+      .flags = OPTION_BY_RELOAD, FIELD(tls_key_file), .help = "Its private key (PEM)." },
+    { .name = "tls-ca-cert-file", .type = OPTION_STRING, .group = TLS, .argument = "file",
+      .flags = OPTION_BY_RELOAD, FIELD(tls_ca_cert_file),
+      .help = "Authorities that are trusted to have signed the certificates of nodes and of "
+              "clients (PEM). Without it those of the system." },
+    { .name = "tls-auth-clients", .type = OPTION_ENUM, .group = TLS,
+      .argument = "yes | optional | no", .fallback = "yes", .choices = tls_auth_clients,
+      .flags = OPTION_BY_RELOAD, FIELD(tls_auth_clients),
+      .help = "Whether clients with TLS have to show a certificate of their own." },
+    { .name = "tls-cluster", .type = OPTION_BOOL, .group = TLS, .fallback = "no",
+      .flags = OPTION_BY_RELOAD, FIELD(tls_cluster),
+      .help = "Speak TLS to the nodes; the addresses of cluster-nodes are those for TLS then." },
+    { .name = "tls-cluster-verify", .type = OPTION_ENUM, .group = TLS,
+      .argument = "name | chain | no", .fallback = "name", .choices = tls_verify,
+      .flags = OPTION_BY_RELOAD, FIELD(tls_cluster_verify),
+      .help = "What a node's certificate has to show: that an authority has signed it, and with "
+              "name that it is for the host name or address that was dialled. no: anything." },
+    { .name = "tls-cluster-name", .type = OPTION_STRING, .group = TLS, .argument = "name",
+      .flags = OPTION_BY_RELOAD, FIELD(tls_cluster_name),
+      .help = "The name that all nodes' certificates bear, in place of what is dialled." },
+    { .name = "tls-client-cert-file", .type = OPTION_STRING, .group = TLS, .argument = "file",
+      .flags = OPTION_BY_RELOAD, FIELD(tls_client_cert_file),
+      .help = "Certificate that the nodes are shown, if they ask for one (PEM)." },
+    { .name = "tls-client-key-file", .type = OPTION_STRING, .group = TLS, .argument = "file",
+      .flags = OPTION_BY_RELOAD, FIELD(tls_client_key_file), .help = "Its private key (PEM)." },
 
     { .name = "cluster-nodes", .alias = "cluster", .type = OPTION_LIST, .group = CLUSTER,
       .argument = "host:port,...", .flags = OPTION_POSITIONAL, .wrong = node_fault,
@@ -402,11 +460,25 @@ int config_check(const struct config *c, char *err, size_t cap)
         return fail(err, cap, "admin-port is the same as port");
     if (c->auth_user != NULL && c->auth == NULL)
         return fail(err, cap, "auth-user needs a password; give auth or auth-file");
+    if (c->tls_clients != TLS_CLIENTS_NO && c->tls_cert_file == NULL)
+        return fail(err, cap, "tls-clients needs tls-cert-file and tls-key-file");
+    if (c->tls_clients != TLS_CLIENTS_NO && c->tls_auth_clients != TLS_VERIFY_NONE &&
+        c->tls_ca_cert_file == NULL)
+        return fail(err, cap, "tls-auth-clients needs tls-ca-cert-file; no asks for none");
     if (c->worker_timeout != 0 && c->worker_timeout < WORKER_TIMEOUT_MIN)
         return fail(err, cap, "worker-timeout is shorter than 500ms; 0 is off");
     if (c->topology_min_interval > c->topology_interval)
         return fail(err, cap, "topology-min-interval is longer than topology-interval");
     return 0;
+}
+
+/* Better now than in every worker. */
+static int try_certificates(const struct config *c, char *err, size_t cap)
+{
+    struct secure s;
+    int code = secure_open(&s, c, err, cap);
+    secure_close(&s);
+    return code;
 }
 
 /* name "" in a file is how one unsets a text. */
@@ -431,8 +503,12 @@ int config_load(struct config *c, int argc, char *const *argv, char *err, size_t
         code = option_read_file(&c->options, c->config_file, err, cap);
     if (code != 0 || c->check)
         return code;
-    drop_empty(&c->auth_user);
-    drop_empty(&c->announce);
+    char **const texts[] = { &c->auth_user,           &c->announce,
+                             &c->tls_cert_file,       &c->tls_key_file,
+                             &c->tls_ca_cert_file,    &c->tls_client_cert_file,
+                             &c->tls_client_key_file, &c->tls_cluster_name };
+    for (size_t i = 0; i < ARRAY_LEN(texts); i++)
+        drop_empty(texts[i]);
     for (size_t i = 0; i < ARRAY_LEN(secrets) && code == 0; i++) {
         drop_empty(text_at(c, secrets[i].value));
         drop_empty(text_at(c, secrets[i].file));
@@ -441,6 +517,8 @@ int config_load(struct config *c, int argc, char *const *argv, char *err, size_t
     }
     if (code == 0)
         code = config_check(c, err, cap);
+    if (code == 0)
+        code = try_certificates(c, err, cap);
     if (code == 0)
         code = prepare_seeds(c, err, cap);
     return code;

@@ -19,6 +19,8 @@
 
 enum { CREW_MAX = 256 }; /* workers of one proxy */
 
+enum tls_clients { TLS_CLIENTS_NO, TLS_CLIENTS_OPTIONAL, TLS_CLIENTS_YES };
+
 struct config {
     /* Listening. */
     int port;
@@ -37,6 +39,14 @@ struct config {
     /* Who may come in. NULL: everybody, or nobody; from the files if those are set. */
     char *requirepass, *requirepass_file;
     char *admin_password, *admin_password_file;
+
+    /* TLS; see secure.h. */
+    int tls_clients;      /* enum tls_clients */
+    int tls_auth_clients; /* enum tls_verify, as the next one */
+    int tls_cluster_verify;
+    bool tls_cluster;
+    char *tls_cert_file, *tls_key_file, *tls_ca_cert_file;
+    char *tls_client_cert_file, *tls_client_key_file, *tls_cluster_name;
 
     /* The cluster. */
     struct option_list cluster_nodes;

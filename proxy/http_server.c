@@ -249,9 +249,9 @@ static void on_closed(struct stream *stream, int why)
     free(x);
 }
 
-static const struct stream_user stream_user = { .on_data = on_data,
-                                                .on_drained = on_drained,
-                                                .on_closed = on_closed };
+static const struct stream_user stream_user = {
+    .side = NET_ADMIN, .on_data = on_data, .on_drained = on_drained, .on_closed = on_closed
+};
 
 /* A peer that still reads is not late. */
 static bool is_late(struct http_exchange *x)

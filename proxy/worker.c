@@ -159,6 +159,7 @@ static void on_reload(uv_signal_t *handle, int signum)
     if (w->draining || !reload_config(&w->config, &w->words, false))
         return;
     config_sets_forget(&w->config_sets);
+    secure_renew(&w->secure, &w->config);
     worker_take_options(w);
 }
 
@@ -298,7 +299,8 @@ static void read_limits(struct worker *w)
                   .rest_max = REST_MAX_MS,
                   .buffer_limit = cf->node_buffer_limit,
                   .auth_user = cf->auth_user,
-                  .auth_password = cf->auth },
+                  .auth_password = cf->auth,
+                  .tls = w->secure.nodes },
     };
 }
 
@@ -420,6 +422,7 @@ static void free_all(struct worker *w)
     arg_room_close(&w->args);
     writer_close(&w->reply);
     writer_close(&w->inline_request);
+    secure_close(&w->secure);
     free(w->locals);
     slot_tags_free(w->slot_tags);
     free(w->script_slots);
@@ -429,8 +432,13 @@ static void free_all(struct worker *w)
 
 int worker_run(struct worker *w)
 {
+    char reason[512];
     w->seat = crew_seat(w->crew, w->number);
     signal(SIGPIPE, SIG_IGN);
+    if (secure_open(&w->secure, &w->config, reason, sizeof(reason)) != 0) {
+        log_error("cannot serve", "worker=%u reason=%s", w->number, log_text(reason));
+        return 1;
+    }
     /* Chunks beyond the pool's go back to the system at once, not into a heap that stays large. */
     mallopt(M_MMAP_THRESHOLD, CHUNK_READ);
     open_all(w);

@@ -32,6 +32,7 @@
 #include "proxy/reach.h"
 #include "proxy/reload.h"
 #include "proxy/scripts.h"
+#include "proxy/secure.h"
 #include "proxy/slowlog.h"
 #include "proxy/stats_count.h"
 #include "proxy/talk.h"
@@ -49,6 +50,7 @@ struct worker {
     struct net net;
     struct command_table *commands;
     local_command **locals; /* by row index */
+    struct secure secure;
     struct router_options router_options;
     struct router router;
     struct lease_pool leases;

@@ -302,7 +302,7 @@ function showWorkers(first, s) {
 /* --- slow commands and hot keys ---------------------------------------------------------------- */
 
 function showSlow(answer) {
-  const list = answer.slowlog.sort((a, b) => b.time - a.time || b.id - a.id).slice(0, 10);
+  const list = answer.slowlog.sort((a, b) => b.duration_us - a.duration_us || b.time - a.time).slice(0, 10);
   fill("slow", list.map((e) => {
     const command = make("td", "text", e.command.join(" "));
     command.title = e.command.join(" ");

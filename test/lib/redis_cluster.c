@@ -16,7 +16,7 @@ static void start_node(struct redis_cluster *c, int n)
 {
     struct cluster_node *node = &c->node[n];
     const char *argv[64];
-    char port[8], dir[160], name[32], conf[32];
+    char port[8], bus[8], dir[160], name[32], conf[32];
     size_t i = 0;
 
     snprintf(port, sizeof(port), "%d", node->port);
@@ -39,6 +39,27 @@ static void start_node(struct redis_cluster *c, int n)
         argv[i++] = c->options.password;
         argv[i++] = "--masterauth";
         argv[i++] = c->options.password;
+    }
+    char tls[4][160];
+    if (c->options.tls_dir != NULL) {
+        static const char *const names[] = { "--tls-ca-cert-file", "--tls-cert-file",
+                                             "--tls-key-file" };
+        static const char *const files[] = { "ca.crt", "server.crt", "server.key" };
+        for (int f = 0; f < 3; f++) {
+            snprintf(tls[f], sizeof(tls[f]), "%s/%s", c->options.tls_dir, files[f]);
+            argv[i++] = names[f];
+            argv[i++] = tls[f];
+        }
+        snprintf(tls[3], sizeof(tls[3]), "%d", node->tls_port);
+        argv[i++] = "--tls-port";
+        argv[i++] = tls[3];
+        argv[i++] = "--tls-cluster";
+        argv[i++] = "yes";
+        argv[i++] = "--tls-replication";
+        argv[i++] = "yes";
+        argv[i++] = "--cluster-port";
+        snprintf(bus, sizeof(bus), "%d", node->port + 10000);
+        argv[i++] = bus;
     }
     for (const char *const *e = c->options.extra; e != NULL && *e != NULL; e++) {
         REQUIRE(i + 1 < ARRAY_LEN(argv));
@@ -285,6 +306,8 @@ void cluster_start(struct redis_cluster *c, const struct cluster_options *option
     REQUIRE(count <= CLUSTER_NODES_MAX);
     for (; c->count < count; c->count++) {
         c->node[c->count].port = port_take();
+        if (c->options.tls_dir != NULL)
+            c->node[c->count].tls_port = port_take();
         start_node(c, c->count);
     }
     for (int n = 0; n < c->count; n++)
@@ -308,7 +331,7 @@ const char *cluster_seeds(const struct redis_cluster *c, char *out)
 
     for (int n = 0; n < c->count; n++)
         at += (size_t)snprintf(out + at, 512 - at, "%s127.0.0.1:%d", n > 0 ? "," : "",
-                               c->node[n].port);
+                               c->node[n].tls_port != 0 ? c->node[n].tls_port : c->node[n].port);
     return out;
 }
 

@@ -23,11 +23,13 @@ struct cluster_options {
     int replicas; /* of each master */
     bool partial; /* cluster-require-full-coverage no: a lost shard leaves the others in service */
     const char *password;     /* requirepass and masterauth */
+    const char *tls_dir;      /* where ca.crt, server.crt and server.key are: the nodes speak TLS */
     const char *const *extra; /* more arguments for each redis-server, or NULL */
 };
 
 struct cluster_node {
     uint16_t port;
+    uint16_t tls_port; /* with tls_dir; `port` is still without */
     char id[41];
     int first_slot, last_slot; /* what it began with; -1 for a replica */
     struct process process;

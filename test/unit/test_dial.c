@@ -43,7 +43,7 @@ static struct dial *start(struct try *t, struct loop *l, const char *host, uint1
 {
     *t = (struct try){ .loop = l };
     struct endpoint to = loop_endpoint(host, port);
-    struct dial *d = dial_start(&l->net, &to, timeout, &t->s, &user, on_done, t);
+    struct dial *d = dial_start(&l->net, &to, timeout, NULL, &t->s, &user, on_done, t);
     assert_int_equal(t->done, 0);
     return d;
 }

@@ -110,7 +110,7 @@ static void begin(struct side *side)
     loop_begin(&side->loop, NULL, NULL);
     side->server = loop_listen(5, &port);
     struct endpoint to = loop_endpoint("127.0.0.1", port);
-    pipe_dial(&side->p, &side->loop.net, &to, 3000, &user);
+    pipe_dial(&side->p, &side->loop.net, &to, 3000, NULL, &user);
     assert_int_equal(side->opened, 0);
     LOOP_UNTIL(&side->loop, side->opened);
     side->fd = accept(side->server, NULL, NULL);
@@ -355,7 +355,7 @@ static void test_close_while_dialling(void **state)
             loop_begin(&side.loop, NULL, NULL);
             side.server = loop_listen(5, &port);
             struct endpoint to = loop_endpoint(hosts[host], port);
-            pipe_dial(&side.p, &side.loop.net, &to, 3000, &user);
+            pipe_dial(&side.p, &side.loop.net, &to, 3000, NULL, &user);
             for (int i = 0; i < turns; i++)
                 uv_run(&side.loop.uv, UV_RUN_NOWAIT);
             bool early = side.closed == 0;
@@ -378,7 +378,7 @@ static void test_never_connected(void **state)
     loop_begin(&side.loop, NULL, NULL);
     side.server = loop_deaf_port(&port);
     struct endpoint to = loop_endpoint("127.0.0.1", port);
-    pipe_dial(&side.p, &side.loop.net, &to, 3000, &user);
+    pipe_dial(&side.p, &side.loop.net, &to, 3000, NULL, &user);
     LOOP_UNTIL(&side.loop, side.closed);
     assert_int_equal(side.why, ERR_CONNECT);
     assert_int_equal(side.opened, 0);
