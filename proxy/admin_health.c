@@ -33,13 +33,23 @@ void admin_health(struct worker *w, struct http_exchange *x)
     admin_say(x, 200, "ok");
 }
 
+/* Of the present generation; where none of it serves, of the one that takes over from it, or that
+   it takes over from. */
+static struct tally count_serving(const struct worker *w)
+{
+    uint32_t own = w->crew->generation;
+    const uint32_t generations[] = { own, own + 1, own - 1 };
+    for (size_t i = 0; i < ARRAY_LEN(generations); i++) {
+        struct tally t = count_seats(w, generations[i]);
+        if (t.serving > 0)
+            return t;
+    }
+    return count_seats(w, own);
+}
+
 const char *admin_not_ready(struct worker *w)
 {
-    struct tally t = count_seats(w, w->crew->generation);
-    if (t.serving == 0 && w->crew->generation > 0) {
-        struct tally before = count_seats(w, w->crew->generation - 1);
-        t = before.serving > 0 ? before : t;
-    }
+    struct tally t = count_serving(w);
     if (t.full > 0)
         return "";
     if (t.serving > 0)
