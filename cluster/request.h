@@ -53,6 +53,7 @@ struct request {
     uint64_t not_before; /* PARKED: earliest next try */
     struct node *hint;   /* where a redirect points */
     uint32_t began;      /* us of net_clock, its low bits: when it came whole */
+    uint32_t got;        /* bytes of its reply so far */
     uint32_t put;        /* ... when it was last put on a link */
     struct group *group; /* of which this is a part, see group.h; or NULL */
     uint32_t served_by;  /* a part that is answered: the fingerprint of the node that did */

@@ -159,6 +159,8 @@ void router_submit(struct router *rt, struct request *r, struct span bytes, stru
         return;
     }
     keep_bytes(rt, r, bytes, chunk);
+    if (bytes.len >= rt->watch.big_after)
+        rt->watch.on_big(rt, r, bytes.len, false);
     router_park(rt, r, now);
 }
 

@@ -18,6 +18,7 @@
 #define CLUSTER_ROUTER_H
 
 #include "cluster/node.h"
+#include "cluster/router_watch.h"
 #include "cluster/slotmap.h"
 
 enum {
@@ -34,12 +35,6 @@ struct router_options {
 struct router_counters {
     uint64_t requests, moved, ask, try_again, cluster_down, read_only, retries, timeouts, uncertain,
         lost_links;
-};
-
-enum router_error {
-    ROUTER_ERROR_HEARD,  /* a node gave it, and the request is tried again */
-    ROUTER_ERROR_PASSED, /* a node gave it, and it is the answer */
-    ROUTER_ERROR_MADE,   /* it is the answer; ours, or one that a node has given before */
 };
 
 struct split_mark;
@@ -79,13 +74,7 @@ struct router {
     /* The same right before r is sent, which is `scripted`. */
     void (*prepare)(void *context, struct link *l, const struct request *r);
     void *rescue_context; /* of these three */
-    /* r is done, slow_after us or more after it came (UINT32_MAX: nobody wants to know); its bytes
-       are still there. by: the node that answered it, or NULL. */
-    void (*on_slow)(struct router *rt, const struct request *r, const struct node *by);
-    uint32_t slow_after;
-    /* An error reply. NULL: nobody counts. */
-    void (*on_error)(struct router *rt, const struct request *r, struct span error,
-                     enum router_error what);
+    struct router_watch watch;
     struct router_counters counters;
 };
 

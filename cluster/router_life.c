@@ -20,7 +20,7 @@ void router_open(struct router *rt, struct net *net, const struct command_table 
                            .options = options,
                            .epoch = 1,
                            .on_doubt = doubt_nothing,
-                           .slow_after = UINT32_MAX };
+                           .watch = { .slow_after = UINT32_MAX, .big_after = UINT32_MAX } };
     slab_init(&rt->requests, sizeof(struct request));
     node_table_open(&rt->nodes, net, &options->link, &settle_link_user, rt);
     list_init(&rt->stalled);

@@ -46,8 +46,8 @@ static void complete(struct router *rt, struct request *r, const struct node *by
         if (f->parked > 0 && !list_is_linked(&f->kicked))
             list_append(&rt->kicked, &f->kicked);
     }
-    if (UNLIKELY((uint32_t)rt->net->clock - r->began >= rt->slow_after))
-        rt->on_slow(rt, r, by);
+    if (UNLIKELY((uint32_t)rt->net->clock - r->began >= rt->watch.slow_after))
+        rt->watch.on_slow(rt, r, by);
     if (r->chunk != NULL)
         chunk_unref(r->chunk);
     r->chunk = NULL;
@@ -75,6 +75,7 @@ static void park_after(struct router *rt, struct request *r, uint64_t delay)
     if (r->hops < UINT8_MAX)
         r->hops++;
     r->refused = BLOCK_NOT_REFUSED;
+    r->got = 0;
     rt->counters.retries++;
     router_park(rt, r, now_of(rt) + delay);
 }
@@ -174,8 +175,8 @@ static bool rescue(struct router *rt, struct link *l, struct request *r, struct 
 static void count_error(struct router *rt, struct request *r, struct span error,
                         enum router_error what)
 {
-    if (rt->on_error != NULL)
-        rt->on_error(rt, r, error, what);
+    if (rt->watch.on_error != NULL)
+        rt->watch.on_error(rt, r, error, what);
 }
 
 /* True when the error is the client's own answer. */
@@ -250,7 +251,10 @@ static void on_reply(struct link *l, struct request *r, struct span bytes, struc
         return;
     if (UNLIKELY(r->has_error))
         drop_kept(rt, r);
+    r->got += (uint32_t)bytes.len;
     if (done) {
+        if (UNLIKELY(r->got >= rt->watch.big_after))
+            rt->watch.on_big(rt, r, r->got, true);
         if (UNLIKELY(r->group != NULL))
             r->served_by = l->node->fingerprint;
         histogram_add(&l->node->stat->latency, (uint32_t)rt->net->clock - r->put);

@@ -256,6 +256,10 @@ static const struct option rows[] = {
     { .name = "slowlog-max-len", .type = OPTION_INT, .group = LIMITS, .argument = "number",
       .fallback = "128", .min = 0, .max = 1000000, .flags = OPTION_RELOADABLE,
       FIELD(slowlog_max_len), .help = "How many of them each worker keeps." },
+    { .name = "hotkeys-sample", .type = OPTION_INT, .group = LIMITS, .argument = "calls",
+      .fallback = "128", .min = 0, .max = 1000000, .flags = OPTION_RELOADABLE,
+      FIELD(hotkeys_sample),
+      .help = "One in so many calls is looked at for PROXY HOTKEYS; 0 looks at none." },
 
     { .name = "config", .letter = 'c', .type = OPTION_STRING, .group = PROCESS,
       .argument = "file", .flags = OPTION_NO_FILE, FIELD(config_file),

@@ -9,6 +9,7 @@
 #include "proxy/client_reply.h"
 #include "proxy/gather.h"
 #include "proxy/gather_sort.h"
+#include "proxy/key_report.h"
 #include "proxy/local.h"
 #include "proxy/monitor.h"
 #include "proxy/script_news.h"
@@ -306,8 +307,11 @@ static bool execute(const struct call *call)
 static inline bool run(const struct call *call, const struct command *container)
 {
     if (LIKELY(call->cmd != NULL)) {
+        struct stats *stats = &call->client->worker->stats;
+        if (UNLIKELY(--stats->key_gap == 0))
+            key_report_sample(call->client, call->cmd, call->argv);
         bool done = execute(call);
-        stats_call(&call->client->worker->stats, call->cmd, done);
+        stats_call(stats, call->cmd, done);
         return done;
     }
     if (container != NULL)

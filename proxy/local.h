@@ -81,6 +81,9 @@ local_command local_proxy_client, local_proxy_config, local_proxy_log, local_pro
 /* local_proxy_info.c */
 local_command local_proxy_cluster, local_proxy_info;
 
+/* key_report.c */
+local_command local_proxy_hotkeys, local_proxy_bigkeys;
+
 /* stats_text.c */
 local_command local_proxy_metrics;
 

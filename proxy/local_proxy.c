@@ -59,6 +59,9 @@ bool local_proxy_help(struct client *c, const struct argv *argv, struct writer *
 {
     static const char *const lines[] = {
         "PROXY <subcommand> [<arg> ...]. Subcommands are:",
+        "BIGKEYS [<count>|RESET]",
+        "    Return the keys with the largest requests and replies, the largest first: key, bytes",
+        "    of the largest request and reply, command.",
         "CLIENT ID|THREAD",
         "    Return the id of this connection, or the number of the worker that serves it.",
         "CLUSTER [INFO|STATUS|CONNECTION|NODES]",
@@ -76,6 +79,9 @@ bool local_proxy_help(struct client *c, const struct argv *argv, struct writer *
         "    Change options while the proxy runs. For the admin.",
         "HELP",
         "    Print this help.",
+        "HOTKEYS [<count>|RESET]",
+        "    Return the keys that are asked for most, in about the last two minutes: key, calls",
+        "    (an estimate), and by how much that may be too high.",
         "INFO [<section> ...]",
         "    Return what the proxy knows of itself: proxy, clients, cluster, slotgate.",
         "LOG [debug|info|success|warning|error] <message>",

@@ -182,14 +182,14 @@ void slowlog_set_options(struct worker *w)
     int us = w->config.slowlog_log_slower_than;
     s->max = (uint32_t)w->config.slowlog_max_len;
     s->least_us = us < 0 ? UINT32_MAX : (uint32_t)us;
-    w->router.slow_after = s->least_us;
+    w->router.watch.slow_after = s->least_us;
     trim(s, s->max);
 }
 
 void slowlog_open(struct worker *w)
 {
     list_init(&w->slowlog.entries);
-    w->router.on_slow = on_slow;
+    w->router.watch.on_slow = on_slow;
     slowlog_set_options(w);
 }
 

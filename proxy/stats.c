@@ -213,7 +213,7 @@ void stats_open(struct worker *w)
     memset(&s->block->gauges, 0, sizeof(s->block->gauges));
     s->block->gauges.started_at = uv_hrtime() / 1000;
     atomic_store_explicit(&s->page->used[i], 1, memory_order_relaxed);
-    w->router.on_error = on_error;
+    w->router.watch.on_error = on_error;
     node_table_count_in(&w->router.nodes, s->block->nodes, STATS_NODES);
 }
 

@@ -75,6 +75,8 @@ enum { STATS_NAME_MAX = 80 };
 /* The latency of one command over all workers, since the last stats_reset; false: it was not called
    since. */
 bool stats_latency_of(const struct worker *w, uint32_t tally, struct histogram *out);
+/* The blocks of workers that are alive, one after the other: *i is 0 at first. NULL: no more. */
+const struct stats_block *stats_next_alive(const struct worker *w, uint32_t *i);
 /* CONFIG RESETSTAT: what LATENCY HISTOGRAM shows begins anew. Metrics go on. */
 void stats_reset(const struct worker *w);
 /* "get", "config|get"; "other" for the one that all learned commands share. */

@@ -14,6 +14,7 @@
 
 #include "cluster/node_stat.h"
 #include "proxy/board.h"
+#include "proxy/top_keys.h"
 
 enum {
     STATS_COMMANDS = 512, /* rows of the command table; all that were learned share one */
@@ -63,11 +64,15 @@ struct stats_block {
     struct histogram lag;            /* us that the loop's timers came late */
     struct histogram latency[STATS_COMMANDS];
     struct node_stat nodes[STATS_NODES];
+    struct hot_keys hot;
+    struct big_keys big;
+    uint64_t hot_resets, big_resets; /* of the page, as last heeded: otherwise the tables are old */
 };
 
 /* The whole area; see board_stats. */
 struct stats_page {
-    _Atomic uint8_t used[STATS_BLOCKS]; /* a block that never was one's is not touched */
+    _Atomic uint8_t used[STATS_BLOCKS];      /* a block that never was one's is not touched */
+    _Atomic uint64_t hot_resets, big_resets; /* times that the tables of keys were cleared */
     /* What CONFIG RESETSTAT found: LATENCY HISTOGRAM shows what came after. */
     struct histogram latency_before[STATS_COMMANDS];
     struct stats_block blocks[STATS_BLOCKS];

@@ -18,6 +18,9 @@ struct stats {
     struct stats_counts base; /* what the block held when this worker began */
     struct stats_counts own;  /* of this worker: those that nobody else counts */
     uint64_t beat_due;        /* us of the monotonic clock: when the next beat should come */
+    uint64_t keys_aged_at;    /* ms of loop time; these three of key_report.h */
+    uint32_t key_every;       /* calls for one that is looked at; 0: none */
+    uint32_t key_gap;         /* calls until the next one */
     uint32_t subscribers;
 };
 

@@ -275,6 +275,16 @@ static void read_nodes(const struct reading *r)
     free(all.v);
 }
 
+const struct stats_block *stats_next_alive(const struct worker *w, uint32_t *i)
+{
+    struct reading r = of_latency(w);
+    const struct stats_block *b = next_block(&r, i);
+    r.now = uv_hrtime() / 1000;
+    while (b != NULL && !is_alive(&r, b))
+        b = next_block(&r, i);
+    return b;
+}
+
 /* --- the way in ------------------------------------------------------------------------------- */
 
 uint32_t stats_worker_count(const struct worker *w)

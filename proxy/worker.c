@@ -13,6 +13,7 @@
 #include "proxy/admin.h"
 #include "proxy/blocking_wide.h"
 #include "proxy/client_reply.h"
+#include "proxy/key_report.h"
 #include "proxy/news.h"
 #include "proxy/op.h"
 #include "proxy/parting.h"
@@ -234,6 +235,7 @@ static void on_beat(uv_timer_t *timer)
     struct worker *w = timer->data;
     atomic_fetch_add_explicit(&w->seat->beat, 1, memory_order_relaxed);
     stats_beat(w, BEAT_MS);
+    key_report_beat(w);
     parting_of_the_old(w);
 }
 
@@ -347,6 +349,7 @@ void worker_take_options(struct worker *w)
     w->leases.limit = w->max_leases;
     poller_set_options(&w->poller, &topology);
     slowlog_set_options(w);
+    key_report_set_options(w);
 }
 
 void worker_prepare(struct worker *w)
@@ -396,6 +399,7 @@ static void open_all(struct worker *w)
     pubsub_open(w);
     pause_open(w);
     w->random = uv_hrtime() | 1;
+    key_report_open(w);
     struct topology_options topology = topology_options(w);
     poller_open(&w->poller, &w->router, &topology, w->config.seeds, (uint32_t)w->config.seed_count,
                 w->config.connect_timeout, on_map, w);

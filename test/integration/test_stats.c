@@ -62,7 +62,10 @@ static void open_both(void)
             redisFree(on[worker]);
         on[worker] = c;
     }
-    assert_true(on[0] != NULL && on[1] != NULL);
+    for (int i = 0; i < 2; i++) {
+        assert_non_null(on[i]);
+        freeReplyObject(redisCommand(on[i], "AUTH admin %s", PROXY_ADMIN_PASSWORD));
+    }
 }
 
 static int start(void **state)
@@ -336,6 +339,107 @@ static void test_slow_at_a_node(void **state)
     freeReplyObject(redisCommand(on[0], "CONFIG SET slowlog-log-slower-than 10000"));
 }
 
+/* --- keys ------------------------------------------------------------------------------------- */
+
+static void do_on_both(const char *words)
+{
+    for (int i = 0; i < 2; i++) {
+        redisReply *r = redisCommand(on[i], words);
+        assert_non_null(r);
+        assert_int_not_equal(r->type, REDIS_REPLY_ERROR);
+        freeReplyObject(r);
+    }
+}
+
+static void ask_often(redisContext *c, const char *words, int n)
+{
+    for (int i = 0; i < n; i++)
+        redisAppendCommand(c, words);
+    for (int i = 0; i < n; i++) {
+        redisReply *r = NULL;
+        assert_int_equal(redisGetReply(c, (void **)&r), REDIS_OK);
+        freeReplyObject(r);
+    }
+}
+
+/* With every call looked at the numbers are exact, and they are those of both workers. */
+static void test_hot_keys(void **state)
+{
+    (void)state;
+    do_on_both("PROXY CONFIG SET hotkeys-sample 1");
+    freeReplyObject(redisCommand(on[0], "PROXY HOTKEYS RESET"));
+    ask_often(on[0], "GET hot", 300);
+    ask_often(on[1], "INCR hot", 200);
+    ask_often(on[1], "GET warm", 100);
+    ask_often(on[0], "PING", 400);
+    redisReply *r = redisCommand(on[0], "PROXY HOTKEYS");
+    assert_int_equal(r->elements, 2);
+    assert_string_equal(r->element[0]->element[0]->str, "hot");
+    assert_int_equal(r->element[0]->element[1]->integer, 500);
+    assert_int_equal(r->element[0]->element[2]->integer, 0);
+    assert_string_equal(r->element[1]->element[0]->str, "warm");
+    assert_int_equal(r->element[1]->element[1]->integer, 100);
+    freeReplyObject(r);
+    freeReplyObject(redisCommand(on[0], "PROXY HOTKEYS RESET"));
+    r = redisCommand(on[1], "PROXY HOTKEYS");
+    assert_int_equal(r->elements, 0);
+    freeReplyObject(r);
+}
+
+/* A sample of them gives about the same; none at all gives nothing. */
+static void test_sampled_keys(void **state)
+{
+    (void)state;
+    do_on_both("PROXY CONFIG SET hotkeys-sample 8");
+    freeReplyObject(redisCommand(on[0], "PROXY HOTKEYS RESET"));
+    ask_often(on[0], "GET hot", 4000);
+    ask_often(on[0], "MGET a b c d", 4000);
+    redisReply *r = redisCommand(on[1], "PROXY HOTKEYS 1");
+    assert_int_equal(r->elements, 1);
+    assert_string_equal(r->element[0]->element[0]->str, "hot");
+    assert_in_range(r->element[0]->element[1]->integer, 2500, 5500);
+    freeReplyObject(r);
+    do_on_both("PROXY CONFIG SET hotkeys-sample 0");
+    freeReplyObject(redisCommand(on[0], "PROXY HOTKEYS RESET"));
+    ask_often(on[0], "GET hot", 4000);
+    r = redisCommand(on[0], "PROXY HOTKEYS");
+    assert_int_equal(r->elements, 0);
+    freeReplyObject(r);
+    do_on_both("PROXY CONFIG SET hotkeys-sample 128");
+}
+
+/* Written through one worker, read through the other, in many pieces. */
+static void test_big_keys(void **state)
+{
+    enum { BIG = 300000, LESS = 20000 };
+    char *value = malloc(BIG);
+    (void)state;
+    assert_non_null(value);
+    memset(value, 'x', BIG);
+    freeReplyObject(redisCommand(on[0], "PROXY BIGKEYS RESET"));
+    freeReplyObject(redisCommand(on[0], "SET big %b", value, (size_t)BIG));
+    freeReplyObject(redisCommand(on[0], "SET less %b", value, (size_t)LESS));
+    freeReplyObject(redisCommand(on[0], "SET small %b", value, (size_t)1000));
+    freeReplyObject(redisCommand(on[0], "MSET {m}a %b {m}b x", value, (size_t)LESS));
+    freeReplyObject(redisCommand(on[1], "GET big"));
+    redisReply *r = redisCommand(on[1], "PROXY BIGKEYS");
+    assert_int_equal(r->elements, 2);
+    const redisReply *first = r->element[0], *second = r->element[1];
+    assert_string_equal(first->element[0]->str, "big");
+    assert_in_range(first->element[1]->integer, BIG, BIG + 100);
+    assert_int_equal(first->element[2]->integer, BIG + strlen("$300000\r\n\r\n"));
+    assert_string_equal(first->element[3]->str, "set");
+    assert_string_equal(second->element[0]->str, "less");
+    assert_in_range(second->element[1]->integer, LESS, LESS + 100);
+    assert_int_equal(second->element[2]->integer, 0);
+    freeReplyObject(r);
+    freeReplyObject(redisCommand(on[0], "PROXY BIGKEYS RESET"));
+    r = redisCommand(on[1], "PROXY BIGKEYS");
+    assert_int_equal(r->elements, 0);
+    freeReplyObject(r);
+    free(value);
+}
+
 /* --- what outlives a worker ------------------------------------------------------------------- */
 
 static void test_a_killed_worker(void **state)
@@ -379,15 +483,12 @@ static void test_a_takeover(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_calls_of_both_workers),
-        cmocka_unit_test(test_errors_by_kind),
-        cmocka_unit_test(test_a_moved_slot),
-        cmocka_unit_test(test_clients_and_bytes),
-        cmocka_unit_test(test_latency_histogram),
-        cmocka_unit_test(test_what_is_long),
-        cmocka_unit_test(test_slow_at_a_node),
-        cmocka_unit_test(test_a_killed_worker),
-        cmocka_unit_test(test_a_takeover),
+        cmocka_unit_test(test_calls_of_both_workers), cmocka_unit_test(test_errors_by_kind),
+        cmocka_unit_test(test_a_moved_slot),          cmocka_unit_test(test_clients_and_bytes),
+        cmocka_unit_test(test_latency_histogram),     cmocka_unit_test(test_what_is_long),
+        cmocka_unit_test(test_slow_at_a_node),        cmocka_unit_test(test_hot_keys),
+        cmocka_unit_test(test_sampled_keys),          cmocka_unit_test(test_big_keys),
+        cmocka_unit_test(test_a_killed_worker),       cmocka_unit_test(test_a_takeover),
     };
 
     return testenv_finish(cmocka_run_group_tests(tests, start, stop));
