@@ -98,6 +98,17 @@ bool feed_is_leaving(const struct feed *f, enum topic_kind kind, struct span nam
     return false;
 }
 
+void feed_each_leaving(const struct feed *f, enum topic_kind kind,
+                       void (*each)(void *context, struct span name), void *context)
+{
+    struct list_node *n, *safe;
+    LIST_EACH (&f->asks, n, safe) {
+        const struct ask *a = LIST_ENTRY(n, struct ask, in_feed);
+        if (a->what == ASK_LEAVE && a->topic == kind)
+            each(context, (struct span){ a->name, a->len });
+    }
+}
+
 /* --- what the node says ----------------------------------------------------------------------- */
 
 enum said { SAID_MESSAGE, SAID_JOINED, SAID_LEFT, SAID_PONG };

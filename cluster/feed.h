@@ -87,6 +87,9 @@ void feed_forget(struct feed *f, const void *tag);
 void feed_leave(struct feed *f, enum topic_kind kind, struct span name);
 /* Whether the node may not know yet that we have left. */
 bool feed_is_leaving(const struct feed *f, enum topic_kind kind, struct span name);
+/* Calls for each such name. */
+void feed_each_leaving(const struct feed *f, enum topic_kind kind,
+                       void (*each)(void *context, struct span name), void *context);
 /* Asks a silent node for a sign of life, and closes one that gives none for silent_max ms. */
 void feed_tick(struct feed *f, uint64_t silent_max);
 

@@ -24,6 +24,7 @@ struct group {
     uint64_t note;          /* the flow's user's, for that rule */
     uint32_t parts;         /* requests of the flow that carry this group */
     uint32_t open;          /* of those, not answered yet; the flow's user counts down */
+    bool held;              /* one more is open, which is the flow's user's own affair */
     uint32_t refs;          /* requests that still point here */
     uint32_t keys;          /* of a split command, in the caller's order */
     uint32_t part_of_key[]; /* index of the part that key i went to */

@@ -19,6 +19,7 @@ admin_page admin_status;
 admin_page admin_topology;
 admin_page admin_clients;
 admin_page admin_slowlog;
+admin_page admin_hotkeys;
 admin_page admin_config;
 /* This instance leaves, as by SIGTERM. */
 admin_page admin_drain;

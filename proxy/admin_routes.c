@@ -23,6 +23,7 @@ static const struct admin_route routes[] = {
     { "/topology", HTTP_GET, false, admin_topology },
     { "/clients", HTTP_GET, false, admin_clients },
     { "/slowlog", HTTP_GET, false, admin_slowlog },
+    { "/hotkeys", HTTP_GET, false, admin_hotkeys },
     { "/config", HTTP_GET, false, admin_config },
     { "/drain", HTTP_POST, false, admin_drain },
     { "/log-level", HTTP_POST, false, admin_log_level },

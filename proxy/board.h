@@ -30,6 +30,7 @@ struct seat {
     _Alignas(64) _Atomic uint64_t beat; /* goes up while the worker's loop turns */
     _Atomic uint32_t state;             /* enum seat_state */
     _Atomic uint32_t clients;
+    _Atomic uint32_t topics; /* that its clients are subscribed to */
     _Atomic uint32_t coming; /* connections handed to it that it has not taken yet */
     _Atomic uint32_t slots;  /* that its slot map covers */
 };

@@ -8,6 +8,7 @@
 #include "proxy/access.h"
 #include "proxy/blocked.h"
 #include "proxy/client_reply.h"
+#include "proxy/counting.h"
 #include "proxy/dispatch.h"
 #include "proxy/op.h"
 #include "proxy/subscriber.h"
@@ -236,6 +237,7 @@ static void on_closed(struct stream *s, int why)
     transaction_drop(c);
     watch_drop(c);
     subscriber_free(c);
+    counting_forget_client(c);
     flow_abandon(&w->router, &c->flow);
     if (c->input != NULL)
         chunk_unref(c->input);

@@ -3,6 +3,7 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "cluster/group.h"
+#include "proxy/counting.h"
 #include "proxy/merge.h"
 #include "proxy/subscriber.h"
 #include "proxy/transaction.h"
@@ -142,7 +143,19 @@ static void keep_part(struct client *c, struct request *r, struct span bytes, st
 {
     keep(c, r, bytes, chunk);
     client_check_output(c);
-    if (done && --r->group->open == 0 && !c->flow.walking)
+    if (!done)
+        return;
+    struct group *g = r->group;
+    if (--g->open == 1 && g->held)
+        counting_nodes_answered(g);
+    else if (g->open == 0 && !c->flow.walking)
+        deliver_ready(c);
+}
+
+void client_group_go_on(struct client *c, struct group *g)
+{
+    g->held = false;
+    if (--g->open == 0 && !c->flow.walking)
         deliver_ready(c);
 }
 

@@ -13,6 +13,7 @@
 #ifndef PROXY_CLIENT_REPLY_H
 #define PROXY_CLIENT_REPLY_H
 
+#include "cluster/group.h"
 #include "proxy/client.h"
 
 enum {
@@ -29,6 +30,8 @@ extern const struct flow_user client_flow_user;
 void client_finish_if_quiet(struct client *c);
 /* Releases the head of the client's flow, whose reply has been sent. */
 void client_take_off(struct client *c, struct request *r);
+/* A group of this client is held no more; it may be complete. */
+void client_group_go_on(struct client *c, struct group *g);
 /* Closes a client that owes us too much reading. */
 void client_check_output(struct client *c);
 void client_close_slow_reader(struct client *c);

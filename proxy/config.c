@@ -207,7 +207,7 @@ static const struct option rows[] = {
               "support is disabled." },
     { .name = "enable-monitor", .type = OPTION_BOOL, .group = CLUSTER, .fallback = "no",
       .flags = OPTION_RELOADABLE, FIELD(enable_monitor),
-      .help = "Allow MONITOR, which shows a client every command of this worker with its keys and "
+      .help = "Allow MONITOR, which shows a client every command of this proxy with its keys and "
               "values." },
     { .name = "announce", .type = OPTION_STRING, .group = CLUSTER, .argument = "host:port",
       .wrong = node_fault, FIELD(announce),

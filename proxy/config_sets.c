@@ -55,6 +55,20 @@ void config_sets_forget(struct config_sets *sets)
     *sets = (struct config_sets){ 0 };
 }
 
+void config_sets_reloaded(struct config_sets *sets)
+{
+    uint32_t kept = 0;
+    for (uint32_t i = 0; i < sets->count; i++) {
+        if (strcmp(sets->v[i].name, events) == 0) {
+            sets->v[kept++] = sets->v[i];
+            continue;
+        }
+        free(sets->v[i].name);
+        free(sets->v[i].value);
+    }
+    sets->count = kept;
+}
+
 /* --- letters: an array of name, value, stamp, name, ... --------------------------------------- */
 
 void config_sets_write(const struct config_sets *sets, uint64_t from, struct writer *out)

@@ -26,6 +26,8 @@ uint64_t config_sets_stamp(struct worker *w);
 /* This worker has given the parameter that value. */
 void config_sets_note(struct worker *w, const char *name, struct span value, uint64_t stamp);
 void config_sets_forget(struct config_sets *sets);
+/* The file has been read again: what it speaks of is forgotten. */
+void config_sets_reloaded(struct config_sets *sets);
 
 /* Those from that stamp on, as a letter for TALK_CONFIG. */
 void config_sets_write(const struct config_sets *sets, uint64_t from, struct writer *out);

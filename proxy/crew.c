@@ -238,6 +238,7 @@ bool crew_start(struct crew *crew, uint32_t number, struct worker *w, uint64_t n
     struct seat *seat = crew_seat(crew, number);
     atomic_store(&seat->beat, 0);
     atomic_store(&seat->clients, 0);
+    atomic_store(&seat->topics, 0);
     seat_enter(seat, SEAT_STARTING);
     log_flush(); /* or the child would tell what is still owed once more */
     pid_t pid = fork();

@@ -184,11 +184,11 @@ static bool by_gathering(const struct call *call)
 
 static bool by_proxy(const struct call *call);
 
-/* PUBLISH tells how many receive it, so those who are connected here have to be counted. */
+/* PUBLISH tells how many receive it, so those who are connected to us have to be counted. */
 static bool by_any(const struct call *call)
 {
     const struct worker *w = call->client->worker;
-    if (w->pubsub.topics.table != NULL && w->locals[call->cmd->index] != NULL)
+    if (w->locals[call->cmd->index] != NULL && pubsub_is_used(w))
         return by_proxy(call);
     return route(call, SLOT_ANY);
 }

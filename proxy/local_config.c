@@ -14,7 +14,7 @@
 #include "proxy/keyspace_events.h"
 #include "proxy/local.h"
 #include "proxy/merge.h"
-#include "proxy/survey.h"
+#include "proxy/survey_rows.h"
 #include "proxy/talk_topics.h"
 #include "proxy/worker.h"
 
@@ -314,14 +314,17 @@ static void set_here(struct worker *worker, struct client *c, const struct argv 
     (void)out;
 }
 
+const struct survey_row survey_config_set = { .command = "config|set",
+                                              .part = set_here,
+                                              .merge = survey_merge_ok };
+
 /* The answer comes when all workers have the values. */
 static bool tell_options(struct client *c, const struct argv *argv, const struct changes *all,
                          struct writer *w)
 {
-    static const struct survey_row row = { .part = set_here, .merge = survey_merge_ok };
     struct writer letter;
     write_sets(c->worker, note_options(c->worker, all), &letter);
-    bool done = survey_run_with(c, argv, w, &row, TALK_CONFIG, writer_span(&letter));
+    bool done = survey_run_with(c, argv, w, &survey_config_set, TALK_CONFIG, writer_span(&letter));
     writer_close(&letter);
     return done;
 }

@@ -57,7 +57,7 @@ static void on_answer(void *context, const struct talk_letter *answer)
 {
     struct worker *w = context;
     struct value_cursor at = { answer->body.at, answer->body.at + answer->body.len };
-    struct value list, part[PARTS];
+    struct value list, part[PARTS] = { 0 };
     if (!value_next(&at, &list) || list.kind != VALUE_LIST || list.count != PARTS)
         return;
     for (int i = 0; i < PARTS; i++)

@@ -149,6 +149,8 @@ static void count_answer(const struct op *op)
 {
     struct worker *w = op->worker;
     struct span answer = writer_span(&op->answer);
+    if (op->cmd == NULL) /* of a survey, see survey.c */
+        return;
     stats_latency(&w->stats, op->cmd, (uint32_t)net_clock(&w->net) - op->began);
     if (answer.len > 0 && *answer.at == '-')
         stats_error(&w->stats, op->cmd, answer);

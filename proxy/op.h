@@ -24,8 +24,7 @@
 
 struct op;
 typedef void op_step(struct op *op);
-/* Where a reply of the step lies in op->in. */
-struct op_reply {
+struct op_reply { /* where it lies in op->in */
     size_t at, len;
 };
 

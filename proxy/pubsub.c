@@ -1,5 +1,6 @@
 #include "proxy/pubsub.h"
 
+#include "proxy/counting.h"
 #include "proxy/worker.h"
 
 enum { SHARE_MEMBERS_MIN = 8 }; /* with fewer, a copy for each is cheaper */
@@ -95,6 +96,7 @@ static void on_tick(struct topics *ts)
 
 void pubsub_run_checks(struct pubsub *ps)
 {
+    counting_publish_topics(CONTAINER_OF(ps, struct worker, pubsub)); /* before it is answered */
     struct list_node now;
     list_init(&now);
     list_splice(&now, &ps->checks);
@@ -120,6 +122,7 @@ void pubsub_open(struct worker *w)
     *ps = (struct pubsub){ 0 };
     list_init(&ps->pending);
     list_init(&ps->checks);
+    list_init(&ps->countings);
     list_init(&ps->monitors);
     topics_open(&ps->topics, &w->router, &pubsub_topics_user);
 }

@@ -9,16 +9,18 @@
 #define PROXY_PUBSUB_H
 
 #include "proxy/subscriber.h"
+#include "proxy/talk.h"
 
 struct worker;
 
 struct pubsub {
     struct topics topics;
-    struct member *members;    /* of all topics */
-    struct list_node pending;  /* subscribers with a SUBSCRIBE that is not answered yet */
-    struct list_node checks;   /* of those, the ones to look at when the turn ends */
-    struct list_node monitors; /* subscribers that run MONITOR, see monitor.h */
-    struct chunk *fan;         /* where messages that are shared are put */
+    struct member *members;     /* of all topics */
+    struct list_node pending;   /* subscribers with a SUBSCRIBE that is not answered yet */
+    struct list_node checks;    /* of those, the ones to look at when the turn ends */
+    struct list_node countings; /* PUBLISH and PUBSUB under way, see counting.h */
+    struct list_node monitors;  /* subscribers that run MONITOR, see monitor.h */
+    struct chunk *fan;          /* where messages that are shared are put */
 };
 
 void pubsub_open(struct worker *w);
@@ -27,6 +29,11 @@ void pubsub_close(struct pubsub *ps);
 void pubsub_free(struct pubsub *ps);
 /* Answers SUBSCRIBEs that were confirmed or refused in this turn. */
 void pubsub_run_checks(struct pubsub *ps);
+
+/* pubsub_count.c: whether any worker has a subscriber. */
+bool pubsub_is_used(const struct worker *w);
+/* TALK_RECEIVERS, TALK_SUBSCRIBED. */
+talk_handler pubsub_on_receivers, pubsub_on_subscribed;
 
 static inline bool pubsub_has_checks(const struct pubsub *ps)
 {

@@ -6,6 +6,7 @@
 #include "proxy/op.h"
 #include "proxy/survey_rows.h"
 #include "proxy/talk_topics.h"
+#include "proxy/transaction.h"
 #include "proxy/worker.h"
 #include "resp/request.h"
 
@@ -92,9 +93,26 @@ static void free_survey(struct op *op)
     free(s);
 }
 
+/* EXEC answers what it took for this worker's own affair when it was queued. */
+static bool is_part_of_exec(const struct client *c)
+{
+    const struct transaction *t = c->transaction;
+    return t != NULL && t->running && t->commands[t->next].kind != QUEUED_STEP;
+}
+
+static bool has_others(const struct client *c)
+{
+    return talk_has_company(&c->worker->talk, NULL) && !is_part_of_exec(c);
+}
+
 bool survey_may_run(const struct client *c)
 {
-    return op_may_start(c) || !talk_has_company(&c->worker->talk, NULL);
+    return op_may_start(c) || !has_others(c);
+}
+
+bool survey_concerns(const struct client *c, const struct argv *argv)
+{
+    return talk_has_company(&c->worker->talk, NULL) && survey_find_row(argv) != NULL;
 }
 
 bool survey_run(struct client *c, const struct argv *argv, struct writer *w,
@@ -106,7 +124,7 @@ bool survey_run(struct client *c, const struct argv *argv, struct writer *w,
 bool survey_run_with(struct client *c, const struct argv *argv, struct writer *w,
                      const struct survey_row *row, uint16_t topic, struct span question)
 {
-    if (!talk_has_company(&c->worker->talk, NULL)) {
+    if (!has_others(c)) {
         struct writer own;
         writer_init(&own, 2);
         row->part(c->worker, c, argv, &own);
@@ -124,7 +142,7 @@ bool survey_run_with(struct client *c, const struct argv *argv, struct writer *w
     write_raw(&s->question, question);
     list_init(&s->idle);
     writer_init(&s->bytes, 2);
-    op_start(&s->op, c, c->last_command, argv, ask, free_survey);
+    op_start(&s->op, c, NULL, argv, ask, free_survey); /* without a row it is never slow */
     return true;
 }
 

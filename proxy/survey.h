@@ -43,6 +43,9 @@ MUST_USE bool survey_run(struct client *c, const struct argv *argv, struct write
 
 /* Whether it would start now; for commands that do something before. */
 MUST_USE bool survey_may_run(const struct client *c);
+/* Whether a request is such a command, and there are others to ask: inside MULTI it is a step of
+   its own then. */
+MUST_USE bool survey_concerns(const struct client *c, const struct argv *argv);
 /* As survey_run, but the others are asked about another topic with these bytes, which are copied.
  */
 MUST_USE bool survey_run_with(struct client *c, const struct argv *argv, struct writer *w,

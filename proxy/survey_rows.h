@@ -23,6 +23,9 @@ extern const struct survey_row survey_monitor;
 extern const struct survey_row survey_proxy_slowlog, survey_slowlog_get, survey_slowlog_len,
     survey_slowlog_reset;
 
+/* local_config.c; the others are told in another way, see config_sets.h */
+extern const struct survey_row survey_config_set;
+
 /* The row of the command that a request names; NULL: none. */
 const struct survey_row *survey_find_row(const struct argv *argv);
 

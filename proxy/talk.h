@@ -96,7 +96,7 @@ void talk_tell_one(struct talk *t, struct talk_peer *to, uint16_t topic, struct 
 uint64_t talk_ask(struct talk *t, uint16_t topic, struct span body, const struct talk_asker *asker,
                   void *context);
 /* Nothing comes of it any more. Does nothing when it is done already. */
-void talk_forget(struct talk *t, uint64_t ask);
+void talk_forget(struct talk *t, uint64_t id);
 /* To the letter's sender; `from` and `ask` are all that counts of the letter. */
 void talk_answer(struct talk *t, const struct talk_letter *letter, struct span body);
 

@@ -4,6 +4,7 @@
 #include "proxy/config_sets.h"
 #include "proxy/monitor.h"
 #include "proxy/news.h"
+#include "proxy/pubsub.h"
 #include "proxy/script_news.h"
 #include "proxy/survey.h"
 
@@ -15,4 +16,6 @@ const struct talk_topic talk_topics[TALK_TOPICS] = {
     [TALK_CONFIG] = { "config", config_sets_on_letter },
     [TALK_SCRIPTS] = { "scripts", script_news_on_letter },
     [TALK_NEWS] = { "news", news_on_asked },
+    [TALK_RECEIVERS] = { "receivers", pubsub_on_receivers },
+    [TALK_SUBSCRIBED] = { "subscribed", pubsub_on_subscribed },
 };

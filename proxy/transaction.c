@@ -8,6 +8,7 @@
 #include "proxy/blocking.h"
 #include "proxy/local.h"
 #include "proxy/subscriber.h"
+#include "proxy/survey.h"
 #include "proxy/watch.h"
 #include "proxy/worker.h"
 
@@ -46,7 +47,8 @@ static enum queued_kind kind_by_keys(const struct command *cmd, const struct arg
     return *slot >= 0 ? QUEUED_KEYED : QUEUED_FREE;
 }
 
-static enum queued_kind kind_of(const struct command *cmd, const struct argv *argv, int *slot)
+static enum queued_kind kind_of(const struct client *c, const struct command *cmd,
+                                const struct argv *argv, int *slot)
 {
     *slot = KEYS_NONE;
     switch ((enum command_how)cmd->how) {
@@ -61,7 +63,8 @@ static enum queued_kind kind_of(const struct command *cmd, const struct argv *ar
     case HOW_LOCAL:
         if (is_same_anywhere(cmd))
             return QUEUED_FREE;
-        return is_sub_of(cmd, "cluster") ? QUEUED_STEP : QUEUED_HERE; /* the facade asks nodes */
+        /* The facade asks nodes, a survey the other workers. */
+        return is_sub_of(cmd, "cluster") || survey_concerns(c, argv) ? QUEUED_STEP : QUEUED_HERE;
     default:
         return QUEUED_STEP;
     }
@@ -189,7 +192,7 @@ void transaction_queue(struct client *c, const struct command *cmd, const struct
 {
     struct transaction *t = c->transaction;
     int slot;
-    enum queued_kind kind = kind_of(cmd, argv, &slot);
+    enum queued_kind kind = kind_of(c, cmd, argv, &slot);
     if (!may_be_queued(c, cmd, argv, slot, w)) {
         transaction_spoil(c);
         return;

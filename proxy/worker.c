@@ -13,6 +13,7 @@
 #include "proxy/admin.h"
 #include "proxy/blocking_wide.h"
 #include "proxy/client_reply.h"
+#include "proxy/counting.h"
 #include "proxy/key_report.h"
 #include "proxy/news.h"
 #include "proxy/op.h"
@@ -159,7 +160,7 @@ static void on_reload(uv_signal_t *handle, int signum)
     (void)signum;
     if (w->draining || !reload_config(&w->config, &w->words, false))
         return;
-    config_sets_forget(&w->config_sets);
+    config_sets_reloaded(&w->config_sets);
     secure_renew(&w->secure, &w->config);
     worker_take_options(w);
 }
@@ -236,6 +237,7 @@ static void on_beat(uv_timer_t *timer)
     atomic_fetch_add_explicit(&w->seat->beat, 1, memory_order_relaxed);
     stats_beat(w, BEAT_MS);
     key_report_beat(w);
+    counting_publish_topics(w);
     parting_of_the_old(w);
 }
 

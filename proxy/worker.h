@@ -6,8 +6,7 @@
  *   SIGTERM, SIGINT, the end of the supervisor: drains for good    SIGHUP: reads its options anew
  *   SIGUSR2: drains, others go on with its sockets
  *
- * Everything hangs off one struct worker, which is handed down; there are no other globals than
- * const tables and the log.
+ * Everything hangs off one struct worker; there are no globals but const tables and the log.
  */
 #ifndef PROXY_WORKER_H
 #define PROXY_WORKER_H

@@ -311,21 +311,27 @@ function showSlow(answer) {
   }), "None took longer than slowlog-log-slower-than.", 5);
 }
 
-let keysBefore = null;
-
+/* Counts are halved each minute, so they are shares rather than numbers. */
 function showHot(answer) {
-  const now = performance.now() / 1000;
-  const list = answer.hotkeys.sort((a, b) => b.count - a.count).slice(0, 10);
-  const t = keysBefore ? now - keysBefore.at : 0;
-  const most = list.length > 0 ? list[0].count : 1;
-  fill("hot", list.map((k) => {
-    const before = keysBefore && keysBefore.counts.get(k.key);
+  const all = answer.hotkeys.sort((a, b) => b.calls - a.calls);
+  const most = all.length > 0 ? all[0].calls : 1;
+  fill("hot", all.slice(0, 10).map((k) => {
     const key = make("td", "text", k.key);
     key.title = k.key;
-    return cells(key, number(before === undefined || !keysBefore ? "–" : perSecond(rate(before, k.count, t))),
-      make("td", "share", bar(k.count / most)), number(String(k.slot), "wide"));
-  }), "No key stands out.", 4);
-  keysBefore = { at: now, counts: new Map(answer.hotkeys.map((k) => [k.key, k.count])) };
+    return cells(key, number(count(k.calls)), make("td", "share", bar(k.calls / most)),
+      number(k.slot === null ? "–" : String(k.slot), "wide"));
+  }), "No key has been asked for lately.", 4);
+}
+
+function showBig(answer) {
+  const size = (k) => Math.max(k.request_bytes, k.reply_bytes);
+  const all = answer.bigkeys.sort((a, b) => size(b) - size(a));
+  fill("big", all.slice(0, 6).map((k) => {
+    const key = make("td", "text", k.key);
+    key.title = k.key;
+    return cells(key, number(bytes(k.request_bytes)), number(bytes(k.reply_bytes)),
+      make("td", "key wide", k.command.replace("|", " ")));
+  }), "None of 16 KiB or more.", 4);
 }
 
 /* --- asking ------------------------------------------------------------------------------------ */
@@ -360,6 +366,9 @@ async function poll() {
     showAll(await ask("status.json"));
     if (polls++ % MORE_EVERY === 0) {
       showSlow(await ask("slowlog"));
+      const keys = await ask("hotkeys");
+      showHot(keys);
+      showBig(keys);
     }
     document.body.classList.remove("stale");
     $("main").hidden = false;

@@ -226,6 +226,31 @@ static void test_slowlog(void **state)
     client_close(&c);
 }
 
+static bool shows_hot_key(void *arg)
+{
+    struct client *c = arg;
+    for (int i = 0; i < 2000; i++)
+        client_ask_expect(c, "$1\r\n1\r\n", "GET", "hot\"key");
+    assert_int_equal(get("/hotkeys"), 200);
+    return strstr(body, "{\"key\":\"hot\\\"key\",\"length\":7,\"slot\":") != NULL;
+}
+
+static void test_keys(void **state)
+{
+    static char value[20000];
+    struct client c;
+
+    (void)state;
+    assert_true(client_open(&c, proxy.port));
+    client_ask_expect(&c, "+OK\r\n", "SET", "hot\"key", "1");
+    memset(value, 'x', sizeof(value) - 1);
+    client_ask_expect(&c, "+OK\r\n", "SET", "big", value);
+    assert_true(wait_until(shows_hot_key, &c, scaled_ms(5000)));
+    expect_in_body("\"bigkeys\":[{\"key\":\"big\",");
+    expect_in_body("\"command\":\"set\"");
+    client_close(&c);
+}
+
 /* A browser may load the page's own files and nothing else. */
 static void test_page(void **state)
 {
@@ -514,6 +539,7 @@ int main(void)
         cmocka_unit_test(test_metrics),
         cmocka_unit_test(test_status),
         cmocka_unit_test(test_slowlog),
+        cmocka_unit_test(test_keys),
         cmocka_unit_test(test_page),
         cmocka_unit_test(test_log_level),
         cmocka_unit_test(test_methods_and_paths),

@@ -50,6 +50,30 @@ long long client_info(struct client *c, const char *section, const char *name)
     return atoll(at + strlen(field));
 }
 
+/* Among so many there is one on each, and more so as workers share them evenly. */
+enum { TRIES_PER_WORKER = 16 };
+
+void crowd_open_on_each(struct client *c, int workers, uint16_t port)
+{
+    struct client all[CROWD_WORKERS_MAX * TRIES_PER_WORKER];
+    bool found[CROWD_WORKERS_MAX] = { false };
+    int tries = workers * TRIES_PER_WORKER;
+
+    crowd_open(all, tries, port);
+    for (int i = 0; i < tries; i++) {
+        long long worker = client_info(&all[i], "slotgate", "worker");
+        assert_in_range(worker, 0, workers - 1);
+        if (found[worker]) {
+            client_close(&all[i]);
+            continue;
+        }
+        found[worker] = true;
+        c[worker] = all[i];
+    }
+    for (int i = 0; i < workers; i++)
+        assert_true(found[i]);
+}
+
 int crowd_spread(struct client *c, int count, int per_worker[CROWD_WORKERS_MAX])
 {
     int most = 0;

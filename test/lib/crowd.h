@@ -19,6 +19,8 @@ void crowd_expect(struct client *c, int count, const char *reply);
 
 /* The number after "name:" in INFO slotgate or INFO server; asserts. */
 long long client_info(struct client *c, const char *section, const char *name);
+/* Connects one client to each of so many workers, in the order of these. Asserts. */
+void crowd_open_on_each(struct client *c, int workers, uint16_t port);
 /* How many of them each worker serves; gives the largest. */
 int crowd_spread(struct client *c, int count, int per_worker[CROWD_WORKERS_MAX]);
 

@@ -77,7 +77,8 @@ async function main() {
     await page.waitForFunction(
       () => [...document.querySelectorAll("#commands td.key")].length > 3 &&
         document.querySelector("#p99").textContent !== "–" &&
-        !document.querySelector("#slow td.none"), { timeout: 15000, polling: 200 });
+        !document.querySelector("#slow td.none") && !document.querySelector("#hot td.none") &&
+        !document.querySelector("#big td.none"), { timeout: 15000, polling: 200 });
     const seen = new Set();
     for (let i = 0; i < 3; i++) {
       const rate = await number(page, "rate");
