@@ -19,6 +19,13 @@ static const struct option_choice log_levels[] = {
     { NULL, 0 },
 };
 
+static const struct option_choice tls_verify[] = {
+    { "name", TLS_VERIFY_NAME },
+    { "chain", TLS_VERIFY_CHAIN },
+    { "no", TLS_VERIFY_NONE },
+    { NULL, 0 },
+};
+
 static const char *url_fault(const char *text)
 {
     struct url *u = malloc(sizeof(*u));
@@ -34,6 +41,7 @@ static const char *url_fault(const char *text)
 #define SOURCE "The source"
 #define KEYS "Keys"
 #define VERIFY "Comparing"
+#define TLS "TLS"
 #define PROCESS "The process"
 
 /* clang-format off */
@@ -112,6 +120,19 @@ static const struct option rows[] = {
       .help = "How far apart times to live may be and still count as the same." },
     { .name = "diff-file", .type = OPTION_STRING, .group = VERIFY, .argument = "file",
       FIELD(diff_file), .help = "File that gets a line for each key that differs: key, how." },
+
+    { .name = "tls-ca-cert-file", .type = OPTION_STRING, .group = TLS, .argument = "file",
+      FIELD(tls_ca_cert_file),
+      .help = "Authorities that are trusted to have signed the certificates of servers named by "
+              "rediss:// (PEM). Without it those of the system." },
+    { .name = "tls-cert-file", .type = OPTION_STRING, .group = TLS, .argument = "file",
+      FIELD(tls_cert_file), .help = "Certificate that servers are shown, if they ask (PEM)." },
+    { .name = "tls-key-file", .type = OPTION_STRING, .group = TLS, .argument = "file",
+      FIELD(tls_key_file), .help = "Its private key (PEM)." },
+    { .name = "tls-verify", .type = OPTION_ENUM, .group = TLS, .argument = "name | chain | no",
+      .fallback = "name", .choices = tls_verify, FIELD(tls_verify),
+      .help = "What a server's certificate has to show: that an authority has signed it, and with "
+              "name that it is for the host name or address that was dialled. no: anything." },
 
     { .name = "log-level", .type = OPTION_ENUM, .group = PROCESS, .argument = "level",
       .fallback = "info", .choices = log_levels, FIELD(log_level),
@@ -195,6 +216,18 @@ static int read_url(struct url *u, const char *text, const char *what, char *err
     return wrong == NULL ? 0 : fail(err, cap, "%s: %s", what, wrong);
 }
 
+static int read_certificates(struct config *c, const struct url *u, char *err, size_t cap)
+{
+    const struct tls_options o = { .cert_file = c->tls_cert_file,
+                                   .key_file = c->tls_key_file,
+                                   .ca_file = c->tls_ca_cert_file,
+                                   .verify = (enum tls_verify)c->tls_verify };
+    if (!u->tls || c->tls != NULL)
+        return 0;
+    c->tls = tls_context_new(TLS_CLIENT, &o, err, cap);
+    return c->tls != NULL ? 0 : ERR_OPTION;
+}
+
 static const char *or_null(const char *text)
 {
     return text == NULL || text[0] == '\0' ? NULL : text;
@@ -209,7 +242,8 @@ static int read_target(struct config *c, char *err, size_t cap)
                     named ? "both a TARGET and --target-cluster are given"
                           : "no TARGET is given, and no --target-cluster");
     text = named ? c->words[c->word_count - 1] : text;
-    if (read_url(&c->target, text, "the target", err, cap) != 0)
+    if (read_url(&c->target, text, "the target", err, cap) != 0 ||
+        read_certificates(c, &c->target, err, cap) != 0)
         return ERR_OPTION;
     const char *user = or_null(c->target_user), *password = or_null(c->target_auth);
     c->target_options = (struct target_options){
@@ -218,6 +252,7 @@ static int read_target(struct config *c, char *err, size_t cap)
         .endpoint_count = c->target.count,
         .user = user != NULL ? user : or_null(c->target.user),
         .password = password != NULL ? password : or_null(c->target.password),
+        .tls = c->target.tls ? c->tls : NULL,
         .connect_timeout = c->connect_timeout,
         .request_timeout = c->request_timeout,
         .window_bytes = c->window,
@@ -228,7 +263,8 @@ static int read_target(struct config *c, char *err, size_t cap)
 
 static int read_source(struct config *c, char *err, size_t cap)
 {
-    if (read_url(&c->source, c->words[0], "the source", err, cap) != 0)
+    if (read_url(&c->source, c->words[0], "the source", err, cap) != 0 ||
+        read_certificates(c, &c->source, err, cap) != 0)
         return ERR_OPTION;
     if (c->source.count != 1)
         return fail(err, cap, "the source: one address only; run one process for each source");
@@ -237,6 +273,7 @@ static int read_source(struct config *c, char *err, size_t cap)
         .endpoint = c->source.endpoints[0],
         .user = user != NULL ? user : or_null(c->source.user),
         .password = password != NULL ? password : or_null(c->source.password),
+        .tls = c->source.tls ? c->tls : NULL,
         .psync = c->psync_command,
         .announce_ip = or_null(c->announce_ip),
         .announce_port = c->announce_port,
@@ -248,6 +285,7 @@ static int read_source(struct config *c, char *err, size_t cap)
         .endpoint_count = 1,
         .user = c->source_options.user,
         .password = c->source_options.password,
+        .tls = c->source_options.tls,
         .connect_timeout = c->connect_timeout,
         .request_timeout = c->request_timeout,
         .window_bytes = c->window,
@@ -293,6 +331,8 @@ int config_load(struct config *c, int argc, char *const *argv, char *err, size_t
 void config_free(struct config *c)
 {
     option_free(&c->options);
+    tls_context_unref(c->tls);
+    c->tls = NULL;
     explicit_bzero(c->source.password, sizeof(c->source.password));
     explicit_bzero(c->target.password, sizeof(c->target.password));
 }
@@ -306,10 +346,12 @@ void config_write_help(FILE *out)
     for (size_t i = 0; i < ARRAY_LEN(commands); i++)
         fprintf(out, "  %s %s\n      %s\n", commands[i].name, commands[i].usage, commands[i].help);
     fputs(
-        "\nSOURCE and TARGET are host:port or redis://[user:password@]host:port; a TARGET may be\n"
-        "several proxies of the same data, parted by commas. Every option may also stand in the\n"
-        "environment (SLOTGATE_MIGRATE_TARGET_AUTH=...). Exit code 0: all went well; 1: something\n"
-        "failed, or was not copied for want of a decision; 2: wrong usage.\n\n",
+        "\nSOURCE and TARGET are host:port or redis://[user:password@]host:port, with TLS\n"
+        "rediss://...; a TARGET may be several proxies of the same data, parted by commas. Every\n"
+        "option may also stand in the environment (SLOTGATE_MIGRATE_TARGET_AUTH=...). Exit code "
+        "0:\n"
+        "all went well; 1: something failed, or was not copied for want of a decision; 2: wrong\n"
+        "usage.\n\n",
         out);
     option_write_help(rows, ARRAY_LEN(rows), out);
 }

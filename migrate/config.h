@@ -1,9 +1,9 @@
 /*
  * config.h: the options of slotgate-migrate, their rows and what they add up to.
  *
- * config_load reads the command and its words, then command line and environment. It opens nothing
- * and prints nothing. The struct must not be moved once it is loaded. Whoever loads it calls
- * config_free, after a failure too.
+ * config_load reads the command and its words, then command line, environment and certificates. It
+ * opens no connection and prints nothing. The struct must not be moved once it is loaded. Whoever
+ * loads it calls config_free, after a failure too.
  */
 #ifndef MIGRATE_CONFIG_H
 #define MIGRATE_CONFIG_H
@@ -34,6 +34,10 @@ struct config {
     struct target_options target_options;
     struct target_options source_as_target; /* for verify, which asks it as any client does */
     struct copy_options copy_options;       /* without the file `failed` */
+
+    char *tls_ca_cert_file, *tls_cert_file, *tls_key_file;
+    int tls_verify;          /* enum tls_verify */
+    struct tls_context *tls; /* for whom rediss:// names; NULL: nobody */
 
     char *target_cluster, *target_user, *target_auth, *source_user, *source_auth;
     char *db;

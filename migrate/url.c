@@ -39,13 +39,24 @@ static bool take_login(struct url *u, const char *at, size_t len)
     return unescape(u->user, at, user) && unescape(u->password, colon + 1, len - user - 1);
 }
 
+static bool take_scheme(const char **at, size_t *len, const char *scheme)
+{
+    size_t n = strlen(scheme);
+    if (*len < n || memcmp(*at, scheme, n) != 0)
+        return false;
+    *at += n;
+    *len -= n;
+    return true;
+}
+
 static const char *take_one(struct url *u, const char *at, size_t len)
 {
-    static const char scheme[] = "redis://";
-    bool has_scheme = len >= sizeof(scheme) - 1 && memcmp(at, scheme, sizeof(scheme) - 1) == 0;
-    size_t skip = has_scheme ? sizeof(scheme) - 1 : 0;
-    at += skip;
-    len -= skip;
+    bool tls = take_scheme(&at, &len, "rediss://");
+    if (!tls)
+        take_scheme(&at, &len, "redis://");
+    if (u->count > 0 && u->tls != tls)
+        return "some addresses with TLS (rediss://) and some without";
+    u->tls = tls;
     const char *sign = memrchr(at, '@', len);
     if (sign != NULL) {
         size_t login = (size_t)(sign - at);
