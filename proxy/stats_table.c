@@ -167,7 +167,7 @@ const struct stats_metric stats_metrics[] = {
 
     /* --- bytes and the process */
     { .name = "slotgate_client_received_bytes_total", COUNT(client_bytes_in), .unit = STATS_BYTES,
-      .help = "Bytes that clients sent." },
+      .help = "Bytes that clients sent; with TLS, encrypted ones, as in the next three." },
     { .name = "slotgate_client_sent_bytes_total", COUNT(client_bytes_out), .unit = STATS_BYTES,
       .help = "Bytes sent to clients." },
     { .name = "slotgate_node_received_bytes_total", COUNT(node_bytes_in), .unit = STATS_BYTES,

@@ -6,6 +6,7 @@ enum { TRIES = 100 };
 
 /* --- versions --------------------------------------------------------------------------------- */
 
+/* NOLINTBEGIN(readability-non-const-parameter): written by the atomic stores */
 static void begin_change(uint32_t *version)
 {
     __atomic_store_n(version, *version | 1u, __ATOMIC_RELAXED);
@@ -16,6 +17,7 @@ static void end_change(uint32_t *version)
 {
     __atomic_store_n(version, *version + 1, __ATOMIC_RELEASE);
 }
+/* NOLINTEND(readability-non-const-parameter) */
 
 static void copy_stable(void *to, const void *from, const uint32_t *version, size_t size)
 {
