@@ -87,8 +87,7 @@ struct worker {
     uv_signal_t signals[WORKER_SIGNALS];
     uv_poll_t lifeline; /* see crew.h */
     uv_timer_t log_timer, beat_timer;
-    uint64_t accepted; /* clients, so far */
-    uint64_t random;
+    uint64_t accepted, random; /* accepted: clients, so far */
     uint64_t started_at;       /* ms of loop time */
     char run_id[INFO_ID_SIZE]; /* the same in all workers of a proxy */
     char redis_version[24];    /* of the cluster, as the last INFO said; until then a guess */
