@@ -39,6 +39,9 @@ struct board {
     _Atomic uint64_t clients_ever; /* ids of clients come from here, over all generations */
     _Atomic uint64_t slow_ever;    /* ids in the slow log */
     _Atomic uint64_t sets_ever;    /* stamps of CONFIG SET, see config_sets.h */
+    /* Takeovers begun, and the last one that failed: a launcher that is killed in the middle cannot
+       say whom it has started, so its workers look here. */
+    _Atomic uint32_t launches, failed_launch;
     struct seat seats[BOARD_GENERATIONS * CREW_MAX];
 };
 

@@ -76,6 +76,7 @@ void takeover_fail(struct supervisor *s, const char *why)
     if (!t->going)
         return;
     log_error("takeover failed: the old program goes on", "reason=%s", why);
+    atomic_store(&s->board->failed_launch, atomic_load(&s->board->launches));
     dismiss(s);
     drop_items(t);
     crew_close(&t->next);
@@ -137,6 +138,7 @@ void takeover_begin(struct supervisor *s)
     }
     notify_reloading(&s->notify);
     *t = (struct takeover){ .going = true, .wire = -1, .fail_at = s->now + TAKEOVER_MS };
+    atomic_fetch_add(&s->board->launches, 1);
     log_info("takeover begins", "path=%s", log_text(s->worker->path));
     if (too_many_generations(s)) {
         takeover_fail(s, "earlier_workers_still_drain");

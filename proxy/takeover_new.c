@@ -85,8 +85,10 @@ int takeover_launch(struct worker *w, const struct baton *baton)
     ok = ok && l.board != NULL &&
          crew_open(&l.next, &w->config, l.board, l.lifeline, role->generation + 1, &l.old);
     l.next.supervisor = getppid();
-    if (ok)
+    if (ok) {
+        w->launch = atomic_load(&l.board->launches);
         crew_inherit_elders(&l.next, &l.old);
+    }
     /* What the old workers alone have, the new ones must not keep open. */
     crew_close(&l.old);
     ok = ok && start_all(&l, w);

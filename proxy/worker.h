@@ -92,6 +92,7 @@ struct worker {
     char run_id[INFO_ID_SIZE]; /* the same in all workers of a proxy */
     char redis_version[24];    /* of the cluster, as the last INFO said; until then a guess */
     uint32_t number;           /* of this worker, from 0 */
+    uint32_t launch;           /* the takeover that started it; 0: a supervisor did. See board.h */
     uint32_t keyspace_events;  /* notify-keyspace-events, as last set through this worker */
     bool listening, draining, left;
     bool attention; /* commands are paused, or shown to a monitor */
