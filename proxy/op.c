@@ -149,11 +149,10 @@ static void count_answer(const struct op *op)
 {
     struct worker *w = op->worker;
     struct span answer = writer_span(&op->answer);
-    if (op->cmd == NULL) /* of a survey, see survey.c */
-        return;
-    stats_latency(&w->stats, op->cmd, (uint32_t)net_clock(&w->net) - op->began);
+    const struct command *cmd = op->cmd != NULL ? op->cmd : op->client->last_command;
+    stats_latency(&w->stats, cmd, (uint32_t)net_clock(&w->net) - op->began);
     if (answer.len > 0 && *answer.at == '-')
-        stats_error(&w->stats, op->cmd, answer);
+        stats_error(&w->stats, cmd, answer);
 }
 
 /* Fills the placeholder: the client has its answer and goes on. */
@@ -353,9 +352,9 @@ void op_start(struct op *op, struct client *c, const struct command *cmd, const 
     struct worker *w = c->worker;
     REQUIRE(op_may_start(c) && c->op == NULL);
     begin(op, w, (uint32_t)c->id, first, free_it);
+    w->stats.own.ops += cmd != NULL; /* else it asks other workers, see survey.h */
     op->client = c;
     op->cmd = cmd;
-    w->stats.own.ops++;
     op->flow.protocol = c->flow.protocol;
     op->argv = argv_copy(argv, &op->copy);
     if (c->blocked == NULL) {

@@ -83,10 +83,11 @@ struct slow {
 static void add(struct slowlog *s, const struct slow *slow)
 {
     const struct client *c = slow->client;
+    struct board *board = c->worker->crew->board;
     struct entry *e = calloc(1, sizeof(*e));
     char address[ADDRESS_MAX], node[ENDPOINT_TEXT_MAX];
     REQUIRE(e != NULL);
-    e->id = atomic_fetch_add(&c->worker->crew->board->slow_ever, 1);
+    e->id = atomic_fetch_add(&board->slow_ever, 1);
     e->at = (int64_t)time(NULL);
     e->us = slow->us;
     e->node_us = slow->node_us;
@@ -196,26 +197,16 @@ void slowlog_open(struct worker *w)
 /* --- SLOWLOG -----------------------------------------------------------------------------------
  */
 
-/* PROXY SLOWLOG, not SLOWLOG GET. */
-static bool is_long(const struct argv *argv)
-{
-    return span_is(argv_get(argv, 0), "proxy");
-}
-
 /* False: an error has been written. */
 static bool read_count(uint32_t *count, const struct argv *argv, struct writer *w)
 {
     int64_t wanted = 10;
-    struct span sub = argv_get(argv, 1);
-    if (argv->count > 3 && is_long(argv)) {
-        write_error(w, "ERR syntax error, try PROXY HELP");
-        return false;
-    }
     if (argv->count > 3) {
+        struct span get = argv_get(argv, 1);
         write_error(w,
                     "ERR unknown subcommand or wrong number of arguments for '%.*s'. Try SLOWLOG "
                     "HELP.",
-                    (int)sub.len, sub.at);
+                    (int)get.len, get.at);
         return false;
     }
     if (argv->count == 3) {
@@ -235,7 +226,16 @@ static void get_here(struct worker *w, struct client *c, const struct argv *argv
     uint32_t count;
     (void)c;
     if (read_count(&count, argv, out))
-        slowlog_write(&w->slowlog, count, is_long(argv) ? SLOWLOG_LONG : SLOWLOG_AS_REDIS, out);
+        slowlog_write(&w->slowlog, count, SLOWLOG_AS_REDIS, out);
+}
+
+static void get_long_here(struct worker *w, struct client *c, const struct argv *argv,
+                          struct writer *out)
+{
+    uint32_t count;
+    (void)c;
+    if (read_count(&count, argv, out))
+        slowlog_write(&w->slowlog, count, SLOWLOG_LONG, out);
 }
 
 /* The entry at the front: its id, and how long it is; -1: there is none. */
@@ -309,7 +309,7 @@ const struct survey_row survey_slowlog_get = { .command = "slowlog|get",
                                                .part = get_here,
                                                .merge = merge_entries };
 const struct survey_row survey_proxy_slowlog = { .command = "proxy|slowlog",
-                                                 .part = get_here,
+                                                 .part = get_long_here,
                                                  .merge = merge_entries };
 const struct survey_row survey_slowlog_len = { .command = "slowlog|len",
                                                .part = len_here,

@@ -69,25 +69,24 @@ struct worker {
     struct config_sets config_sets;
     struct leaving leaving;
     struct reach reach;
-    struct admin *admin;                 /* NULL: no admin port */
-    struct list_node clients, to_resume; /* to_resume: to look at when the turn ends */
-    struct list_node ops, ops_ready;     /* see op.h; those whose next step may run */
+    struct admin *admin; /* NULL: no admin port */
+    struct list_node clients, scripts_waiting;
+    struct list_node to_resume;      /* clients to look at when the turn ends */
+    struct list_node ops, ops_ready; /* see op.h; those whose next step may run */
     struct blocked_room blocked;
     struct keywatch keywatch;
     struct slot_tags *slot_tags; /* made when first needed */
     bool *script_slots;          /* per slot, made when first needed: see script_slots.h */
-    struct list_node scripts_waiting;
-    uint32_t client_count;
     struct slab client_slab;
-    uint32_t max_pipeline, max_clients, max_leases; /* from config */
-    unsigned keepalive;                             /* s */
+    uint32_t client_count, max_pipeline, max_clients, max_leases; /* max: from config */
+    unsigned keepalive;                                           /* s */
     struct request_limits limits;
     struct arg_room args;                /* positions of the request that is being read */
     struct writer reply, inline_request; /* scratch: a reply; an inline command as an array */
     uv_signal_t signals[WORKER_SIGNALS];
     uv_poll_t lifeline; /* see crew.h */
     uv_timer_t log_timer, beat_timer;
-    uint64_t accepted, random; /* accepted: clients, so far */
+    uint64_t accepted, random; /* clients, so far; see worker_random */
     uint64_t started_at;       /* ms of loop time */
     char run_id[INFO_ID_SIZE]; /* the same in all workers of a proxy */
     char redis_version[24];    /* of the cluster, as the last INFO said; until then a guess */
