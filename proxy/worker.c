@@ -235,11 +235,11 @@ static void on_beat(uv_timer_t *timer)
 {
     struct worker *w = timer->data;
     atomic_fetch_add_explicit(&w->seat->beat, 1, memory_order_relaxed);
-    stats_beat(w, BEAT_MS);
-    key_report_beat(w);
     if (w->launch != 0 && atomic_load(&w->crew->board->failed_launch) == w->launch)
         leaving_start(w, LEAVE_TO_SUCCESSOR); /* nobody may know of this worker */
     counting_publish_topics(w);
+    stats_beat(w, BEAT_MS);
+    key_report_beat(w);
     parting_of_the_old(w);
 }
 

@@ -2,9 +2,11 @@
  * The admin port over the life of a proxy: before it serves, with a worker that hangs, over a
  * takeover, while it drains; tokens and other addresses than the loopback.
  */
+#include <pthread.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -119,26 +121,60 @@ static void test_a_worker_hangs(void **state)
 /* --- takeover ----------------------------------------------------------------------------------
  */
 
+static atomic_bool probing;
+
+struct probe {
+    pthread_t thread;
+    uint64_t asked, wrong;
+    int first_wrong; /* status */
+    char said[200];
+};
+
+static void *probe(void *arg)
+{
+    struct probe *p = arg;
+    for (; atomic_load(&probing); p->asked++) {
+        char text[sizeof(p->said)];
+        int status = http_once(admin, "GET", "/readyz", "", text, sizeof(text));
+        if (status == 200 || p->wrong++ > 0)
+            continue;
+        p->first_wrong = status;
+        memcpy(p->said, text, sizeof(text));
+    }
+    return NULL;
+}
+
 /* At no moment is a probe refused or told something else, and a connection that is kept alive ends
    between two requests. */
 static void test_takeovers(void **state)
 {
+    enum { PROBES = 4 };
+    struct probe probes[PROBES] = { 0 };
     struct http kept;
-    int asked = 0;
 
     (void)state;
     start_proxy((const char *const[]){ "--workers", "2", "--shutdown-timeout", "4s", NULL });
     await_readyz(200);
     assert_true(http_open(&kept, admin));
     assert_int_equal(http_ask(&kept, "GET", "/healthz", ""), 200);
+    atomic_store(&probing, true);
+    for (int i = 0; i < PROBES; i++)
+        assert_int_equal(pthread_create(&probes[i].thread, NULL, probe, &probes[i]), 0);
     for (int n = 1; n <= 3; n++) {
         process_signal(&proxy.process, SIGUSR2);
-        for (; proxy_log_count(&proxy, "event=\"taken over\"") < n; asked++)
-            assert_int_equal(ask("GET", "/readyz", ""), 200);
-        for (int i = 0; i < 20; i++)
-            assert_int_equal(ask("GET", "/readyz", ""), 200);
+        proxy_await_log(&proxy, "event=\"taken over\"", n, scaled_ms(15000));
+        proxy_await_log(&proxy, "event=\"left\"", 2 * n, scaled_ms(8000));
     }
-    assert_true(asked > 3);
+    atomic_store(&probing, false);
+    for (int i = 0; i < PROBES; i++)
+        assert_int_equal(pthread_join(probes[i].thread, NULL), 0);
+    for (int i = 0; i < PROBES; i++) {
+        if (probes[i].wrong > 0)
+            fail_msg("%llu of %llu probes were wrong, the first one: %d %s",
+                     (unsigned long long)probes[i].wrong, (unsigned long long)probes[i].asked,
+                     probes[i].first_wrong, probes[i].said);
+        assert_true(probes[i].asked > 10);
+    }
     assert_true(client_sees_end(&kept.raw));
     http_close(&kept);
 }
@@ -223,7 +259,7 @@ static void test_token(void **state)
     (void)state;
     start_proxy((const char *const[]){ "--admin-token", "open-sesame", NULL });
     assert_int_equal(ask("GET", "/config", ""), 401);
-    assert_int_equal(ask("GET", "/config", "Authorization: Bearer open\r\n"), 401);
+    assert_int_equal(ask("GET", "/config", "Authorization: Bearer open-sesamf\r\n"), 401);
     assert_int_equal(ask("GET", "/config", "Authorization: Basic open-sesame\r\n"), 401);
     assert_int_equal(ask("POST", "/drain", "Content-Length: 0\r\n"), 401);
     assert_int_equal(ask("GET", "/readyz", ""), 200);

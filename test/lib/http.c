@@ -67,22 +67,21 @@ int http_read(struct http *h, bool has_body)
     return h->status;
 }
 
-const char *http_header(const struct http *h, const char *name)
+const char *http_header(struct http *h, const char *name)
 {
-    static char value[512];
     size_t len = strlen(name);
-    value[0] = '\0';
+    h->value[0] = '\0';
     for (const char *line = h->answer; line != NULL && line < h->body;) {
         if (strncasecmp(line, name, len) == 0 && line[len] == ':') {
             line += len + 1;
             line += strspn(line, " ");
-            snprintf(value, sizeof(value), "%.*s", (int)strcspn(line, "\r\n"), line);
-            return value;
+            snprintf(h->value, sizeof(h->value), "%.*s", (int)strcspn(line, "\r\n"), line);
+            return h->value;
         }
         line = strchr(line, '\n');
         line += line != NULL;
     }
-    return value;
+    return h->value;
 }
 
 int http_ask(struct http *h, const char *method, const char *target, const char *more)
