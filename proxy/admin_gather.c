@@ -68,8 +68,9 @@ void admin_gather(struct worker *w, struct http_exchange *x, const struct admin_
 
 void admin_gather_close(struct worker *w)
 {
-    while (!list_is_empty(&w->admin->gathers))
-        drop(LIST_ENTRY(w->admin->gathers.next, struct gather, in_admin));
+    struct list_node *n, *safe;
+    LIST_EACH (&w->admin->gathers, n, safe)
+        drop(LIST_ENTRY(n, struct gather, in_admin));
 }
 
 /* A name that this version does not know gets an empty answer. */

@@ -79,14 +79,14 @@ static void begin(struct json *j, const char *key)
     add(j, ":");
 }
 
-static void open(struct json *j, const char *key, const char *bracket)
+static void begin_bracket(struct json *j, const char *key, const char *bracket)
 {
     begin(j, key);
     add(j, bracket);
     j->comma = false;
 }
 
-static void end(struct json *j, const char *bracket)
+static void end_bracket(struct json *j, const char *bracket)
 {
     add(j, bracket);
     j->comma = true;
@@ -94,22 +94,22 @@ static void end(struct json *j, const char *bracket)
 
 void json_object(struct json *j, const char *key)
 {
-    open(j, key, "{");
+    begin_bracket(j, key, "{");
 }
 
 void json_object_end(struct json *j)
 {
-    end(j, "}");
+    end_bracket(j, "}");
 }
 
 void json_array(struct json *j, const char *key)
 {
-    open(j, key, "[");
+    begin_bracket(j, key, "[");
 }
 
 void json_array_end(struct json *j)
 {
-    end(j, "]");
+    end_bracket(j, "]");
 }
 
 /* --- values --------------------------------------------------------------------------------------

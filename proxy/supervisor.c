@@ -290,6 +290,8 @@ static void end(struct supervisor *s)
         if (fds[i] >= 0)
             close(fds[i]);
     free(s->leavers);
+    signal(SIGTERM, SIG_IGN); /* one more of them changes nothing, not even now */
+    signal(SIGINT, SIG_IGN);
     sigprocmask(SIG_UNBLOCK, &set, NULL);
 }
 

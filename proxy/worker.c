@@ -181,14 +181,24 @@ static void on_lifeline(uv_poll_t *poll, int status, int events)
     leaving_start(poll->data, LEAVE_FOR_GOOD);
 }
 
+/* Closed handles leave the default behind: to die. No signal may come in between. */
+static void close_signals(struct worker *w)
+{
+    sigset_t set, before;
+    sigfillset(&set);
+    sigprocmask(SIG_BLOCK, &set, &before);
+    for (size_t i = 0; i < WORKER_SIGNALS; i++) {
+        uv_close((uv_handle_t *)&w->signals[i], NULL);
+        signal(signals[i].number, SIG_IGN);
+    }
+    sigprocmask(SIG_SETMASK, &before, NULL);
+}
+
 static void close_everything(struct worker *w)
 {
     if (uv_is_closing((uv_handle_t *)&w->log_timer))
         return;
-    for (size_t i = 0; i < WORKER_SIGNALS; i++) {
-        uv_close((uv_handle_t *)&w->signals[i], NULL);
-        signal(signals[i].number, SIG_IGN); /* closed handles leave the default behind: to die */
-    }
+    close_signals(w);
     uv_close((uv_handle_t *)&w->lifeline, NULL);
     uv_close((uv_handle_t *)&w->log_timer, NULL);
     uv_close((uv_handle_t *)&w->beat_timer, NULL);

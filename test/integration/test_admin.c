@@ -272,23 +272,33 @@ static void test_page(void **state)
     http_close(&h);
 }
 
+enum { LEVEL_CLIENTS = 4 };
+
 static bool all_log_debug(void *arg)
 {
-    (void)arg;
-    for (int i = 0; i < 8; i++)
-        if (get("/config") != 200 || strstr(body, "\"log-level\":{\"value\":\"debug\"") == NULL)
-            return false;
-    return true;
+    struct client *c = arg;
+    bool all = true;
+    for (int i = 0; i < LEVEL_CLIENTS; i++) {
+        const char *reply = client_ask(&c[i], "CONFIG", "GET", "log-level", NULL);
+        all = all && reply != NULL && strstr(reply, "debug") != NULL;
+    }
+    return all;
 }
 
 static void test_log_level(void **state)
 {
+    struct client c[LEVEL_CLIENTS]; /* some at each worker */
+
     (void)state;
+    for (int i = 0; i < LEVEL_CLIENTS; i++)
+        assert_true(client_open(&c[i], proxy.port));
     assert_int_equal(ask("POST", "/log-level", "Content-Length: 0\r\n"), 400);
     assert_int_equal(ask("POST", "/log-level?level=loud", "Content-Length: 0\r\n"), 400);
     assert_int_equal(ask("POST", "/log-level?level=debug", "Content-Length: 0\r\n"), 200);
-    assert_true(wait_until(all_log_debug, NULL, scaled_ms(3000)));
+    assert_true(wait_until(all_log_debug, c, scaled_ms(3000)));
     assert_int_equal(ask("POST", "/log-level", "Content-Length: 4\r\n\r\ninfo"), 200);
+    for (int i = 0; i < LEVEL_CLIENTS; i++)
+        client_close(&c[i]);
 }
 
 static void test_methods_and_paths(void **state)
