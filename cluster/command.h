@@ -39,6 +39,7 @@ enum command_flag {
     CMD_NO_MANDATORY_KEYS = 1u << 19,
     CMD_AFTER_7_0 = 1u << 20, /* ours, no flag of COMMAND: a row that Redis 7.0 lacks */
     CMD_OURS = 1u << 21,      /* a row of the proxy's own, which no Redis has */
+    CMD_AT_MASTER = 1u << 22, /* ours: reads, but a replica would not do: access times, caches */
 };
 
 /* Key specifications, as on https://redis.io/docs/reference/key-specs/ . */

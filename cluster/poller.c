@@ -26,8 +26,9 @@ static void adopt(struct poller *p, struct slotmap *map)
         slotmap_free(map);
         return;
     }
-    log_info("slot map changed", "shards=%u slots=%u epoch=%u", map->shard_count, map->covered,
-             rt->epoch + 1);
+    char who[ENDPOINT_TEXT_MAX];
+    log_info("slot map changed", "node=%s shards=%u slots=%u epoch=%u",
+             endpoint_text(&p->asked, who), map->shard_count, map->covered, rt->epoch + 1);
     p->counters.changes++;
     router_set_map(rt, map);
     p->on_map(p->context);

@@ -63,6 +63,7 @@ struct request {
     request_own_done *on_own;
     void *own_context;
     uint16_t slot;
+    uint16_t database; /* that its link has to have selected */
     uint8_t kind, state;
     uint8_t hops;    /* redirects followed and retries made */
     uint8_t rescues; /* times that router->rescue has made good what a node lacked */
@@ -76,6 +77,8 @@ struct request {
     bool started;    /* set by the flow's user: a piece of the reply has left for good */
     bool ends_batch; /* for the flow's user: the last one of those that came together */
     bool silent;     /* the flow's user drops the reply (CLIENT REPLY) */
+    bool roams;      /* a read that may go to a replica, see reads.h; counted in flow->roaming */
+    bool at_master;  /* ... but not any more */
 };
 
 struct flow_user {
@@ -100,8 +103,12 @@ struct flow {
     uint32_t home;      /* which master takes its keyless commands */
     uint64_t bytes;     /* the requests' own bytes held */
     uint64_t held;      /* bytes of replies that wait in the requests for their turn */
-    uint8_t protocol;   /* 2 or 3; changes only while count is 0, for the order */
+    uint32_t roaming;   /* requests listed that roam */
+    uint16_t database;  /* of its requests to come; changes only while count is 0, for the order */
+    uint8_t protocol;   /* 2 or 3; the same */
     bool walking;
+    bool may_roam; /* its reads may be answered by replicas */
+    bool wrote;    /* ... but not the next one: there was a write, see reads.c */
 };
 
 static inline struct request *request_of_call(struct pipe_call *c)

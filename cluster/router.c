@@ -4,6 +4,7 @@
 
 #include "cluster/block.h"
 #include "cluster/group.h"
+#include "cluster/reads.h"
 #include "cluster/router_inner.h"
 
 /* --- where a request goes ------------------------------------------------------------------ */
@@ -30,12 +31,13 @@ static struct link *any_target(struct router *rt, const struct request *r, uint6
     uint32_t shards = rt->map == NULL ? 0 : rt->map->shard_count;
     for (uint32_t i = 0; i < shards; i++) {
         struct node *n = rt->masters[(r->flow->home + i) % shards];
-        struct link *l = &n->links[kind_for(rt, r)];
+        struct link *l = &node_links(n, r->database)[kind_for(rt, r)];
         if (n->in_map && link_accepts(l, now) && l->last_error == 0)
             return l;
     }
     for (uint32_t i = 0; i < shards; i++) {
-        struct link *l = &rt->masters[(r->flow->home + i) % shards]->links[kind_for(rt, r)];
+        struct node *n = rt->masters[(r->flow->home + i) % shards];
+        struct link *l = &node_links(n, r->database)[kind_for(rt, r)];
         if (link_accepts(l, now))
             return l;
     }
@@ -54,7 +56,7 @@ static void drop_hint(struct request *r)
 struct link *router_target(struct router *rt, struct request *r, uint64_t now)
 {
     if (UNLIKELY(r->hint != NULL)) {
-        struct link *l = &r->hint->links[kind_for(rt, r)];
+        struct link *l = &node_links(r->hint, r->database)[kind_for(rt, r)];
         if (link_accepts(l, now))
             return l;
         drop_hint(r);
@@ -64,7 +66,7 @@ struct link *router_target(struct router *rt, struct request *r, uint64_t now)
     struct node *n = router_owner(rt, r->slot);
     if (n == NULL)
         return NULL;
-    struct link *l = &n->links[kind_for(rt, r)];
+    struct link *l = &node_links(n, r->database)[kind_for(rt, r)];
     return link_accepts(l, now) ? l : NULL;
 }
 
@@ -146,11 +148,32 @@ void router_submit_later(struct router *rt, struct request *r, struct span bytes
     router_park(rt, r, now);
 }
 
+/* A read that roams: at once where a replica, or else the master, takes it. */
+static void submit_roaming(struct router *rt, struct request *r, struct span bytes,
+                           struct chunk *chunk, uint64_t now)
+{
+    bool small = bytes.len < ROPE_SHARE_MIN;
+    struct link *l = small ? reads_target(rt, r, now) : NULL;
+    r->roams = true;
+    r->flow->roaming++;
+    mark_irregular(r);
+    if (l != NULL && l->state == LINK_READY) {
+        link_send(l, r, bytes);
+        return;
+    }
+    keep_bytes(rt, r, bytes, chunk);
+    router_park(rt, r, now);
+}
+
 void router_submit(struct router *rt, struct request *r, struct span bytes, struct chunk *chunk)
 {
     struct flow *f = r->flow;
     uint64_t now = uv_now(rt->net->loop);
     take_in(rt, r, bytes, now);
+    if (UNLIKELY(rt->reads != NULL) && reads_roam(r)) {
+        submit_roaming(rt, r, bytes, chunk, now);
+        return;
+    }
     bool regular = f->irregular == 0 && flow_head(f)->epoch == rt->epoch && r->slot != SLOT_ANY &&
                    bytes.len < ROPE_SHARE_MIN;
     struct link *l = LIKELY(regular) ? router_target(rt, r, now) : NULL;
@@ -192,7 +215,8 @@ void router_dispatch(struct router *rt, struct request *r, struct link *l)
     if (--f->parked == 0)
         list_remove(&f->stalled);
     struct node *owner = r->slot == SLOT_ANY ? NULL : router_owner(rt, r->slot);
-    bool regular = l->node == owner && !r->asking && l->kind <= LINK_RESP3 && !r->overtaken;
+    bool regular =
+        l->node == owner && !r->asking && l->kind <= LINK_RESP3 && !r->overtaken && !r->roams;
     if (regular && r->irregular) {
         r->irregular = false;
         f->irregular--;
@@ -211,6 +235,7 @@ struct request *router_request(struct router *rt, struct flow *f, const struct c
     r->flow = f;
     r->cmd = cmd;
     r->slot = slot;
+    r->database = f->database;
     if (cmd != NULL)
         r->safe = (cmd->flags & CMD_READONLY) != 0 ||
                   (cmd->how == HOW_ANY &&
@@ -225,6 +250,7 @@ void router_release(struct router *rt, struct request *r)
     if (r->flow != NULL) {
         list_remove(&r->in_flow);
         r->flow->count--;
+        r->flow->roaming -= r->roams;
     }
     if (r->chunk != NULL)
         chunk_unref(r->chunk);
@@ -238,6 +264,12 @@ void router_release(struct router *rt, struct request *r)
 void router_ask(struct router *rt, struct node *node, struct span bytes, uint64_t timeout,
                 request_own_done *done, void *context)
 {
+    router_ask_on(rt, &node->links[LINK_RESP2], bytes, timeout, done, context);
+}
+
+void router_ask_on(struct router *rt, struct link *l, struct span bytes, uint64_t timeout,
+                   request_own_done *done, void *context)
+{
     uint64_t now = uv_now(rt->net->loop);
     struct request *r = new_request(rt);
     r->kind = REQUEST_OWN;
@@ -246,7 +278,6 @@ void router_ask(struct router *rt, struct node *node, struct span bytes, uint64_
     r->deadline = now + timeout;
     keep_bytes(rt, r, bytes, NULL);
     count_outstanding(rt);
-    struct link *l = &node->links[LINK_RESP2];
     /* A resting link is dialled for this: whether the node is back is what is asked. */
     if (l->state == LINK_RESTING)
         l->rest_until = now;
@@ -302,6 +333,6 @@ void flow_abandon(struct router *rt, struct flow *f)
         abandon(rt, LIST_ENTRY(n, struct request, in_flow));
     list_remove(&f->stalled);
     list_remove(&f->kicked);
-    f->count = f->parked = f->irregular = 0;
+    f->count = f->parked = f->irregular = f->roaming = 0;
     f->bytes = 0;
 }

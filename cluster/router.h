@@ -38,6 +38,7 @@ struct router_counters {
 };
 
 struct split_mark;
+struct reads;
 
 struct router {
     struct net *net;
@@ -48,6 +49,7 @@ struct router {
     struct slotmap *map;
     struct node **masters;    /* of map->shards, by index */
     uint32_t epoch;           /* counts maps */
+    struct reads *reads;      /* reads go to replicas; NULL: every request goes to a master */
     struct list_node stalled; /* flows with parked requests */
     struct list_node kicked;  /* flows to walk at the end of this turn */
     bool kick_all;            /* walk every stalled flow at the end of this turn */

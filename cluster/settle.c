@@ -7,6 +7,7 @@
 #include "cluster/block.h"
 #include "cluster/group.h"
 #include "cluster/order.h"
+#include "cluster/reads.h"
 #include "cluster/router_inner.h"
 
 /*
@@ -179,10 +180,30 @@ static void count_error(struct router *rt, struct request *r, struct span error,
         rt->watch.on_error(rt, r, error, what);
 }
 
+/* A replica did not execute the read: its master is asked instead. What the replica said is
+   nobody's answer, and no slot map is corrected by it. False: it is the client's own answer. */
+static bool leave_replica(struct router *rt, struct link *l, struct request *r,
+                          enum verdict verdict)
+{
+    if (verdict == VERDICT_PASS)
+        return false;
+    reads_refused(rt, l, r, verdict);
+    drop_kept(rt, r);
+    link_forget(l, r);
+    park_after(rt, r, 0);
+    return true;
+}
+
 /* True when the error is the client's own answer. */
 static bool judge(struct router *rt, struct link *l, struct request *r, struct span error)
 {
     struct redirect to = LIKELY(r->call.lead == 0) ? redirect_read(error) : block_judge(r, error);
+    if (UNLIKELY(l->kind >= LINK_READ2)) {
+        l->node->stat->errors++;
+        count_error(rt, r, error,
+                    to.verdict == VERDICT_PASS ? ROUTER_ERROR_PASSED : ROUTER_ERROR_HEARD);
+        return !leave_replica(rt, l, r, to.verdict);
+    }
     bool passes = to.verdict == VERDICT_PASS && !rescue(rt, l, r, error);
     l->node->stat->errors++;
     count_error(rt, r, error, passes ? ROUTER_ERROR_PASSED : ROUTER_ERROR_HEARD);
@@ -308,7 +329,8 @@ static void answer_unservable(struct router *rt, struct request *r)
     if (rt->map != NULL && r->slot != SLOT_ANY) {
         struct node *n = rt->masters[rt->map->shard_of[r->slot]];
         endpoint_text(&n->endpoint, to);
-        int last = n->links[r->flow->protocol == 3 ? LINK_RESP3 : LINK_RESP2].last_error;
+        int last =
+            node_links(n, r->database)[r->flow->protocol == 3 ? LINK_RESP3 : LINK_RESP2].last_error;
         why = last != 0 ? last : why;
     }
     const char *reason = r->redirected ? error_text(ERR_REDIRECTS) : error_text(why);
@@ -349,6 +371,8 @@ static void on_down(struct link *l, int why)
         return;
     rt->counters.lost_links++;
     l->node->stat->lost++;
+    if (l->kind >= LINK_READ2)
+        reads_lost(l);
     log_warn("node connection lost", "node=%s reason=%s pending=%u", endpoint_text(l->to, to),
              error_name(why), l->pending);
     rt->on_doubt(rt->doubt_context);
@@ -492,7 +516,7 @@ static void sweep_link(struct router *rt, struct link *l, uint64_t now)
     case LINK_READY:
         if (l->pending == 0)
             return;
-        if (silent > rt->options->request_timeout)
+        if (silent > (l->kind >= LINK_READ2 ? reads_patience(rt) : rt->options->request_timeout))
             link_close(l, ERR_TIMEOUT);
         else if (silent > ROUTER_SILENT_MS)
             rt->on_doubt(rt->doubt_context);
@@ -517,7 +541,8 @@ void settle_sweep(struct router *rt)
     struct list_node *n, *safe;
     LIST_EACH (&rt->nodes.nodes, n, safe) {
         struct node *node = LIST_ENTRY(n, struct node, in_table);
-        for (int kind = 0; kind < LINK_KINDS; kind++)
-            sweep_link(rt, &node->links[kind], now);
+        struct link *l;
+        NODE_EACH_LINK (node, l)
+            sweep_link(rt, l, now);
     }
 }

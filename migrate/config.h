@@ -48,7 +48,7 @@ struct config {
     int announce_port, rounds;
     uint64_t round_pause, ttl_tolerance; /* ms */
     char *diff_file;
-    int log_level;
+    int log_level, log_format;
 
     struct options options;
 };

@@ -40,6 +40,7 @@ void blocked_begin(struct blocked *b, struct client *c, const struct command *cm
     b->place = router_request(&w->router, &c->flow, NULL, SLOT_ANY);
     b->place->silent = c->reply_mode != REPLY_ON;
     c->blocked = b;
+    c->flow.wrote = true;
     list_init(&b->in_paused);
     list_append(&room->all, &b->in_all);
     room->count++;

@@ -13,8 +13,11 @@ void client_close_slow_reader(struct client *c)
 {
     if (c->stream.closing)
         return;
-    log_warn("client closed: its output limit is reached", "id=%llu bytes=%llu",
-             (unsigned long long)c->id, (unsigned long long)(c->stream.out.bytes + c->flow.held));
+    char from[STREAM_ADDRESS_MAX];
+    stream_peer_text(&c->stream, from, sizeof(from));
+    log_warn("client closed: its output limit is reached", "id=%llu addr=%s bytes=%llu",
+             (unsigned long long)c->id, from,
+             (unsigned long long)(c->stream.out.bytes + c->flow.held));
     stream_close(&c->stream, ERR_SLOW_READER);
 }
 
@@ -181,9 +184,11 @@ static void on_reply(struct flow *f, struct request *r, struct span bytes, struc
 static void on_broken(struct flow *f, struct request *r, int why)
 {
     struct client *c = client_of_flow(f);
-    (void)r;
-    log_warn("client closed: a node was lost inside a large reply", "id=%llu reason=%s",
-             (unsigned long long)c->id, error_name(why));
+    char from[STREAM_ADDRESS_MAX];
+    stream_peer_text(&c->stream, from, sizeof(from));
+    log_warn("client closed: a node was lost inside a large reply",
+             "id=%llu addr=%s command=%s reason=%s", (unsigned long long)c->id, from,
+             r->cmd != NULL ? r->cmd->name : "(none)", error_name(why));
     stream_close(&c->stream, ERR_LOST);
 }
 

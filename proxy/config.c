@@ -11,6 +11,8 @@
 #include "base/log.h"
 #include "base/option_doc.h"
 #include "base/text.h"
+#include "cluster/read_choice.h"
+#include "cluster/zone.h"
 #include "proxy/secure.h"
 
 enum {
@@ -35,6 +37,20 @@ static const struct option_choice log_levels[] = {
     { "warn", LOG_LEVEL_WARN },    { "error", LOG_LEVEL_ERROR },
     { "verbose", LOG_LEVEL_INFO }, { "notice", LOG_LEVEL_INFO },
     { "warning", LOG_LEVEL_WARN }, { NULL, 0 },
+};
+
+static const struct option_choice log_formats[] = {
+    { "logfmt", LOG_FORMAT_LOGFMT },
+    { "json", LOG_FORMAT_JSON },
+    { NULL, 0 },
+};
+
+static const struct option_choice read_policies[] = {
+    { "master", READ_MASTER },
+    { "prefer-replica", READ_PREFER_REPLICA },
+    { "replica", READ_REPLICA },
+    { "az-affinity", READ_AZ_AFFINITY },
+    { NULL, 0 },
 };
 
 static const struct option_choice worker_counts[] = { { "auto", WORKERS_AUTO }, { NULL, 0 } };
@@ -195,6 +211,26 @@ static const struct option rows[] = {
       .flags = OPTION_RELOADABLE, FIELD(topology_min_interval),
       .help = "Least time between two such questions, when redirections or lost connections "
               "call for one." },
+    { .name = "read-from", .type = OPTION_ENUM, .group = CLUSTER, .argument = "policy",
+      .fallback = "master", .choices = read_policies, .flags = OPTION_RELOADABLE, FIELD(read_from),
+      .help = "Who answers commands that only read: the master; prefer-replica: a replica that is "
+              "well, else the master; replica: the same, but a read rather waits up to a second "
+              "for a replica whose connection has just broken than go to the master; az-affinity: "
+              "a replica, or else the master, in our own zone, else as prefer-replica. What a "
+              "replica says may be old: see operations.md." },
+    { .name = "replica-max-lag", .type = OPTION_DURATION, .group = CLUSTER, .argument = "duration",
+      .fallback = "10s", .bare_ms = SECOND, .min = 2 * SECOND, .max = MINUTE,
+      .flags = OPTION_RELOADABLE, FIELD(replica_max_lag),
+      .help = "A replica that has not reached what its master had so long ago is not read from "
+              "until it has caught up. A plain number is seconds." },
+    { .name = "zone", .type = OPTION_STRING, .group = CLUSTER, .argument = "name",
+      .wrong = zone_name_fault, .flags = OPTION_RELOADABLE, FIELD(zone),
+      .help = "The availability zone of this proxy, for az-affinity." },
+    { .name = "zone-map", .type = OPTION_LIST, .group = CLUSTER, .argument = "subnet=zone,...",
+      .wrong = zone_subnet_fault, .flags = OPTION_BY_RELOAD, FIELD(zone_map),
+      .help = "Zones of the nodes by their addresses: 10.0.1.0/24=eu-west-1a,10.0.2.0/24=... The "
+              "narrowest subnet counts. A node that lies in none is asked for the "
+              "availability_zone of INFO, which Valkey has." },
     { .name = "enable-cross-slot", .type = OPTION_BOOL, .group = CLUSTER, .fallback = "yes",
       .flags = OPTION_RELOADABLE, FIELD(enable_cross_slot),
       .help = "Execute commands whose keys lie in several slots, step by step and so not "
@@ -279,6 +315,10 @@ static const struct option rows[] = {
       .flags = OPTION_RELOADABLE, FIELD(log_level),
       .help = "Least important lines that are logged. Redis's verbose, notice and warning are "
               "understood." },
+    { .name = "log-format", .type = OPTION_ENUM, .group = PROCESS, .argument = "format",
+      .fallback = "logfmt", .choices = log_formats, .flags = OPTION_RELOADABLE, FIELD(log_format),
+      .help = "How lines of the log are written: logfmt, or json, one object per line with the "
+              "same fields." },
     { .name = "shutdown-timeout", .type = OPTION_DURATION, .group = PROCESS,
       .argument = "duration", .fallback = "10s", .bare_ms = SECOND, .max = DAY,
       .flags = OPTION_RELOADABLE, FIELD(shutdown_timeout),
@@ -473,6 +513,8 @@ int config_check(const struct config *c, char *err, size_t cap)
         return fail(err, cap, "worker-timeout is shorter than 500ms; 0 is off");
     if (c->topology_min_interval > c->topology_interval)
         return fail(err, cap, "topology-min-interval is longer than topology-interval");
+    if (c->read_from == READ_AZ_AFFINITY && (c->zone == NULL || c->zone[0] == '\0'))
+        return fail(err, cap, "read-from az-affinity needs zone");
     return 0;
 }
 

@@ -380,5 +380,9 @@ bool dispatch_queued(struct client *c, const struct command *cmd, const struct a
                      struct span bytes)
 {
     struct call call = { .client = c, .cmd = cmd, .argv = argv, .bytes = bytes };
-    return run_row(&call);
+    bool may_roam = c->flow.may_roam;
+    c->flow.may_roam = false; /* a transaction sees what it has written */
+    bool done = run_row(&call);
+    c->flow.may_roam = may_roam;
+    return done;
 }

@@ -356,12 +356,14 @@ void op_start(struct op *op, struct client *c, const struct command *cmd, const 
     op->client = c;
     op->cmd = cmd;
     op->flow.protocol = c->flow.protocol;
+    op->flow.database = c->flow.database;
     op->argv = argv_copy(argv, &op->copy);
     if (c->blocked == NULL) {
         op->place = router_request(&w->router, &c->flow, NULL, SLOT_ANY);
         op->place->silent = c->reply_mode != REPLY_ON;
     }
     c->op = op;
+    c->flow.wrote = true;
 }
 
 void op_forget_client(struct op *op)

@@ -15,8 +15,8 @@ bool parting_is_possible(const struct client *c)
 {
     const struct stream *s = &c->stream;
     bool quiet = c->flow.count == 0 && c->op == NULL && c->input == NULL && !c->paused;
-    bool stateless =
-        c->blocked == NULL && c->transaction == NULL && c->watch == NULL && c->subscriber == NULL;
+    bool stateless = c->blocked == NULL && c->transaction == NULL && c->watch == NULL &&
+                     c->subscriber == NULL && c->flow.database == 0;
     bool written = rope_is_empty(&s->out) && !s->writing;
     return !s->closing && !c->finishing && quiet && stateless && written && !has_unread_bytes(c);
 }

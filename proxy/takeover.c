@@ -269,14 +269,14 @@ bool takeover_ended(struct supervisor *s, pid_t pid, int status)
         t->launcher = 0;
         bool clean = WIFEXITED(status) && WEXITSTATUS(status) == 0;
         if (!clean) {
-            log_error("the new program ended", "pid=%d status=%d", (int)pid, status);
+            log_error("the new program ended", "process=%d status=%d", (int)pid, status);
             takeover_fail(s, "new_program_ended");
         }
         return true;
     }
     if (!forget_pid(&t->items, pid))
         return false;
-    log_error("a new worker ended", "pid=%d status=%d", (int)pid, status);
+    log_error("a new worker ended", "process=%d status=%d", (int)pid, status);
     takeover_fail(s, "new_worker_ended");
     return true;
 }

@@ -129,7 +129,7 @@ bool takeover_adopt(struct supervisor *s, const struct baton *baton)
         s->crew.members[i].started_at = s->crew.members[i].beat_at = s->now;
     dismiss_old(s, baton);
     if (!whole || s->board == NULL) {
-        log_error("cannot take over", "generation=%u", generation);
+        log_error("cannot take over", "generation=%u reason=incomplete_baton", generation);
         crew_signal(&s->crew, SIGTERM);
         return false;
     }

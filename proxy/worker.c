@@ -130,7 +130,8 @@ static void on_map(void *context)
     if (w->draining)
         return;
     if (!w->listening && w->router.map->covered < SLOT_COUNT)
-        log_warn("not listening yet: slots without a master", "covered=%u", w->router.map->covered);
+        log_warn("not listening yet: slots without a master", "worker=%u covered=%u", w->number,
+                 w->router.map->covered);
     if (!learner_ask(&w->learner))
         on_learned(w);
 }
@@ -212,6 +213,7 @@ static void close_everything(struct worker *w)
     readiness_close(&w->readiness);
     pubsub_close(&w->pubsub);
     pause_close(w);
+    reads_close(&w->reads);
     poller_close(&w->poller);
     blocked_room_close(&w->blocked);
     keywatch_close(&w->keywatch);
@@ -354,16 +356,31 @@ static struct topology_options topology_options(const struct worker *w)
                                       .retry = REST_MIN_MS };
 }
 
+static void set_reads(struct worker *w)
+{
+    const struct config *cf = &w->config;
+    struct reads_options options = {
+        .policy = (enum read_policy)cf->read_from,
+        .max_lag = cf->replica_max_lag,
+        .zone = cf->zone,
+        .subnets = (const char *const *)cf->zone_map.items,
+        .subnet_count = cf->zone_map.count,
+    };
+    reads_set(&w->reads, &options);
+}
+
 void worker_take_options(struct worker *w)
 {
     struct topology_options topology = topology_options(w);
     log_open((enum log_level)w->config.log_level);
+    log_set_format((enum log_format)w->config.log_format);
     read_limits(w);
     fit_to_descriptors(w);
     w->leases.limit = w->max_leases;
     poller_set_options(&w->poller, &topology);
     slowlog_set_options(w);
     key_report_set_options(w);
+    set_reads(w);
 }
 
 void worker_prepare(struct worker *w)
@@ -404,9 +421,13 @@ static void open_all(struct worker *w)
     keywatch_open(&w->keywatch, &w->router, wide_on_found);
     watch_room_open(&w->watches, &w->loop);
     readiness_open(&w->readiness, &w->router, on_ready, w);
-    w->learner = (struct learner){
-        .router = &w->router, .commands = w->commands, .on_done = on_learned, .context = w
-    };
+    w->learner = (struct learner){ .router = &w->router,
+                                   .commands = w->commands,
+                                   .on_done = on_learned,
+                                   .context = w,
+                                   .databases = 1 };
+    reads_open(&w->reads, &w->router);
+    set_reads(w);
     reach_open(w);
     scripts_open(&w->scripts, &w->router);
     slowlog_open(w);
@@ -431,6 +452,7 @@ static void free_all(struct worker *w)
     router_free(&w->router);
     scripts_close(&w->scripts);
     slowlog_reset(&w->slowlog);
+    reads_free(&w->reads);
     poller_free(&w->poller);
     net_free(&w->net);
     talk_free(&w->talk);

@@ -15,6 +15,7 @@
 #include "cluster/lease.h"
 #include "cluster/poller.h"
 #include "cluster/readiness.h"
+#include "cluster/reads.h"
 #include "cluster/slot_tag.h"
 #include "net/listener.h"
 #include "proxy/balance.h"
@@ -55,6 +56,7 @@ struct worker {
     struct lease_pool leases;
     struct watch_room watches;
     struct poller poller;
+    struct reads reads;
     struct learner learner;
     struct readiness readiness;
     struct scripts scripts;
@@ -78,11 +80,11 @@ struct worker {
     struct slot_tags *slot_tags; /* made when first needed */
     bool *script_slots;          /* per slot, made when first needed: see script_slots.h */
     struct slab client_slab;
-    uint32_t client_count, max_pipeline, max_clients, max_leases; /* max: from config */
+    uint32_t client_count, max_pipeline, max_clients, max_leases; /* the limits from config */
     unsigned keepalive;                                           /* s */
     struct request_limits limits;
     struct arg_room args;                /* positions of the request that is being read */
-    struct writer reply, inline_request; /* scratch: a reply; an inline command as an array */
+    struct writer reply, inline_request; /* scratch: a reply made here; an inline command's array */
     uv_signal_t signals[WORKER_SIGNALS];
     uv_poll_t lifeline; /* see crew.h */
     uv_timer_t log_timer, beat_timer;
@@ -93,8 +95,7 @@ struct worker {
     uint32_t number;           /* of this worker, from 0 */
     uint32_t launch;           /* the takeover that started it; 0: a supervisor did. See board.h */
     uint32_t keyspace_events;  /* notify-keyspace-events, as last set through this worker */
-    bool listening, draining, left;
-    bool attention; /* commands are paused, or shown to a monitor */
+    bool listening, draining, left, attention; /* the last: commands are paused, or monitored */
 };
 
 /* Once, before the workers of a proxy part: what they have in common. */
