@@ -270,8 +270,11 @@ static void on_reply(struct link *l, struct request *r, struct span bytes, struc
     bool is_error = first == '-' || first == '!';
     if (UNLIKELY(is_error) && !judge(rt, l, r, bytes))
         return;
-    if (UNLIKELY(r->has_error))
+    if (UNLIKELY(r->has_error)) {
+        if (is_error && f->user->on_refused != NULL)
+            f->user->on_refused(f, r, (struct span){ r->reply.head->at, r->reply.head->len });
         drop_kept(rt, r);
+    }
     r->got += (uint32_t)bytes.len;
     if (done) {
         if (UNLIKELY(r->got >= rt->watch.big_after))
