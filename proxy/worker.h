@@ -71,9 +71,9 @@ struct worker {
     struct config_sets config_sets;
     struct leaving leaving;
     struct reach reach;
+    struct admin *admin; /* NULL: no admin port */
     struct list_node clients, scripts_waiting;
-    struct list_node to_resume;      /* clients to look at when the turn ends */
-    struct list_node ops, ops_ready; /* see op.h; those whose next step may run */
+    struct list_node to_resume, ops, ops_ready; /* clients to look at when the turn ends; op.h */
     struct blocked_room blocked;
     struct keywatch keywatch;
     struct slot_tags *slot_tags; /* made when first needed */
@@ -87,8 +87,7 @@ struct worker {
     uv_signal_t signals[WORKER_SIGNALS];
     uv_poll_t lifeline; /* see crew.h */
     uv_timer_t log_timer, beat_timer;
-    uint64_t accepted, random;         /* clients, so far; see worker_random */
-    uint64_t started_at;               /* ms of loop time */
+    uint64_t accepted, random, started_at; /* clients; see worker_random; ms of loop time */
     char fence_id[24], fence_name[40]; /* this worker's own; it names our connections to nodes */
     char run_id[INFO_ID_SIZE];         /* the same in all workers of a proxy */
     char redis_version[24];   /* of the cluster, as the last INFO said; until then a guess */
