@@ -14,6 +14,7 @@
 #include <cmocka.h>
 
 #include "cluster/keyslot.h"
+#include "test/lib/every_type.h"
 #include "test/lib/ledger.h"
 #include "test/lib/migrate_process.h"
 #include "test/lib/oracle.h"
@@ -25,7 +26,7 @@ enum { KEYS = 3000, PLANTED = 12, TIMEOUT = 15000 };
 static struct redis_cluster cluster;
 static struct oracle source;
 static redisContext *from, *nodes[3];
-static struct ledger ledger;
+static struct ledger ledger = { .rest_us = 1000 };
 static char seeds[512], source_at[32], path[300], repair_file[300], diff_file[300];
 
 static int start(void **state)
@@ -179,6 +180,7 @@ static void test_pause_and_resume(void **state)
     assert_int_equal(number("commands sent"), sent);
     assert_true(number("lag, bytes") > 0);
     assert_true(number("lag, milliseconds") > 0);
+    redis_do(from, "SET key:0 held");
     redisReply *acked = redis_ask(from, "WAIT 1 200"); /* nothing was applied, so none has it */
     assert_int_equal(acked->integer, 0);
     freeReplyObject(acked);
