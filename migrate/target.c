@@ -475,6 +475,12 @@ uint32_t target_send_all(struct target *t, struct span name, struct span command
     return shards;
 }
 
+struct span target_key(const struct target_call *call)
+{
+    bool shown = call->key_len <= TARGET_KEY_SHOWN;
+    return shown ? (struct span){ call->key, call->key_len } : writer_span(&call->long_key);
+}
+
 const char *target_tag(const struct target *t, struct span key)
 {
     return slot_tag(t->tags, keyslot_of(key));
