@@ -69,8 +69,11 @@ void local_refuse(const struct command *cmd, struct writer *w);
 local_command local_slowlog_get, local_slowlog_len, local_slowlog_reset, local_proxy_slowlog;
 
 /* latency.c */
-local_command local_latency_none, local_latency_reset, local_latency_graph, local_latency_doctor,
-    local_latency_histogram, local_config_resetstat;
+local_command local_latency_latest, local_latency_history, local_latency_reset, local_latency_graph,
+    local_latency_doctor;
+
+/* latency_histogram.c */
+local_command local_latency_histogram, local_config_resetstat;
 
 /* local_proxy.c */
 local_command local_proxy_command, local_proxy_help;
