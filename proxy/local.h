@@ -75,6 +75,9 @@ local_command local_latency_latest, local_latency_history, local_latency_reset, 
 /* latency_histogram.c */
 local_command local_latency_histogram, local_config_resetstat;
 
+/* local_fence.c */
+local_command local_proxy_fence;
+
 /* local_proxy.c */
 local_command local_proxy_command, local_proxy_help;
 
