@@ -45,6 +45,7 @@ static const struct {
     { "discard", local_discard },
     { "echo", local_echo },
     { "exec", local_exec },
+    { "function|restore", local_function_restore },
     { "function|stats", local_function_stats },
     { "hello", local_hello },
     { "info", local_info },

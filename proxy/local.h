@@ -106,6 +106,9 @@ local_command local_randomkey;
 local_command local_function_stats, local_memory_doctor, local_memory_stats,
     local_memory_malloc_stats, local_script_exists;
 
+/* function_restore.c */
+local_command local_function_restore;
+
 /* "ERR Client names cannot contain ..." unless it is a name that Redis accepts. */
 bool local_label_ok(struct span label);
 void local_set_label(char **label, struct span value);
