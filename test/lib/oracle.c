@@ -9,6 +9,7 @@
 
 #include <cmocka.h>
 
+#include "test/lib/server.h"
 #include "test/lib/testenv.h"
 
 static bool answers(void *arg)
@@ -30,7 +31,7 @@ void oracle_start_with(struct oracle *o, const char *const *extra)
     *o = (struct oracle){ .port = port_take() };
     snprintf(port, sizeof(port), "%d", o->port);
     snprintf(file, sizeof(file), "oracle-%d.rdb", o->port);
-    const char *argv[48] = { "redis-server",
+    const char *argv[48] = { server_program(),
                              "--port",
                              port,
                              "--bind",
@@ -42,10 +43,12 @@ void oracle_start_with(struct oracle *o, const char *const *extra)
                              "--appendonly",
                              "no",
                              "--dbfilename",
-                             file,
-                             "--enable-debug-command",
-                             "yes" };
-    size_t n = 15;
+                             file };
+    size_t n = 13;
+    if (!server_is_redis_6()) {
+        argv[n++] = "--enable-debug-command";
+        argv[n++] = "yes";
+    }
     for (; extra != NULL && *extra != NULL; extra++) {
         REQUIRE(n + 2 < ARRAY_LEN(argv));
         argv[n++] = *extra;

@@ -10,6 +10,7 @@
 
 #include <cmocka.h>
 
+#include "test/lib/server.h"
 #include "test/lib/testenv.h"
 
 static void start_node(struct redis_cluster *c, int n)
@@ -24,16 +25,20 @@ static void start_node(struct redis_cluster *c, int n)
     snprintf(conf, sizeof(conf), "nodes-%d.conf", node->port);
     snprintf(dir, sizeof(dir), "%s/%s", testenv_dir(), name);
     mkdir(dir, 0700);
-    const char *const fixed[] = { "redis-server", "--port", port, "--bind", "127.0.0.1", "--dir",
+    const char *const fixed[] = { server_program(), "--port", port, "--bind", "127.0.0.1", "--dir",
                                   dir, "--cluster-enabled", "yes", "--cluster-config-file", conf,
                                   "--cluster-node-timeout", "1500", "--save", "", "--appendonly",
-                                  "no", "--enable-debug-command", "yes", "--protected-mode", "no",
+                                  "no", "--protected-mode", "no",
                                   /* A replica is to be there at once, not after five seconds. */
                                   "--repl-diskless-sync-delay", "0",
                                   "--cluster-require-full-coverage",
                                   c->options.partial ? "no" : "yes" };
     for (; i < ARRAY_LEN(fixed); i++)
         argv[i] = fixed[i];
+    if (!server_is_redis_6()) {
+        argv[i++] = "--enable-debug-command";
+        argv[i++] = "yes";
+    }
     if (c->options.password != NULL) {
         argv[i++] = "--requirepass";
         argv[i++] = c->options.password;
@@ -268,6 +273,18 @@ static bool replicas_are_told(void *arg)
     return true;
 }
 
+static void add_slots(struct redis_cluster *c, int n)
+{
+    const struct cluster_node *node = &c->node[n];
+
+    if (!server_is_redis_6()) {
+        cluster_do(c, n, "CLUSTER ADDSLOTSRANGE %d %d", node->first_slot, node->last_slot);
+        return;
+    }
+    for (int slot = node->first_slot; slot <= node->last_slot; slot++)
+        cluster_do(c, n, "CLUSTER ADDSLOTS %d", slot);
+}
+
 static void form(struct redis_cluster *c)
 {
     int masters = c->options.masters;
@@ -282,7 +299,7 @@ static void form(struct redis_cluster *c)
         if (n < masters) {
             node->first_slot = CLUSTER_SLOTS * n / masters;
             node->last_slot = CLUSTER_SLOTS * (n + 1) / masters - 1;
-            cluster_do(c, n, "CLUSTER ADDSLOTSRANGE %d %d", node->first_slot, node->last_slot);
+            add_slots(c, n);
         }
     }
     for (int n = 1; n < c->count; n++) /* Each with each: gossip alone would take its time. */

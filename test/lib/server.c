@@ -1,0 +1,42 @@
+#include "test/lib/server.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/check.h"
+
+static char program[256];
+
+bool server_use(const char *name)
+{
+    const char *folder = getenv("SLOTGATE_SERVERS");
+    char path[sizeof(program)];
+
+    if (strchr(name, '/') != NULL)
+        snprintf(path, sizeof(path), "%s", name);
+    else
+        snprintf(path, sizeof(path), "%s/%s/server",
+                 folder != NULL ? folder : "/var/cache/slotgate/servers", name);
+    if (access(path, X_OK) != 0)
+        return false;
+    memcpy(program, path, sizeof(program));
+    return true;
+}
+
+const char *server_program(void)
+{
+    const char *wanted = getenv("SLOTGATE_SERVER");
+
+    if (program[0] == '\0' && wanted != NULL && !server_use(wanted)) {
+        fprintf(stderr, "SLOTGATE_SERVER: there is no %s; see ./dev servers\n", wanted);
+        abort();
+    }
+    return program[0] != '\0' ? program : "redis-server";
+}
+
+bool server_is_redis_6(void)
+{
+    return strstr(server_program(), "redis-6.") != NULL;
+}
