@@ -20,7 +20,10 @@ struct apply_counters {
     uint64_t sent;     /* to the target; a DEL of three keys is three */
     uint64_t dropped;  /* no change of data: PING, PUBLISH, MULTI ... */
     uint64_t other_database;
-    uint64_t failed; /* not applied */
+    uint64_t filtered; /* not meant to go over */
+    uint64_t mixed;    /* keys that go over and keys that do not: left out, or applied */
+    uint64_t stale;    /* about keys whose owner is another source */
+    uint64_t failed;   /* not applied */
 };
 
 struct apply_time; /* when which part of the stream was received */
@@ -52,6 +55,7 @@ struct apply {
     struct writer group;
     struct writer group_key, group_name;
     uint32_t group_count;
+    bool codis_warned;
     bool cross; /* the command at hand lies in several slots */
 };
 

@@ -6,26 +6,11 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "cluster/keyslot.h"
+#include "migrate/apply_words.h"
 
-enum { WORDS_ON_STACK = 16 };
+/* --- databases ----------------------------------------------------------------------------- */
 
-typedef void apply_rule(struct apply *a, const struct argv *argv);
-
-/* --- names --------------------------------------------------------------------------------- */
-
-/* What a key of the source's present database is called at the target; lent by name. */
-static struct span name_key(const struct apply *a, struct span key, struct writer *name)
-{
-    if (a->options->databases != COPY_DB_PREFIX || a->db == 0)
-        return key;
-    char prefix[32];
-    int n = snprintf(prefix, sizeof(prefix), "db%llu:", (unsigned long long)a->db);
-    write_raw(name, (struct span){ prefix, (size_t)n });
-    write_raw(name, key);
-    return writer_span(name);
-}
-
-static bool database_wanted(struct apply *a, const struct argv *argv)
+bool apply_wants_database(struct apply *a, const struct argv *argv)
 {
     const struct copy_options *o = a->options;
     if (o->databases == COPY_DB_PREFIX || a->db == o->only)
@@ -33,42 +18,11 @@ static bool database_wanted(struct apply *a, const struct argv *argv)
     if (o->databases == COPY_DB_ONLY)
         a->counters.other_database++;
     else
-        apply_failed(a, argv_get(argv, 0), argv->count > 1 ? argv_get(argv, 1) : SPAN(""),
-                     "it is about another database; say what to do with that by --db");
+        apply_fail(a, argv, "it is about another database; say what to do with that by --db");
     return false;
 }
 
-/* The words with that key at position 1 and everything else as it is. */
-static void send_words(struct apply *a, struct span *words, size_t count)
-{
-    struct writer name;
-    writer_init(&name, 2);
-    words[1] = name_key(a, words[1], &name);
-    apply_send(a, words, count, words[1]);
-    writer_close(&name);
-}
-
-static void drop(struct apply *a, const struct argv *argv)
-{
-    (void)argv;
-    a->counters.dropped++;
-}
-
-static void fail(struct apply *a, const struct argv *argv, const char *why)
-{
-    apply_failed(a, argv_get(argv, 0), argv->count > 1 ? argv_get(argv, 1) : SPAN(""), why);
-}
-
 /* --- commands with keys -------------------------------------------------------------------- */
-
-static struct span *copy_words(const struct argv *argv)
-{
-    struct span *words = malloc(argv->count * sizeof(*words));
-    REQUIRE(words != NULL);
-    for (uint32_t i = 0; i < argv->count; i++)
-        words[i] = argv_get(argv, i);
-    return words;
-}
 
 /* Puts the target's names in place of the keys; gives the first of them. names holds them and must
    be closed; keys: room for one span per argument. */
@@ -86,7 +40,7 @@ static struct span rename_keys(const struct apply *a, const struct command *cmd,
     for (int rc = key_walk_start(&walk, cmd, argv); rc > 0; rc = key_walk_next(&walk)) {
         struct writer one;
         writer_init(&one, 2);
-        struct span *word = &words[walk.key.arg], named = name_key(a, *word, &one);
+        struct span *word = &words[walk.key.arg], named = apply_name(a, *word, &one);
         if (named.at != word->at) {
             *word = (struct span){ names->at + names->len, named.len };
             write_raw(names, named);
@@ -108,7 +62,7 @@ static int slot_of_keys(const struct apply *a, const struct command *cmd, const 
     for (int rc = key_walk_start(&walk, cmd, argv); rc > 0; rc = key_walk_next(&walk)) {
         struct writer name;
         writer_init(&name, 2);
-        int own = keyslot_of(name_key(a, argv_get(argv, walk.key.arg), &name));
+        int own = keyslot_of(apply_name(a, argv_get(argv, walk.key.arg), &name));
         writer_close(&name);
         slot = slot == KEYS_NONE || slot == own ? own : KEYS_CROSS;
     }
@@ -119,35 +73,42 @@ static void pass_on(struct apply *a, const struct command *cmd, const struct arg
 {
     struct writer names;
     writer_init(&names, 2);
-    struct span *words = copy_words(argv);
+    struct span *words = apply_copy_words(argv);
     struct span key = rename_keys(a, cmd, argv, words, &names);
+    bool moves =
+        span_is(words[0], "rename") || span_is(words[0], "renamenx") || span_is(words[0], "copy");
+    if (moves && argv->count > 2 && a->options->expiry != NULL)
+        expiry_follow(a->options->expiry, words[1], words[2]);
     if (key.at != NULL)
         apply_send(a, words, argv->count, key);
     else
-        fail(a, argv, "it names no key, so no node can be chosen");
+        apply_fail(a, argv, "it names no key, so no node can be chosen");
     writer_close(&names);
     free(words);
 }
 
-static void by_keys(struct apply *a, const struct argv *argv)
+void apply_by_keys(struct apply *a, const struct argv *argv)
 {
     const struct command *container = NULL;
     const struct command *cmd = command_resolve(a->target->commands, argv, &container);
     if (cmd == NULL || !command_arity_ok(cmd, argv->count)) {
-        fail(a, argv, "a command that this program does not know");
+        apply_fail(a, argv, "a command that this program does not know");
         return;
     }
     int slot = slot_of_keys(a, cmd, argv);
     if (slot == KEYS_BAD)
-        fail(a, argv, "its keys cannot be found");
+        apply_fail(a, argv, "its keys cannot be found");
     else if (slot == KEYS_CROSS && a->target->options->cluster)
-        fail(a, argv, "its keys lie in several slots; write through slotgate, which can do that");
+        apply_fail(a, argv,
+                   "its keys lie in several slots; write through slotgate, which can do that");
     else
         pass_on(a, cmd, argv);
 }
 
 bool apply_rules_cross(const struct apply *a, const struct argv *argv)
 {
+    if (apply_moves_between_slots(a, argv) || apply_empties_target(a, argv))
+        return true;
     const struct command *container = NULL;
     const struct command *cmd = command_resolve(a->target->commands, argv, &container);
     struct span name = argv_get(argv, 0);
@@ -163,23 +124,26 @@ bool apply_rules_cross(const struct apply *a, const struct argv *argv)
 static void each_key(struct apply *a, const struct argv *argv)
 {
     for (uint32_t i = 1; i < argv->count; i++)
-        send_words(a, (struct span[]){ argv_get(argv, 0), argv_get(argv, i) }, 2);
+        if (apply_wants(a, argv_get(argv, i)))
+            apply_words(a, (struct span[]){ argv_get(argv, 0), argv_get(argv, i) }, 2);
 }
 
 /* It writes the count that it found into the key; over several keys it changes nothing. */
 static void count_one(struct apply *a, const struct argv *argv)
 {
     if (argv->count == 2)
-        by_keys(a, argv);
+        apply_by_keys(a, argv);
     else
-        drop(a, argv);
+        apply_drop(a, argv);
 }
 
 /* MSET and an MSETNX, which is sent only if it took effect. */
 static void each_pair(struct apply *a, const struct argv *argv)
 {
     for (uint32_t i = 1; i + 1 < argv->count; i += 2)
-        send_words(a, (struct span[]){ SPAN("SET"), argv_get(argv, i), argv_get(argv, i + 1) }, 3);
+        if (apply_wants(a, argv_get(argv, i)))
+            apply_words(a, (struct span[]){ SPAN("SET"), argv_get(argv, i), argv_get(argv, i + 1) },
+                        3);
 }
 
 static void move_member(struct apply *a, const struct argv *argv)
@@ -187,154 +151,12 @@ static void move_member(struct apply *a, const struct argv *argv)
     const struct command *cmd = command_find(a->target->commands, SPAN("smove"));
     bool cluster = a->target->options->cluster;
     if (argv->count != 4 || !cluster || slot_of_keys(a, cmd, argv) != KEYS_CROSS) {
-        by_keys(a, argv);
+        apply_by_keys(a, argv);
         return;
     }
     struct span member = argv_get(argv, 3);
-    send_words(a, (struct span[]){ SPAN("SADD"), argv_get(argv, 2), member }, 3);
-    send_words(a, (struct span[]){ SPAN("SREM"), argv_get(argv, 1), member }, 3);
-}
-
-/* --- times to live ------------------------------------------------------------------------- */
-
-/* A time in the unit and from the moment that the command means, as milliseconds since 1970. */
-static bool absolute_ms(const struct apply *a, struct span text, bool seconds, bool relative,
-                        int64_t *out)
-{
-    int64_t n;
-    if (!text_to_i64(text.at, text.len, &n) || n > INT64_MAX / 2000 || n < INT64_MIN / 2000)
-        return false;
-    *out = (seconds ? n * 1000 : n) + (relative ? a->now : 0);
-    return true;
-}
-
-static void send_expiry(struct apply *a, const struct argv *argv, bool seconds, bool relative)
-{
-    char digits[TEXT_NUMBER_MAX];
-    int64_t at;
-    if (argv->count < 3 || !absolute_ms(a, argv_get(argv, 2), seconds, relative, &at)) {
-        fail(a, argv, "its time cannot be understood");
-        return;
-    }
-    /* NX, XX, GT and LT stay away: only what took effect at the source is in the stream. */
-    struct span ms = { digits, text_from_i64(digits, at) };
-    send_words(a, (struct span[]){ SPAN("PEXPIREAT"), argv_get(argv, 1), ms }, 3);
-}
-
-static void expire(struct apply *a, const struct argv *argv)
-{
-    send_expiry(a, argv, true, true);
-}
-
-static void pexpire(struct apply *a, const struct argv *argv)
-{
-    send_expiry(a, argv, false, true);
-}
-
-static void expireat(struct apply *a, const struct argv *argv)
-{
-    send_expiry(a, argv, true, false);
-}
-
-static void pexpireat(struct apply *a, const struct argv *argv)
-{
-    send_expiry(a, argv, false, false);
-}
-
-/* SET and, since not every target knows PXAT, a PEXPIREAT behind it. */
-static void set_until(struct apply *a, struct span key, struct span value, int64_t at)
-{
-    char digits[TEXT_NUMBER_MAX];
-    struct span ms = { digits, text_from_i64(digits, at) };
-    if (a->target->facts.set_until) {
-        send_words(a, (struct span[]){ SPAN("SET"), key, value, SPAN("PXAT"), ms }, 5);
-        return;
-    }
-    send_words(a, (struct span[]){ SPAN("SET"), key, value }, 3);
-    send_words(a, (struct span[]){ SPAN("PEXPIREAT"), key, ms }, 3);
-}
-
-static void send_setex(struct apply *a, const struct argv *argv, bool seconds)
-{
-    int64_t at;
-    if (argv->count != 4 || !absolute_ms(a, argv_get(argv, 2), seconds, true, &at))
-        fail(a, argv, "its time cannot be understood");
-    else
-        set_until(a, argv_get(argv, 1), argv_get(argv, 3), at);
-}
-
-static void setex(struct apply *a, const struct argv *argv)
-{
-    send_setex(a, argv, true);
-}
-
-static void psetex(struct apply *a, const struct argv *argv)
-{
-    send_setex(a, argv, false);
-}
-
-static void setnx(struct apply *a, const struct argv *argv)
-{
-    if (argv->count == 3)
-        send_words(a, (struct span[]){ SPAN("SET"), argv_get(argv, 1), argv_get(argv, 2) }, 3);
-    else
-        fail(a, argv, "a command that this program does not know");
-}
-
-static const struct set_time {
-    const char *word;
-    bool seconds, relative;
-} set_times[] = {
-    { "ex", true, true }, { "px", false, true }, { "exat", true, false }, { "pxat", false, false }
-};
-
-static const struct set_time *set_time_of(struct span word)
-{
-    for (size_t i = 0; i < ARRAY_LEN(set_times); i++)
-        if (span_is(word, set_times[i].word))
-            return &set_times[i];
-    return NULL;
-}
-
-/* NX, XX and GET stay away: it took effect. */
-static void set(struct apply *a, const struct argv *argv)
-{
-    bool keep = false, timed = false;
-    int64_t at = 0;
-    if (argv->count < 3) {
-        by_keys(a, argv);
-        return;
-    }
-    for (uint32_t i = 3; i < argv->count; i++) {
-        const struct set_time *t = set_time_of(argv_get(argv, i));
-        keep |= span_is(argv_get(argv, i), "keepttl");
-        if (t == NULL)
-            continue;
-        timed = i + 1 < argv->count &&
-                absolute_ms(a, argv_get(argv, i + 1), t->seconds, t->relative, &at);
-        if (!timed) {
-            fail(a, argv, "its time cannot be understood");
-            return;
-        }
-        i++;
-    }
-    struct span words[] = { SPAN("SET"), argv_get(argv, 1), argv_get(argv, 2), SPAN("KEEPTTL") };
-    if (timed)
-        set_until(a, words[1], words[2], at);
-    else
-        send_words(a, words, keep ? 4 : 3);
-}
-
-/* A cluster that imports a slot says so to its replicas. */
-static void restore_asking(struct apply *a, const struct argv *argv)
-{
-    struct span *words = copy_words(argv);
-    words[0] = SPAN("RESTORE");
-    if (argv->count >= 4)
-        send_words(a, words, argv->count);
-    else
-        fail(a, argv, "a command that this program does not know");
-    free(words);
+    apply_words(a, (struct span[]){ SPAN("SADD"), argv_get(argv, 2), member }, 3);
+    apply_words(a, (struct span[]){ SPAN("SREM"), argv_get(argv, 1), member }, 3);
 }
 
 /* --- commands without keys ----------------------------------------------------------------- */
@@ -369,7 +191,7 @@ static void replconf(struct apply *a, const struct argv *argv)
 /* Scripts and functions: at every master. */
 static void everywhere(struct apply *a, const struct argv *argv)
 {
-    struct span *words = copy_words(argv);
+    struct span *words = apply_copy_words(argv);
     bool flush = argv->count > 1 && span_is(argv_get(argv, 1), "flush");
     if (flush) /* others may use what the target has */
         a->counters.dropped++;
@@ -378,51 +200,112 @@ static void everywhere(struct apply *a, const struct argv *argv)
     free(words);
 }
 
-static void refuse(struct apply *a, const struct argv *argv)
+/* A source rewrites them before they come into its stream. Passed on, they could wait for ever. */
+static void out_of_place(struct apply *a, const struct argv *argv)
 {
-    static const char why[] = "it would touch all keys of the target, of which some may be others'";
-    fail(a, argv, why);
-    a->error = "the source has executed FLUSHALL, FLUSHDB or SWAPDB, which is not repeated at the "
-               "target; empty the target as far as it is right, and start again";
+    apply_fail(a, argv, "it has no place in a replication stream");
 }
+
+/* Codis: it would delete the keys of whole slots, which only the source can name. */
+static void slots_deleted(struct apply *a, const struct argv *argv)
+{
+    apply_fail(a, argv, "the source has deleted whole slots of Codis; verify shows which keys");
+}
+
+/* What a rule's commands are about, as far as --db and the filters ask. */
+enum scope {
+    KEYS,       /* of the present database */
+    KEY_BY_KEY, /* likewise, and each goes over for itself */
+    EVERYWHERE, /* all databases */
+    CONTROL,    /* the stream itself: never filtered */
+};
 
 static const struct {
     const char *name;
     apply_rule *rule;
-    bool any_database; /* it is not about keys of the present one */
+    uint8_t scope; /* enum scope */
 } rules[] = {
-    { "del", each_key, false },
-    { "discard", drop, true },
-    { "exec", exec, true },
-    { "exists", drop, true },
-    { "expire", expire, false },
-    { "expireat", expireat, false },
-    { "flushall", refuse, true },
-    { "flushdb", refuse, false },
-    { "function", everywhere, true },
-    { "mset", each_pair, false },
-    { "msetnx", each_pair, false },
-    { "multi", multi, true },
-    { "opinfo", drop, true },
-    { "pexpire", pexpire, false },
-    { "pexpireat", pexpireat, false },
-    { "pfcount", count_one, false },
-    { "ping", drop, true },
-    { "psetex", psetex, false },
-    { "publish", drop, true },
-    { "replconf", replconf, true },
-    { "restore-asking", restore_asking, false },
-    { "script", everywhere, true },
-    { "select", select_database, true },
-    { "set", set, false },
-    { "setex", setex, false },
-    { "setnx", setnx, false },
-    { "smove", move_member, false },
-    { "spublish", drop, true },
-    { "swapdb", refuse, true },
-    { "touch", drop, true },
-    { "unlink", each_key, false },
+    { "asking", apply_drop, CONTROL },
+    { "blmove", out_of_place, EVERYWHERE },
+    { "blmpop", out_of_place, EVERYWHERE },
+    { "blpop", out_of_place, EVERYWHERE },
+    { "brpop", out_of_place, EVERYWHERE },
+    { "brpoplpush", out_of_place, EVERYWHERE },
+    { "bzmpop", out_of_place, EVERYWHERE },
+    { "bzpopmax", out_of_place, EVERYWHERE },
+    { "bzpopmin", out_of_place, EVERYWHERE },
+    { "copy", apply_copy, EVERYWHERE },
+    { "del", each_key, KEY_BY_KEY },
+    { "discard", apply_drop, CONTROL },
+    { "exec", exec, CONTROL },
+    { "exists", apply_drop, EVERYWHERE },
+    { "expire", apply_expire, KEYS },
+    { "expireat", apply_expireat, KEYS },
+    { "flushall", apply_flush, EVERYWHERE },
+    { "flushdb", apply_flush, EVERYWHERE },
+    { "function", everywhere, EVERYWHERE },
+    { "getex", apply_getex, KEYS },
+    { "hexpire", apply_hexpire, KEYS },
+    { "hexpireat", apply_hexpireat, KEYS },
+    { "hpexpire", apply_hpexpire, KEYS },
+    { "hpexpireat", apply_hpexpireat, KEYS },
+    { "lmpop", out_of_place, EVERYWHERE },
+    { "migrate", out_of_place, EVERYWHERE },
+    { "move", apply_move, EVERYWHERE },
+    { "mset", each_pair, KEY_BY_KEY },
+    { "msetnx", each_pair, KEY_BY_KEY },
+    { "multi", multi, CONTROL },
+    { "opinfo", apply_drop, CONTROL },
+    { "pexpire", apply_pexpire, KEYS },
+    { "pexpireat", apply_pexpireat, KEYS },
+    { "pfcount", count_one, KEYS },
+    { "ping", apply_drop, CONTROL },
+    { "psetex", apply_psetex, KEYS },
+    { "publish", apply_drop, EVERYWHERE },
+    { "replconf", replconf, CONTROL },
+    { "restore", apply_restore, KEYS },
+    { "restore-asking", apply_restore, KEYS },
+    { "script", everywhere, EVERYWHERE },
+    { "select", select_database, CONTROL },
+    { "set", apply_set, KEYS },
+    { "setex", apply_setex, KEYS },
+    { "setnx", apply_setnx, KEYS },
+    { "slotsdel", slots_deleted, EVERYWHERE },
+    { "slotsmgrtone", out_of_place, EVERYWHERE },
+    { "slotsmgrtslot", out_of_place, EVERYWHERE },
+    { "slotsmgrttagone", out_of_place, EVERYWHERE },
+    { "slotsmgrttagslot", out_of_place, EVERYWHERE },
+    { "slotsrestore", apply_slotsrestore, KEY_BY_KEY },
+    { "slotsrestore-async", apply_slotsrestore_async, KEY_BY_KEY },
+    { "slotsrestore-async-ack", out_of_place, EVERYWHERE },
+    { "smove", move_member, KEYS },
+    { "spublish", apply_drop, EVERYWHERE },
+    { "swapdb", apply_swapdb, EVERYWHERE },
+    { "touch", apply_drop, EVERYWHERE },
+    { "unlink", each_key, KEY_BY_KEY },
+    { "wait", out_of_place, EVERYWHERE },
+    { "xread", out_of_place, EVERYWHERE },
+    { "xreadgroup", out_of_place, EVERYWHERE },
+    { "zmpop", out_of_place, EVERYWHERE },
 };
+
+static bool is_wanted(struct apply *a, const struct argv *argv, enum scope scope)
+{
+    if (scope == CONTROL)
+        return true;
+    if (scope != EVERYWHERE && a->options->filter != NULL &&
+        !filter_database(a->options->filter, a->db)) {
+        a->counters.filtered++;
+        return false;
+    }
+    if (scope == EVERYWHERE) {
+        bool passes =
+            a->options->filter == NULL || filter_command(a->options->filter, argv_get(argv, 0));
+        a->counters.filtered += !passes;
+        return passes;
+    }
+    return apply_wants_command(a, argv, scope == KEY_BY_KEY) && apply_wants_database(a, argv);
+}
 
 void apply_rules_take(struct apply *a, const struct argv *argv)
 {
@@ -430,10 +313,10 @@ void apply_rules_take(struct apply *a, const struct argv *argv)
     for (size_t i = 0; i < ARRAY_LEN(rules); i++) {
         if (!span_is(name, rules[i].name))
             continue;
-        if (rules[i].any_database || database_wanted(a, argv))
+        if (is_wanted(a, argv, rules[i].scope))
             rules[i].rule(a, argv);
         return;
     }
-    if (database_wanted(a, argv))
-        by_keys(a, argv);
+    if (is_wanted(a, argv, KEYS))
+        apply_by_keys(a, argv);
 }

@@ -19,6 +19,28 @@ static const struct option_choice log_levels[] = {
     { NULL, 0 },
 };
 
+static const struct option_choice mixed[] = {
+    { "fail", FILTER_MIXED_FAIL },
+    { "apply", FILTER_MIXED_APPLY },
+    { "drop", FILTER_MIXED_DROP },
+    { NULL, 0 },
+};
+
+static const struct option_choice flushes[] = {
+    { "refuse", COPY_FLUSH_REFUSE },
+    { "apply", COPY_FLUSH_APPLY },
+    { "ignore", COPY_FLUSH_IGNORE },
+    { NULL, 0 },
+};
+
+enum { OWNER_DROP, OWNER_REPORT };
+
+static const struct option_choice owner_policies[] = {
+    { "drop", OWNER_DROP },
+    { "report", OWNER_REPORT },
+    { NULL, 0 },
+};
+
 static const struct option_choice tls_verify[] = {
     { "name", TLS_VERIFY_NAME },
     { "chain", TLS_VERIFY_CHAIN },
@@ -40,6 +62,7 @@ static const char *url_fault(const char *text)
 #define TARGET "The target"
 #define SOURCE "The source"
 #define KEYS "Keys"
+#define FILTERS "What goes over"
 #define VERIFY "Comparing"
 #define TLS "TLS"
 #define PROCESS "The process"
@@ -65,6 +88,14 @@ static const struct option rows[] = {
     { .name = "request-timeout", .type = OPTION_DURATION, .group = TARGET, .argument = "duration",
       .fallback = "60s", .min = 1, .max = DAY, FIELD(request_timeout),
       .help = "Time that one command may take with all its retries before it counts as failed." },
+
+    { .name = "rate-limit", .type = OPTION_SIZE, .group = TARGET, .argument = "size",
+      .fallback = "0", FIELD(rate_limit),
+      .help = "Bytes of commands a second that the target gets at most; 0: no limit. What the "
+              "source sends meanwhile stays in the spool." },
+    { .name = "rate-limit-commands", .type = OPTION_INT, .group = TARGET, .argument = "number",
+      .fallback = "0", FIELD(rate_limit_commands),
+      .help = "Commands a second that the target gets at most; 0: no limit." },
 
     { .name = "source-user", .type = OPTION_STRING, .group = SOURCE, .argument = "user",
       FIELD(source_user), .help = "User for the source, if not the default user." },
@@ -93,11 +124,19 @@ static const struct option rows[] = {
     { .name = "follow", .type = OPTION_BOOL, .group = SOURCE, .fallback = "yes", FIELD(follow),
       .help = "Behind the full copy, follow the stream. With no, sync ends with the full copy." },
 
+    { .name = "tail", .type = OPTION_BOOL, .group = SOURCE, .fallback = "no", FIELD(tail),
+      .help = "scan: copy again each key that a notification names. The source needs "
+              "notify-keyspace-events KEA, or at least E and the classes of its keys." },
+
     { .name = "db", .type = OPTION_STRING, .group = KEYS, .argument = "N | only:N | prefix",
       FIELD(db),
       .help = "What becomes of several databases. N or only:N: the keys of database N are copied, "
               "others skipped and counted. prefix: a key of database N is called dbN:key, those "
               "of 0 keep their names. Without it keys of other databases than 0 are failures." },
+    { .name = "flush", .type = OPTION_ENUM, .group = KEYS, .argument = "policy",
+      .choices = flushes, .fallback = "refuse", FIELD(flush),
+      .help = "What becomes of FLUSHALL and FLUSHDB in the stream. refuse: the program stops. apply: "
+              "the whole target is emptied, so only for its one source. ignore: nothing." },
     { .name = "big-key", .type = OPTION_SIZE, .group = KEYS, .argument = "size",
       .fallback = "8mb", .min = 1 << 10, .max = 256 << 20, FIELD(big_key),
       .help = "Values above it are built piece by piece under a temporary name, which does not "
@@ -106,8 +145,52 @@ static const struct option rows[] = {
       .help = "Build every value by commands, none by RESTORE; for targets that lack it." },
     { .name = "replace", .type = OPTION_BOOL, .group = KEYS, .fallback = "yes", FIELD(replace),
       .help = "Overwrite keys that the target has already. With no each of them is a failure." },
+    { .name = "ttl-slack", .type = OPTION_DURATION, .group = KEYS, .argument = "duration",
+      .fallback = "5s", .max = DAY, FIELD(ttl_slack),
+      .help = "Added to each time to live that sync brings over from the stream, so that a key that "
+              "is renewed at the last moment outlives a short lag." },
+    { .name = "ttl-exact", .type = OPTION_BOOL, .group = KEYS, .fallback = "no", FIELD(ttl_exact),
+      .help = "Add nothing; a key that is renewed at the last moment may then die at the target." },
+    { .name = "ttl-calm", .type = OPTION_DURATION, .group = KEYS, .argument = "duration",
+      .fallback = "10s", .max = DAY, FIELD(ttl_calm),
+      .help = "Until the stream has been followed without a lag for so long, no key expires at the "
+              "target by its own clock, only by the source's DEL." },
     { .name = "failed-file", .type = OPTION_STRING, .group = KEYS, .argument = "file",
       FIELD(failed_file), .help = "File that gets a line for each key that failed: key, reason." },
+
+    { .name = "include-key", .type = OPTION_LIST, .group = FILTERS, .argument = "glob",
+      FIELD(include_key), .help = "Only keys that match one of these (* ? [a-z]); may be repeated." },
+    { .name = "exclude-key", .type = OPTION_LIST, .group = FILTERS, .argument = "glob",
+      FIELD(exclude_key), .help = "No keys that match one of these; may be repeated." },
+    { .name = "include-type", .type = OPTION_LIST, .group = FILTERS, .argument = "type",
+      .wrong = filter_type_fault, FIELD(include_type),
+      .help = "Only keys of these types: string, list, set, zset, hash, stream, module. In the "
+              "stream the command tells the type; DEL, EXPIRE, RENAME and their like pass." },
+    { .name = "exclude-type", .type = OPTION_LIST, .group = FILTERS, .argument = "type",
+      .wrong = filter_type_fault, FIELD(exclude_type), .help = "No keys of these types." },
+    { .name = "include-db", .type = OPTION_LIST, .group = FILTERS, .argument = "number",
+      .wrong = filter_database_fault, FIELD(include_db),
+      .help = "Only keys of these databases; what becomes of several is said by --db." },
+    { .name = "exclude-db", .type = OPTION_LIST, .group = FILTERS, .argument = "number",
+      .wrong = filter_database_fault, FIELD(exclude_db), .help = "No keys of these databases." },
+    { .name = "include-command", .type = OPTION_LIST, .group = FILTERS, .argument = "name",
+      FIELD(include_command), .help = "Of the stream, only these commands." },
+    { .name = "exclude-command", .type = OPTION_LIST, .group = FILTERS, .argument = "name",
+      FIELD(exclude_command), .help = "Of the stream, all but these commands." },
+    { .name = "filter-mixed", .type = OPTION_ENUM, .group = FILTERS, .argument = "policy",
+      .choices = mixed, .fallback = "fail", FIELD(filter_mixed),
+      .help = "What becomes of a command about keys that go over and keys that do not, such as "
+              "RENAME; DEL and MSET are taken apart. fail: it is told and counted as failed." },
+    { .name = "owner", .type = OPTION_STRING, .group = FILTERS, .argument = "description",
+      FIELD(owner),
+      .help = "The source stands behind Twemproxy or Codis; keys that the proxy would look for at "
+              "another server are stale copies. codis:slots=0-511|800, or twemproxy:hash=fnv1a_64,"
+              "distribution=ketama,hash_tag={},servers=HOST:PORT:WEIGHT NAME|...,me=NAME, as in "
+              "its configuration file." },
+    { .name = "owner-policy", .type = OPTION_ENUM, .group = FILTERS, .argument = "policy",
+      .choices = owner_policies, .fallback = "drop", FIELD(owner_policy),
+      .help = "What becomes of stale copies. drop: they stay behind, and are counted. report: they "
+              "are counted only." },
 
     { .name = "rounds", .type = OPTION_INT, .group = VERIFY, .argument = "number",
       .fallback = "3", .min = 1, .max = 1000, FIELD(rounds),
@@ -116,8 +199,9 @@ static const struct option rows[] = {
     { .name = "round-pause", .type = OPTION_DURATION, .group = VERIFY, .argument = "duration",
       .fallback = "1s", .max = DAY, FIELD(round_pause), .help = "Time between two rounds." },
     { .name = "ttl-tolerance", .type = OPTION_DURATION, .group = VERIFY, .argument = "duration",
-      .fallback = "2s", .max = DAY, FIELD(ttl_tolerance),
-      .help = "How far apart times to live may be and still count as the same." },
+      .fallback = "7s", .max = DAY, FIELD(ttl_tolerance),
+      .help = "How far apart times to live may be and still count as the same. Less than "
+              "--ttl-slack makes every renewed key differ." },
     { .name = "diff-file", .type = OPTION_STRING, .group = VERIFY, .argument = "file",
       FIELD(diff_file), .help = "File that gets a line for each key that differs: key, how." },
 
@@ -134,6 +218,10 @@ static const struct option rows[] = {
       .help = "What a server's certificate has to show: that an authority has signed it, and with "
               "name that it is for the host name or address that was dialled. no: anything." },
 
+    { .name = "dry-run", .type = OPTION_BOOL, .group = PROCESS, .fallback = "no",
+      .flags = OPTION_NO_ENV, FIELD(dry_run),
+      .help = "sync and scan: ask source and target whether it would work, print what was found "
+              "and what would be done, and change nothing. Exit code 1: something will not work." },
     { .name = "log-level", .type = OPTION_ENUM, .group = PROCESS, .argument = "level",
       .fallback = "info", .choices = log_levels, FIELD(log_level),
       .help = "The least important lines that are logged." },
@@ -152,6 +240,11 @@ static const struct config_command commands[] = {
       "Copy everything of the source into the target, then follow its stream until stopped\n"
       "      (SIGINT, SIGTERM). Delivery is at least once: INCR and its like may take effect twice\n"
       "      where a connection to the target breaks. A new start is a new full copy.",
+      1, 2, true, true },
+    { "scan", "SOURCE [TARGET]",
+      "Copy the keys of database 0 by SCAN, DUMP and PTTL, for sources that let nobody replicate.\n"
+      "      Best effort: what changes while it is read may differ in the end. With --tail it\n"
+      "      follows the source's keyspace notifications until stopped.",
       1, 2, true, true },
     { "verify", "SOURCE [TARGET]",
       "Compare all keys of source and target, in some rounds; exit code 1 if any differs for good.",
@@ -257,6 +350,8 @@ static int read_target(struct config *c, char *err, size_t cap)
         .request_timeout = c->request_timeout,
         .window_bytes = c->window,
         .window = WINDOW,
+        .rate_bytes = c->rate_limit,
+        .rate_commands = (uint64_t)c->rate_limit_commands,
     };
     return 0;
 }
@@ -294,6 +389,27 @@ static int read_source(struct config *c, char *err, size_t cap)
     return 0;
 }
 
+static int read_filter(struct config *c, char *err, size_t cap)
+{
+    char why[200];
+    c->filter = (struct filter){
+        .keys = { c->include_key, c->exclude_key },
+        .commands = { c->include_command, c->exclude_command },
+        .types = { c->include_type, c->exclude_type },
+        .databases = { c->include_db, c->exclude_db },
+        .mixed = c->filter_mixed,
+        .report = c->owner_policy == OWNER_REPORT,
+    };
+    if (or_null(c->owner) != NULL) {
+        c->filter.owner = key_owner_new(c->owner, why, sizeof(why));
+        if (c->filter.owner == NULL)
+            return fail(err, cap, "--owner: %s", why);
+    }
+    if (!filter_is_empty(&c->filter))
+        c->copy_options.filter = &c->filter;
+    return 0;
+}
+
 static int read_all(struct config *c, char *err, size_t cap)
 {
     const struct config_command *command = c->command;
@@ -301,12 +417,20 @@ static int read_all(struct config *c, char *err, size_t cap)
         return fail(err, cap, "no command given; try slotgate-migrate --help");
     if (c->word_count < command->words_min)
         return fail(err, cap, "%s needs %s", command->name, command->usage);
+    if (c->dry_run && strcmp(command->name, "sync") != 0 && strcmp(command->name, "scan") != 0)
+        return fail(err, cap, "--dry-run goes with sync and scan");
     c->copy_options = (struct copy_options){ .big_key = c->big_key,
                                              .rewrite = c->rewrite,
                                              .replace = c->replace,
                                              .skip_expired = true,
+                                             .flush = c->flush,
                                              .builds = BUILDS };
-    if (read_databases(c, err, cap) != 0)
+    c->expiry_options = (struct expiry_options){
+        .folder = c->spool_dir,
+        .slack = c->ttl_exact ? 0 : (int64_t)c->ttl_slack,
+        .calm = (int64_t)c->ttl_calm,
+    };
+    if (read_databases(c, err, cap) != 0 || read_filter(c, err, cap) != 0)
         return ERR_OPTION;
     if (command->has_source && read_source(c, err, cap) != 0)
         return ERR_OPTION;
@@ -331,6 +455,7 @@ int config_load(struct config *c, int argc, char *const *argv, char *err, size_t
 void config_free(struct config *c)
 {
     option_free(&c->options);
+    key_owner_free(c->filter.owner);
     tls_context_unref(c->tls);
     c->tls = NULL;
     explicit_bzero(c->source.password, sizeof(c->source.password));

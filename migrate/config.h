@@ -33,20 +33,26 @@ struct config {
     struct source_options source_options;
     struct target_options target_options;
     struct target_options source_as_target; /* for verify, which asks it as any client does */
-    struct copy_options copy_options;       /* without the file `failed` */
+    struct copy_options copy_options;       /* without the file `failed` and without expiry */
+    struct expiry_options expiry_options;
+    struct filter filter;
 
     char *tls_ca_cert_file, *tls_cert_file, *tls_key_file;
     int tls_verify;          /* enum tls_verify */
     struct tls_context *tls; /* for whom rediss:// names; NULL: nobody */
 
     char *target_cluster, *target_user, *target_auth, *source_user, *source_auth;
-    char *db;
-    size_t big_key, window, spool_max;
-    bool rewrite, replace, follow, version, help;
+    char *db, *owner;
+    struct option_list include_key, exclude_key, include_command, exclude_command;
+    struct option_list include_type, exclude_type, include_db, exclude_db;
+    int filter_mixed, owner_policy, flush;
+    size_t big_key, window, spool_max, rate_limit;
+    int rate_limit_commands;
+    bool rewrite, replace, ttl_exact, tail, dry_run, follow, version, help;
     uint64_t connect_timeout, request_timeout, source_timeout; /* ms */
     char *failed_file, *psync_command, *announce_ip, *spool_dir;
     int announce_port, rounds;
-    uint64_t round_pause, ttl_tolerance; /* ms */
+    uint64_t round_pause, ttl_tolerance, ttl_slack, ttl_calm; /* ms */
     char *diff_file;
     int log_level;
 

@@ -89,24 +89,44 @@ static bool name_key(struct copy *c)
     return false;
 }
 
+/* Whether the filters let the key through; counts it if not. */
+static bool is_wanted(struct copy *c)
+{
+    const struct filter *f = c->options->filter;
+    const struct rdb_reader *r = &c->reader;
+    if (f == NULL)
+        return true;
+    enum filter_verdict verdict = filter_key(f, r->name);
+    if (verdict == FILTER_OUT || !filter_database(f, r->db) || !filter_type(f, r->type->kind)) {
+        c->counters.filtered++;
+        return false;
+    }
+    c->counters.stale += verdict != FILTER_TAKE;
+    return verdict != FILTER_STALE;
+}
+
 static void begin_key(struct copy *c)
 {
     const struct rdb_reader *r = &c->reader;
     c->counters.keys++;
     c->state = SKIP;
-    if (!name_key(c))
+    if (!is_wanted(c) || !name_key(c))
         return;
     if (c->options->skip_expired && r->expire_at != RDB_NO_TIME && r->expire_at <= copy_now(c)) {
         c->counters.expired++;
         return;
     }
+    c->expire_at = r->expire_at;
+    if (c->options->expiry != NULL && r->expire_at != RDB_NO_TIME)
+        c->expire_at =
+            expiry_of_copy(c->options->expiry, writer_span(&c->key), r->expire_at, copy_now(c));
     writer_clear(&c->value, 2);
     c->state = COLLECT;
 }
 
 static void begin_build(struct copy *c)
 {
-    c->current = build_new(c, c->reader.type, writer_span(&c->key), c->reader.expire_at);
+    c->current = build_new(c, c->reader.type, writer_span(&c->key), c->expire_at);
     build_take(c->current, writer_span(&c->value));
     writer_clear(&c->value, 2);
     c->state = BUILD;
@@ -144,7 +164,7 @@ static void delete_first(struct copy *c)
 
 static int64_t time_to_live(const struct copy *c)
 {
-    int64_t at = c->reader.expire_at;
+    int64_t at = c->expire_at;
     if (at == RDB_NO_TIME)
         return 0;
     if (c->target->facts.absolute)
@@ -269,7 +289,7 @@ static void on_function(void *context, const struct target_call *call)
     if (call->error[0] == '\0')
         return;
     c->counters.functions_failed++;
-    log_error("library of functions not loaded", "reason=%s", log_text(call->error));
+    log_error("functions or a script not loaded", "reason=%s", log_text(call->error));
 }
 
 static void load_function(struct copy *c)
@@ -290,9 +310,23 @@ static void load_function(struct copy *c)
     c->pending += target_send_all(c->target, SPAN("function"), writer_span(w), on_function, c);
 }
 
+/* Scripts of an old source, which its stream names by their hashes (EVALSHA). */
+static void load_script(struct copy *c)
+{
+    struct writer *w = &c->command;
+    if (!span_equal(c->reader.name, SPAN("lua")))
+        return;
+    writer_clear(w, 2);
+    write_array(w, 3);
+    write_bulk(w, SPAN("SCRIPT"));
+    write_bulk(w, SPAN("LOAD"));
+    write_bulk(w, c->reader.text);
+    c->pending += target_send_all(c->target, SPAN("script"), writer_span(w), on_function, c);
+}
+
 /* --- the file ------------------------------------------------------------------------------ */
 
-static bool has_room(const struct copy *c)
+static bool has_room(struct copy *c)
 {
     return target_has_room(c->target) && (c->state == BUILD || c->build_count < c->options->builds);
 }
@@ -307,6 +341,9 @@ static enum copy_result take_fact(struct copy *c, enum rdb_fact fact, struct spa
     case RDB_FUNCTION:
         load_function(c);
         break;
+    case RDB_AUX:
+        load_script(c);
+        break;
     case RDB_KEY:
         begin_key(c);
         break;
@@ -317,7 +354,7 @@ static enum copy_result take_fact(struct copy *c, enum rdb_fact fact, struct spa
         take_value(c, bytes);
         end_value(c);
         break;
-    default: /* an AUX field is of no use here */
+    default:
         break;
     }
     return COPY_MORE;

@@ -12,6 +12,8 @@
 
 #include <stdio.h>
 
+#include "migrate/expiry.h"
+#include "migrate/filter.h"
 #include "migrate/rdb_reader.h"
 #include "migrate/rewrite.h"
 #include "migrate/target.h"
@@ -23,21 +25,27 @@ enum copy_databases {
     COPY_DB_PREFIX, /* a key of database N is called dbN:key, that of 0 stays as it is */
 };
 
+enum copy_flush { COPY_FLUSH_REFUSE, COPY_FLUSH_APPLY, COPY_FLUSH_IGNORE };
+
 struct copy_options {
     enum copy_databases databases;
-    uint64_t only;     /* database */
-    uint64_t big_key;  /* bytes; values above it are built by commands */
-    bool rewrite;      /* so are all others */
-    bool replace;      /* keys that are there already; else each is a failure */
-    bool skip_expired; /* keys whose time is over */
-    uint32_t builds;   /* keys that may be under construction at the same time */
-    FILE *failed;      /* gets a line for each failure; NULL: only the log */
+    uint64_t only;               /* database */
+    int flush;                   /* enum copy_flush: FLUSHALL and FLUSHDB in the stream */
+    uint64_t big_key;            /* bytes; values above it are built by commands */
+    bool rewrite;                /* so are all others */
+    bool replace;                /* keys that are there already; else each is a failure */
+    bool skip_expired;           /* keys whose time is over */
+    uint32_t builds;             /* keys that may be under construction at the same time */
+    const struct filter *filter; /* NULL: everything goes over */
+    struct expiry *expiry;       /* holds times to live back; NULL: nobody does */
+    FILE *failed;                /* gets a line for each failure; NULL: only the log */
 };
 
 struct copy_counters {
     uint64_t keys, bytes; /* read */
     uint64_t restored, rewritten;
-    uint64_t expired, other_database, empty; /* skipped */
+    uint64_t expired, other_database, empty, filtered; /* skipped */
+    uint64_t stale; /* copies whose owner is another source: skipped, or reported only */
     uint64_t failed, functions, functions_failed, field_times_lost;
 };
 
@@ -61,6 +69,7 @@ struct copy {
     struct writer key;     /* what it is called at the target */
     struct writer value;   /* so far */
     struct writer command; /* scratch */
+    int64_t expire_at;     /* what the target is told */
     struct build *current; /* that the value's bytes go to */
     struct list_node builds;
     uint32_t build_count, build_number;

@@ -6,7 +6,9 @@
 
 #include "base/log.h"
 #include "migrate/dump.h"
+#include "migrate/plan.h"
 #include "migrate/restore.h"
+#include "migrate/scan.h"
 #include "migrate/sync.h"
 #include "migrate/verify.h"
 
@@ -16,14 +18,14 @@ static const struct {
     const char *name;
     int (*run)(const struct config *config);
 } runs[] = {
-    { "restore", restore_run },
-    { "dump", dump_run },
-    { "sync", sync_run },
-    { "verify", verify_run },
+    { "restore", restore_run }, { "dump", dump_run },     { "sync", sync_run },
+    { "scan", scan_run },       { "verify", verify_run },
 };
 
 static int run_command(const struct config *config)
 {
+    if (config->dry_run)
+        return plan_run(config);
     for (size_t i = 0; i < ARRAY_LEN(runs); i++)
         if (strcmp(runs[i].name, config->command->name) == 0)
             return runs[i].run(config);

@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "migrate/scratch.h"
+
 struct segment {
     struct list_node link; /* in spool->segments */
     int file;
@@ -33,20 +35,6 @@ void spool_close(struct spool *s)
     s->used = 0;
 }
 
-/* A file without a name; where the file system has none such, one whose name is taken away. */
-static int nameless_file(const char *folder)
-{
-    char path[4096];
-    int file = open(folder, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
-    if (file >= 0 || (errno != EOPNOTSUPP && errno != EISDIR && errno != ENOENT))
-        return file;
-    snprintf(path, sizeof(path), "%s/slotgate-migrate-XXXXXX", folder);
-    file = mkostemp(path, O_CLOEXEC);
-    if (file >= 0)
-        unlink(path);
-    return file;
-}
-
 static struct segment *writable(struct spool *s)
 {
     if (!list_is_empty(&s->segments)) {
@@ -54,7 +42,7 @@ static struct segment *writable(struct spool *s)
         if (last->written < SPOOL_SEGMENT)
             return last;
     }
-    int file = nameless_file(s->folder);
+    int file = scratch_file(s->folder);
     if (file < 0)
         return NULL;
     struct segment *g = calloc(1, sizeof(*g));

@@ -16,6 +16,8 @@ void summary_write(const struct copy *c, uint64_t ms, FILE *out)
         { "rewritten", "by commands", n->rewritten },
         { "skipped, expired", "", n->expired },
         { "skipped, other database", "see --db", n->other_database },
+        { "skipped, filtered", "", n->filtered },
+        { "stale copies", "another source owns them, see --owner", n->stale },
         { "skipped, empty", "collections without elements, a mistake of old servers", n->empty },
         { "failed", "see the lines above, or --failed-file", n->failed },
         { "libraries of functions", "", n->functions },

@@ -30,6 +30,7 @@ struct sync {
     struct source source;
     struct spool spool;
     struct copy copy;
+    struct expiry expiry;
     struct apply apply;
     uint64_t begun;
     uint8_t phase; /* enum phase */
@@ -208,8 +209,16 @@ static void acknowledge(struct sync *s)
 static void close_if_drained(struct sync *s)
 {
     if (s->stopping && s->phase == LIVE && s->at == s->len && s->spool.used == 0 &&
-        apply_is_done(&s->apply))
+        apply_is_done(&s->apply) && expiry_settle(&s->expiry, copy_now(&s->copy)))
         close_all(s);
+}
+
+static void settle_expiry(struct sync *s)
+{
+    int64_t now = copy_now(&s->copy);
+    bool more = s->spool.used > 0 || s->at < s->len;
+    if (s->phase == LIVE && !s->closing)
+        expiry_turn(&s->expiry, more && now - s->apply.now > EXPIRY_LAG_MS, now);
 }
 
 /* --- the target ---------------------------------------------------------------------------- */
@@ -250,6 +259,7 @@ static void on_turn_end(void *context)
         return;
     pump(s);
     acknowledge(s);
+    settle_expiry(s);
     close_if_drained(s);
     target_turn_end(&s->target);
 }
@@ -279,7 +289,12 @@ static void write_stream_summary(const struct sync *s, FILE *out)
         { "commands sent", n->sent },
         { "commands without effect", n->dropped },
         { "commands, other database", n->other_database },
+        { "commands filtered", n->filtered },
+        { "commands of mixed keys", n->mixed },
+        { "commands on stale copies", n->stale },
         { "commands failed", n->failed },
+        { "times to live held back", s->expiry.deferred },
+        { "times to live a day too long", s->expiry.unset + s->expiry.table.held },
         { "offset applied", s->apply.applied },
         { "spool at its fullest", s->spool.peak },
     };
@@ -290,7 +305,7 @@ static void write_stream_summary(const struct sync *s, FILE *out)
 static int end(struct sync *s)
 {
     bool good = !s->failed && s->phase == LIVE && summary_is_good(&s->copy) &&
-                s->apply.counters.failed == 0;
+                s->apply.counters.failed == 0 && s->expiry.unset + s->expiry.table.held == 0;
     if (s->phase != WAITING) {
         summary_write(&s->copy, uv_now(&s->run.loop) - s->begun, stdout);
         if (s->applying)
@@ -300,6 +315,7 @@ static int end(struct sync *s)
     if (s->applying)
         apply_close(&s->apply);
     spool_close(&s->spool);
+    expiry_close(&s->expiry);
     target_free(&s->target);
     run_free(&s->run);
     return good ? 0 : 1;
@@ -322,6 +338,9 @@ int sync_run(const struct config *config)
         spool_open(&s->spool, config->spool_dir, config->spool_max);
         run_open(&s->run, on_turn_end, on_stop, s);
         target_open(&s->target, &s->run.net, &config->target_options, &target_user, s);
+        expiry_open(&s->expiry, &config->expiry_options, &s->target);
+        if (config->follow && config->replace) /* keys of others keep their times */
+            s->copy_options.expiry = &s->expiry;
         uv_run(&s->run.loop, UV_RUN_DEFAULT);
         code = end(s);
     }

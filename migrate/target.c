@@ -251,6 +251,7 @@ void target_open(struct target *t, struct net *net, const struct target_options 
     t->commands = command_table_new();
     t->tags = slot_tags_new();
     slab_init(&t->calls, sizeof(struct target_call));
+    limit_init(&t->limit, o->rate_bytes, o->rate_commands, uv_now(net->loop));
     writer_init(&t->block, 2);
     router_open(&t->router, net, t->commands, &t->router_options);
     flow_init(&t->flow, &target_flow_user, 0);
@@ -312,10 +313,20 @@ void target_free(struct target *t)
 
 /* --- sending ------------------------------------------------------------------------------- */
 
-bool target_has_room(const struct target *t)
+static void on_limit_over(uv_timer_t *timer)
+{
+    struct target *t = timer->data;
+    t->progress = true;
+}
+
+/* Behind the limit nothing else may come that would wake those who want to send. */
+bool target_has_room(struct target *t)
 {
     const struct target_options *o = t->options;
-    return t->pending_bytes < o->window_bytes && t->pending < o->window;
+    uint64_t wait = limit_wait(&t->limit, uv_now(t->net->loop));
+    if (wait > 0 && !t->closing && !uv_is_active((const uv_handle_t *)&t->timer))
+        uv_timer_start(&t->timer, on_limit_over, wait, 0);
+    return wait == 0 && t->pending_bytes < o->window_bytes && t->pending < o->window;
 }
 
 /* blocked: 0, or the number of commands in a transaction. */
@@ -343,6 +354,7 @@ static struct target_call *send_block(struct target *t, struct span name, struct
         block_of(r, blocked);
     t->pending++;
     t->pending_bytes += command.len;
+    limit_spend(&t->limit, command.len, blocked > 0 ? blocked : 1);
     router_submit(&t->router, r, command, NULL);
     return call;
 }

@@ -13,6 +13,7 @@
 
 #include "cluster/poller.h"
 #include "cluster/slot_tag.h"
+#include "migrate/limit.h"
 #include "migrate/target_facts.h"
 
 enum { TARGET_KEY_SHOWN = 96, TARGET_ERROR_SHOWN = 160 };
@@ -26,6 +27,7 @@ struct target_options {
     uint64_t connect_timeout, request_timeout; /* ms; the second one with all retries */
     uint64_t window_bytes; /* of commands in flight; past it target_has_room is false */
     uint32_t window;       /* the same in commands */
+    uint64_t rate_bytes, rate_commands; /* a second, past which target_has_room is false; 0: any */
 };
 
 struct target;
@@ -73,7 +75,8 @@ struct target {
     uint32_t pending;
     uint32_t probed; /* shards that have told their facts */
     uint64_t probing_since;
-    uv_timer_t timer;
+    struct limit limit;
+    uv_timer_t timer;    /* the next probe; once it is ready, the end of a wait for the limit */
     struct writer block; /* scratch */
     bool ready, closing;
     bool progress; /* something was answered in this turn */
@@ -87,7 +90,7 @@ void target_turn_end(struct target *t);
 void target_close(struct target *t);
 void target_free(struct target *t);
 
-bool target_has_room(const struct target *t);
+bool target_has_room(struct target *t);
 /* Sends one command about that key. again: may be executed twice without harm. done comes later,
    once, unless the target is closed before. */
 void target_send(struct target *t, struct span name, struct span key, struct span command,

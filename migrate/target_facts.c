@@ -17,8 +17,7 @@ static const struct {
 
 enum { VALKEY_WITH_OWN_RDB = 90000, VALKEY_RDB = 11, FIELD_TIMES = 70400 };
 
-/* The value of a line "name:value"; len 0: there is none. */
-static struct span line_of(struct span info, const char *name)
+struct span target_info_line(struct span info, const char *name)
 {
     size_t len = strlen(name);
     const char *at = info.at, *end = info.at + info.len;
@@ -55,7 +54,8 @@ static uint32_t version_number(struct span text)
 
 static void read_version(struct target_facts *f, struct span info)
 {
-    struct span redis = line_of(info, "redis_version"), valkey = line_of(info, "valkey_version");
+    struct span redis = target_info_line(info, "redis_version"),
+                valkey = target_info_line(info, "valkey_version");
     struct span shown = valkey.len > 0 ? valkey : redis;
     uint32_t v = version_number(redis), own = version_number(valkey);
     snprintf(f->version, sizeof(f->version), "%.*s", (int)shown.len, shown.at);
@@ -68,7 +68,7 @@ static void read_version(struct target_facts *f, struct span info)
     f->absolute = f->streams = v >= 50000;
     f->hset_many = v >= 40000;
     f->create_consumer = f->set_until = v >= 60200;
-    f->entries_added = f->functions = v >= 70000;
+    f->entries_added = f->functions = f->expire_if = v >= 70000;
     f->field_times = v >= FIELD_TIMES || own >= VALKEY_WITH_OWN_RDB;
 }
 
@@ -79,14 +79,14 @@ bool target_facts_read(struct target_facts *f, struct span reply)
     *f = (struct target_facts){ 0 };
     if (!value_next(&c, &v) || v.kind != VALUE_STRING)
         return false;
-    if (line_of(v.text, "redis_version").len == 0)
+    if (target_info_line(v.text, "redis_version").len == 0)
         return false;
     read_version(f, v.text);
-    struct span policy = line_of(v.text, "maxmemory_policy");
+    struct span policy = target_info_line(v.text, "maxmemory_policy");
     static const char lfu[] = "lfu";
     f->counts_frequency = policy.len > 3 && memcmp(policy.at + policy.len - 3, lfu, 3) == 0;
     f->evicts = policy.len > 0 && !span_is(policy, "noeviction");
-    f->cluster_node = span_is(line_of(v.text, "cluster_enabled"), "1");
+    f->cluster_node = span_is(target_info_line(v.text, "cluster_enabled"), "1");
     return true;
 }
 
@@ -105,6 +105,7 @@ void target_facts_meet(struct target_facts *f, const struct target_facts *o)
     f->set_until &= o->set_until;
     f->entries_added &= o->entries_added;
     f->functions &= o->functions;
+    f->expire_if &= o->expire_if;
     f->field_times &= o->field_times;
     f->counts_frequency &= o->counts_frequency;
     f->evicts |= o->evicts;

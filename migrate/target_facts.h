@@ -22,6 +22,7 @@ struct target_facts {
     bool set_until;        /* SET ... PXAT */
     bool entries_added;    /* XSETID ... ENTRIESADDED, XGROUP CREATE ... ENTRIESREAD */
     bool functions;        /* FUNCTION LOAD */
+    bool expire_if;        /* PEXPIREAT ... XX */
     bool field_times;      /* HPEXPIREAT */
     bool counts_frequency; /* keeps FREQ of keys, not IDLETIME */
     bool evicts;           /* may drop keys when memory is full */
@@ -30,6 +31,8 @@ struct target_facts {
 
 /* reply: a complete reply to INFO. False: it is none. */
 MUST_USE bool target_facts_read(struct target_facts *f, struct span reply);
+/* The value of a line "name:value" in the text of INFO; len 0: there is none. */
+struct span target_info_line(struct span info, const char *name);
 /* What both understand. */
 void target_facts_meet(struct target_facts *f, const struct target_facts *other);
 /* Whether RESTORE takes a payload with that stamp. */

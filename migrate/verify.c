@@ -50,7 +50,7 @@ struct verify {
     bool scanning, batch_ready, failed, closing;
     struct list_node checks, lookups;
     uint32_t under_way;
-    uint64_t source_keys, target_keys;
+    uint64_t source_keys, target_keys, left_out;
     struct suspects found, again;
     size_t next; /* in again */
 };
@@ -189,6 +189,16 @@ static void next_shard(struct verify *v)
     v->phase = v->phase == SOURCE_KEYS ? TARGET_KEYS : AGAIN;
 }
 
+/* By its name; types and databases are not asked for here. */
+static bool is_wanted(const struct verify *v, struct span key)
+{
+    const struct filter *f = v->config->copy_options.filter;
+    if (f == NULL)
+        return true;
+    enum filter_verdict verdict = filter_key(f, key);
+    return verdict == FILTER_TAKE || verdict == FILTER_REPORTED;
+}
+
 static bool take_batch(struct verify *v)
 {
     struct value_cursor c = { v->scanned.at, v->scanned.at + v->scanned.len };
@@ -203,7 +213,9 @@ static bool take_batch(struct verify *v)
     for (uint64_t i = 0; i < keys.count; i++) {
         if (!value_next(&c, &key) || key.kind != VALUE_STRING)
             return false;
-        if (v->phase == SOURCE_KEYS)
+        if (!is_wanted(v, key.text))
+            v->left_out++;
+        else if (v->phase == SOURCE_KEYS)
             check(v, key.text);
         else
             look_up(v, key.text);
@@ -320,6 +332,8 @@ static void tell(const struct verify *v, FILE *file)
     }
     if (v->found.count > SHOWN_MAX)
         printf("... see --diff-file for all of them\n");
+    if (v->left_out > 0)
+        printf("%-28s %12llu\n", "keys left out by filters", (unsigned long long)v->left_out);
     printf("%-28s %12llu\n%-28s %12llu\n%-28s %12zu\n", "keys at the source",
            (unsigned long long)v->source_keys, "keys at the target",
            (unsigned long long)v->target_keys, "keys that differ", v->found.count);

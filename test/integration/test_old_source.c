@@ -88,11 +88,13 @@ static void run_start(struct run *r)
     r->script.payload_len = r->payload.len;
     r->script.streams[0] = r->streams[0].at;
     r->script.streams[1] = r->streams[1].at;
+    r->script.stream_len[0] = r->streams[0].len;
+    r->script.stream_len[1] = r->streams[1].len;
     r->wanted = FAKE_SOURCE_OFFSET + r->streams[0].len + r->streams[1].len;
     r->source = fake_source_start(r->port, &r->script);
     snprintf(at, sizeof(at), "127.0.0.1:%d", r->port);
-    migrate_start(
-        &r->m, (const char *const[]){ "sync", at, target_at, "--spool-dir", testenv_dir(), NULL });
+    migrate_start(&r->m, (const char *const[]){ "sync", at, target_at, "--spool-dir", testenv_dir(),
+                                                "--ttl-exact", NULL });
 }
 
 static bool acknowledged_all(void *arg)
@@ -154,6 +156,11 @@ static void test_commands_of_old_servers(void **state)
         "SETNX nx v",
         "MSETNX mx1 a mx2 b",
         "EXPIREAT nx 4102444800",
+        "SET getex v",
+        "GETEX getex EX 7000",
+        "SETEX getex2 1000 v",
+        "GETEX getex2 PERSIST",
+        "GETEX getex2",
         "PING",
         "OPINFO whatever",
         "REPLCONF GETACK *",
@@ -181,6 +188,8 @@ static void test_commands_of_old_servers(void **state)
     expect_number("TTL set-px", 3900, 4000);
     expect_number("TTL plain", 4900, 5000);
     expect_number("TTL plain2", 5900, 6000);
+    expect_number("TTL getex", 6900, 7000);
+    expect_number("TTL getex2", -1, -1);
     expect_number("EXPIRETIME nx", 4102444800, 4102444800);
     expect_text("GET mx2", "b");
     expect_text("GET counter", "8");
@@ -282,12 +291,156 @@ static void test_failures_are_told(void **state)
     run_close(&r);
 }
 
+/* DUMP of a key that the target has just for that. */
+static redisReply *payload_of(const char *command)
+{
+    redis_do(to, command);
+    redisReply *dump = redis_ask(to, "DUMP payload");
+    assert_int_equal(dump->type, REDIS_REPLY_STRING);
+    redis_do(to, "DEL payload");
+    return dump;
+}
+
+static void add_words(struct writer *w, const char *const *words, size_t count)
+{
+    write_array(w, count);
+    for (size_t i = 0; i < count; i++)
+        write_bulk_text(w, words[i]);
+}
+
+#define ADD(w, ...)                                                                                \
+    add_words(w, (const char *const[]){ __VA_ARGS__ },                                             \
+              sizeof((const char *const[]){ __VA_ARGS__ }) / sizeof(char *))
+
+/* ZADD in pieces: the score as eight bytes. */
+static void add_zset_piece(struct writer *w, const char *member, double score)
+{
+    write_array(w, 7);
+    static const char *const head[] = { "SLOTSRESTORE-ASYNC", "zset", "zset", "0", "100" };
+    for (size_t i = 0; i < ARRAY_LEN(head); i++)
+        write_bulk_text(w, head[i]);
+    write_bulk_text(w, member);
+    write_bulk(w, (struct span){ (const char *)&score, sizeof(score) });
+}
+
+/* What Codis's servers write into their streams while a slot moves to them. */
+static void test_codis(void **state)
+{
+    struct run r;
+    (void)state;
+    run_open(&r);
+    redisReply *text = payload_of("SET payload one");
+    redisReply *list = payload_of("RPUSH payload a b");
+    struct writer *w = &r.streams[0];
+    write_array(w, 7);
+    write_bulk_text(w, "SLOTSRESTORE");
+    write_bulk_text(w, "restored");
+    write_bulk_text(w, "0");
+    write_bulk(w, (struct span){ text->str, text->len });
+    write_bulk_text(w, "restored-list");
+    write_bulk_text(w, "100000");
+    write_bulk(w, (struct span){ list->str, list->len });
+    write_array(w, 5);
+    write_bulk_text(w, "slotsrestore-async");
+    write_bulk_text(w, "object");
+    write_bulk_text(w, "object");
+    write_bulk_text(w, "200000");
+    write_bulk(w, (struct span){ list->str, list->len });
+    ADD(w, "SLOTSRESTORE-ASYNC", "string", "string", "0", "two");
+    ADD(w, "SLOTSRESTORE-ASYNC", "string", "timed", "300000", "three");
+    ADD(w, "SLOTSRESTORE-ASYNC", "list", "list", "90000", "1000", "x", "y");
+    ADD(w, "SLOTSRESTORE-ASYNC", "list", "list", "0", "0", "z");
+    ADD(w, "SLOTSRESTORE-ASYNC", "hash", "hash", "400000", "2", "f", "v", "g", "w");
+    ADD(w, "SLOTSRESTORE-ASYNC", "dict", "dict", "0", "2", "m", "n");
+    add_zset_piece(w, "a", 1.5);
+    add_zset_piece(w, "b", -1e300);
+    ADD(w, "SLOTSRESTORE-ASYNC", "expire", "zset", "500000");
+    ADD(w, "SET", "gone", "x");
+    ADD(w, "SLOTSRESTORE-ASYNC", "delete", "gone");
+    run_start(&r);
+    assert_true(wait_until(acknowledged_all, &r, scaled_ms(20000)));
+    run_end(&r);
+    expect_text("GET restored", "one");
+    expect_number("TTL restored", -1, -1);
+    expect_number("LLEN restored-list", 2, 2);
+    expect_number("TTL restored-list", 90, 100);
+    expect_number("TTL object", 190, 200);
+    expect_text("GET string", "two");
+    expect_number("TTL string", -1, -1);
+    expect_number("TTL timed", 290, 300);
+    expect_number("LLEN list", 3, 3);
+    expect_number("TTL list", -1, -1);
+    expect_text("HGET hash g", "w");
+    expect_number("TTL hash", 390, 400);
+    expect_number("SCARD dict", 2, 2);
+    expect_text("ZSCORE zset a", "1.5");
+    expect_text("ZSCORE zset b", "-1.0000000000000001e+300");
+    expect_number("TTL zset", 490, 500);
+    expect_number("EXISTS gone", 0, 0);
+    freeReplyObject(text);
+    freeReplyObject(list);
+}
+
+/* What no stream should hold is told by name; nothing waits for ever. */
+static void test_out_of_place(void **state)
+{
+    static const char *const commands[] = { "BLPOP nothing 0",
+                                            "SLOTSDEL 1 2",
+                                            "SLOTSRESTORE a 0",
+                                            "SLOTSRESTORE-ASYNC other key 0",
+                                            "SLOTSRESTORE-ASYNC list key 0 x y",
+                                            "MIGRATE h 1 k 0 1",
+                                            "INCR counter" };
+    struct run r;
+    (void)state;
+    run_open(&r);
+    add_commands(&r.streams[0], commands, ARRAY_LEN(commands));
+    run_start(&r);
+    assert_true(wait_until(acknowledged_all, &r, scaled_ms(20000)));
+    process_signal(&r.m.process, SIGTERM);
+    migrate_wait(&r.m, 20000);
+    assert_int_equal(r.m.code, 1);
+    assert_int_equal(migrate_count(&r.m, "commands failed"), 5);
+    assert_non_null(strstr(r.m.err, "command=BLPOP key=nothing"));
+    assert_non_null(strstr(r.m.err, "command=SLOTSDEL"));
+    expect_text("GET counter", "1");
+    run_close(&r);
+}
+
+/* Scripts that the snapshot of an old source brings along. */
+static void test_scripts(void **state)
+{
+    static const char *const commands[] = { "INCR counter" };
+    struct run r;
+    (void)state;
+    run_open(&r);
+    redis_do(to, "SCRIPT FLUSH");
+    writer_clear(&r.payload, 2);
+    rdb_begin(&r.payload, 9, false);
+    rdb_byte(&r.payload, 250);
+    rdb_text_of(&r.payload, "lua");
+    rdb_text_of(&r.payload, "return 2");
+    rdb_end(&r.payload, 9, true);
+    add_commands(&r.streams[0], commands, 1);
+    run_start(&r);
+    assert_true(wait_until(acknowledged_all, &r, scaled_ms(20000)));
+    run_end(&r);
+    redisReply *reply = redis_ask(to, "EVALSHA 7f923f79fe76194c868d7e1d0820de36700eb649 0");
+    assert_int_equal(reply->integer, 2);
+    freeReplyObject(reply);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_commands_of_old_servers),  cmocka_unit_test(test_mark_and_ack),
-        cmocka_unit_test(test_goes_on_inside_a_command), cmocka_unit_test(test_backlog_gone),
+        cmocka_unit_test(test_commands_of_old_servers),
+        cmocka_unit_test(test_mark_and_ack),
+        cmocka_unit_test(test_goes_on_inside_a_command),
+        cmocka_unit_test(test_backlog_gone),
         cmocka_unit_test(test_failures_are_told),
+        cmocka_unit_test(test_codis),
+        cmocka_unit_test(test_out_of_place),
+        cmocka_unit_test(test_scripts),
     };
     return testenv_finish(cmocka_run_group_tests(tests, start, stop));
 }

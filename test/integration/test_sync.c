@@ -240,7 +240,7 @@ static void test_into_a_cluster(void **state)
     redis_do(from, "CONFIG SET repl-diskless-sync yes");
     sync_under_load((const char *const[]){ "sync", source_at, "--target-cluster", seeds,
                                            "--big-key", "1mb", "--spool-dir", testenv_dir(),
-                                           NULL });
+                                           "--ttl-exact", NULL });
     expect_cluster();
 }
 
@@ -248,8 +248,8 @@ static void test_through_a_proxy(void **state)
 {
     (void)state;
     redis_do(from, "CONFIG SET repl-diskless-sync no");
-    sync_under_load(
-        (const char *const[]){ "sync", source_at, proxy_at, "--spool-dir", testenv_dir(), NULL });
+    sync_under_load((const char *const[]){ "sync", source_at, proxy_at, "--spool-dir",
+                                           testenv_dir(), "--ttl-exact", NULL });
     expect_cluster();
 }
 
@@ -259,7 +259,7 @@ static void test_small_spool(void **state)
     (void)state;
     sync_under_load((const char *const[]){ "sync", source_at, target_at, "--spool-dir",
                                            testenv_dir(), "--spool-max", "1mb", "--window", "64kb",
-                                           NULL });
+                                           "--ttl-exact", NULL });
     expect_plain();
 }
 
@@ -327,7 +327,7 @@ static void test_every_rule(void **state)
     empty_all();
     redis_do(from, "SET first 1");
     begin(&m, (const char *const[]){ "sync", source_at, "--target-cluster", seeds, "--spool-dir",
-                                     testenv_dir(), NULL });
+                                     testenv_dir(), "--ttl-exact", NULL });
     for (size_t i = 0; i < ARRAY_LEN(commands); i++)
         freeReplyObject(redis_ask(from, commands[i]));
     finish(&m);
@@ -447,7 +447,7 @@ static void test_cut_connection(void **state)
     empty_all();
     redis_do(from, "CONFIG SET repl-backlog-size 200mb");
     begin(&m, (const char *const[]){ "sync", source_at, "--target-cluster", seeds, "--spool-dir",
-                                     testenv_dir(), NULL });
+                                     testenv_dir(), "--ttl-exact", NULL });
     load_begin(&load);
     redis_do(from, "CLIENT KILL TYPE REPLICA");
     bool again = wait_until(went_on, &m, scaled_ms(10000));
@@ -495,7 +495,7 @@ static void test_at_least_once(void **state)
     (void)state;
     empty_all();
     begin(&m, (const char *const[]){ "sync", source_at, "--target-cluster", seeds, "--spool-dir",
-                                     testenv_dir(), NULL });
+                                     testenv_dir(), "--ttl-exact", NULL });
     load_begin(&load);
     for (int i = 0; i < 20; i++) {
         redisReply *reply = redis_ask(nodes[i % 3], "CLIENT KILL TYPE NORMAL SKIPME YES");
@@ -526,6 +526,85 @@ static void test_flush_is_not_repeated(void **state)
     migrate_wait(&m, 10000);
     assert_int_equal(m.code, 1);
     assert_non_null(strstr(m.err, "the source has executed FLUSHALL"));
+    migrate_free(&m);
+    assert_int_equal(sum_of_keys(&to, 1), 1);
+}
+
+/* The target is this source's alone, or the source's emptying is not meant for it. */
+static void test_flush_by_policy(void **state)
+{
+    static const char *const policies[] = { "apply", "ignore" };
+    (void)state;
+    for (int i = 0; i < 2; i++) {
+        struct migrate m;
+        empty_all();
+        redis_do(from, "MSET a 1 b 2 c 3");
+        begin(&m,
+              (const char *const[]){ "sync", source_at, "--target-cluster", seeds, "--spool-dir",
+                                     testenv_dir(), "--flush", policies[i], NULL });
+        redis_do(from, "SET d 4");
+        redis_do(from, "FLUSHALL");
+        redis_do(from, "SET e 5");
+        finish(&m);
+        migrate_free(&m);
+        assert_int_equal(sum_of_keys(nodes, 3), i == 0 ? 2 : 6);
+    }
+}
+
+/* Through slotgate, where keys of several databases stand side by side. */
+static void test_between_databases(void **state)
+{
+    static const char *const commands[] = {
+        "SET moved x",
+        "SET copied y EX 1000",
+        "MOVE moved 2",
+        "COPY copied copy2 DB 3",
+        "COPY copied copied2",
+        "SELECT 2",
+        "APPEND moved z",
+        "MOVE moved 0",
+        "SELECT 0",
+        "APPEND moved !",
+    };
+    static const char *const keys[][2] = { { "moved", "xz!" },
+                                           { "copied", "y" },
+                                           { "copied2", "y" },
+                                           { "db3:copy2", "y" },
+                                           { "the-last-one", "yes" } };
+    struct migrate m;
+    (void)state;
+    empty_all();
+    begin(&m, (const char *const[]){ "sync", source_at, proxy_at, "--spool-dir", testenv_dir(),
+                                     "--db", "prefix", NULL });
+    for (size_t i = 0; i < ARRAY_LEN(commands); i++)
+        redis_do(from, commands[i]);
+    finish(&m);
+    migrate_free(&m);
+    for (size_t i = 0; i < ARRAY_LEN(keys); i++) {
+        redisReply *reply =
+            redis_ask(node_of(NULL, keys[i][0], strlen(keys[i][0])), "GET %s", keys[i][0]);
+        assert_string_equal(reply->str, keys[i][1]);
+        freeReplyObject(reply);
+    }
+    assert_int_equal(sum_of_keys(nodes, 3), ARRAY_LEN(keys));
+
+    /* With one database only: what leaves it is deleted, what comes into it is told. */
+    empty_all();
+    redis_do(from, "SET stays x");
+    begin(&m, (const char *const[]){ "sync", source_at, target_at, "--spool-dir", testenv_dir(),
+                                     "--db", "only:0", NULL });
+    redis_do(from, "MOVE stays 5");
+    redis_do(from, "SELECT 5");
+    redis_do(from, "MOVE stays 0");
+    redis_do(from, "SWAPDB 5 6");
+    redis_do(from, "SELECT 0");
+    redis_do(from, "SET the-last-one yes");
+    assert_true(wait_until(caught_up, NULL, scaled_ms(30000)));
+    process_signal(&m.process, SIGTERM);
+    migrate_wait(&m, 30000);
+    assert_int_equal(m.code, 1);
+    assert_int_equal(migrate_count(&m, "commands failed"), 1);
+    assert_non_null(strstr(m.err, "command=MOVE key=stays reason=\"it brings a key"));
     migrate_free(&m);
     assert_int_equal(sum_of_keys(&to, 1), 1);
 }
@@ -562,6 +641,8 @@ int main(void)
         cmocka_unit_test(test_cut_connection),
         cmocka_unit_test(test_at_least_once),
         cmocka_unit_test(test_flush_is_not_repeated),
+        cmocka_unit_test(test_flush_by_policy),
+        cmocka_unit_test(test_between_databases),
         cmocka_unit_test(test_interrupted),
     };
     return testenv_finish(cmocka_run_group_tests(tests, start, stop));

@@ -48,6 +48,13 @@ static void say_text(struct fake_source *f, const char *text)
     say(f, text, strlen(text));
 }
 
+static void say_stream(struct fake_source *f, int i)
+{
+    const struct fake_source_script *s = f->script;
+    if (s->streams[i] != NULL)
+        say(f, s->streams[i], s->stream_len[i] > 0 ? s->stream_len[i] : strlen(s->streams[i]));
+}
+
 static void hang_up(struct fake_source *f)
 {
     close(f->fd);
@@ -57,8 +64,7 @@ static void hang_up(struct fake_source *f)
 
 static void say_first_stream(struct fake_source *f)
 {
-    if (f->script->streams[0] != NULL)
-        say_text(f, f->script->streams[0]);
+    say_stream(f, 0);
     if (f->script->cut) {
         shutdown(f->fd, SHUT_WR); /* what was said arrives before the end does */
         hang_up(f);
@@ -96,8 +102,7 @@ static void on_psync(struct fake_source *f, const char *id, const char *offset)
         say_payload(f);
     } else {
         say_text(f, s->continued);
-        if (s->streams[1] != NULL)
-            say_text(f, s->streams[1]);
+        say_stream(f, 1);
     }
 }
 

@@ -18,6 +18,7 @@ struct fake_source_script {
     bool marked;            /* "$EOF:", and the stream only after an ACK; else "$LENGTH" */
     bool loading;           /* the first PSYNC is answered by -LOADING */
     const char *streams[2]; /* NUL-terminated; NULL: none */
+    size_t stream_len[2];   /* 0: up to the NUL */
     bool cut;               /* closes behind the first stream */
     const char *continued;  /* what the second PSYNC is answered by */
 };

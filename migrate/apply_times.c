@@ -1,0 +1,296 @@
+/* Commands that give a key a time to live: made absolute, without conditions, and as late as
+   expiry.h wants it. */
+#include <stdlib.h>
+
+#include "base/text.h"
+#include "migrate/apply_words.h"
+
+static const char bad_time[] = "its time cannot be understood";
+static const char unknown[] = "a command that this program does not know";
+
+/* A time in the unit and from the moment that the command means, as milliseconds since 1970. */
+static bool absolute_ms(const struct apply *a, struct span text, bool seconds, bool relative,
+                        int64_t *out)
+{
+    int64_t n;
+    if (!text_to_i64(text.at, text.len, &n) || n > INT64_MAX / 2000 || n < INT64_MIN / 2000)
+        return false;
+    *out = (seconds ? n * 1000 : n) + (relative ? a->now : 0);
+    return true;
+}
+
+/* The time that the target is told. */
+static int64_t time_for(struct apply *a, struct span key, int64_t at)
+{
+    struct writer name;
+    if (a->options->expiry == NULL)
+        return at;
+    writer_init(&name, 2);
+    at =
+        expiry_of_stream(a->options->expiry, apply_name(a, key, &name), at, a->now, copy_now(NULL));
+    writer_close(&name);
+    return at;
+}
+
+static void send_moment(struct apply *a, struct span key, int64_t at)
+{
+    char digits[TEXT_NUMBER_MAX];
+    struct span ms = { digits, text_from_i64(digits, time_for(a, key, at)) };
+    apply_words(a, (struct span[]){ SPAN("PEXPIREAT"), key, ms }, 3);
+}
+
+/* --- EXPIRE and its like ------------------------------------------------------------------- */
+
+static void send_expiry(struct apply *a, const struct argv *argv, bool seconds, bool relative)
+{
+    int64_t at;
+    /* NX, XX, GT and LT stay away: only what took effect at the source is in the stream. */
+    if (argv->count < 3 || !absolute_ms(a, argv_get(argv, 2), seconds, relative, &at))
+        apply_fail(a, argv, bad_time);
+    else
+        send_moment(a, argv_get(argv, 1), at);
+}
+
+void apply_expire(struct apply *a, const struct argv *argv)
+{
+    send_expiry(a, argv, true, true);
+}
+
+void apply_pexpire(struct apply *a, const struct argv *argv)
+{
+    send_expiry(a, argv, false, true);
+}
+
+void apply_expireat(struct apply *a, const struct argv *argv)
+{
+    send_expiry(a, argv, true, false);
+}
+
+void apply_pexpireat(struct apply *a, const struct argv *argv)
+{
+    send_expiry(a, argv, false, false);
+}
+
+/* --- HEXPIRE and its like: key, time, [condition,] FIELDS, n, field ... --------------------- */
+
+static void send_field_expiry(struct apply *a, const struct argv *argv, bool seconds, bool relative)
+{
+    char digits[TEXT_NUMBER_MAX];
+    int64_t at;
+    if (argv->count < 6 || !absolute_ms(a, argv_get(argv, 2), seconds, relative, &at)) {
+        apply_fail(a, argv, bad_time);
+        return;
+    }
+    struct span *words = apply_copy_words(argv);
+    uint32_t count = argv->count;
+    if (!span_is(words[3], "fields")) { /* a condition, which held */
+        for (uint32_t i = 3; i + 1 < count; i++)
+            words[i] = words[i + 1];
+        count--;
+    }
+    if (a->options->expiry != NULL)
+        at = expiry_of_field(a->options->expiry, at, copy_now(NULL));
+    words[0] = SPAN("HPEXPIREAT");
+    words[2] = (struct span){ digits, text_from_i64(digits, at) };
+    apply_words(a, words, count);
+    free(words);
+}
+
+void apply_hexpire(struct apply *a, const struct argv *argv)
+{
+    send_field_expiry(a, argv, true, true);
+}
+
+void apply_hpexpire(struct apply *a, const struct argv *argv)
+{
+    send_field_expiry(a, argv, false, true);
+}
+
+void apply_hexpireat(struct apply *a, const struct argv *argv)
+{
+    send_field_expiry(a, argv, true, false);
+}
+
+void apply_hpexpireat(struct apply *a, const struct argv *argv)
+{
+    send_field_expiry(a, argv, false, false);
+}
+
+/* --- SET and its like ---------------------------------------------------------------------- */
+
+/* SET and, since not every target knows PXAT, a PEXPIREAT behind it. */
+static void set_until(struct apply *a, struct span key, struct span value, int64_t at)
+{
+    char digits[TEXT_NUMBER_MAX];
+    struct span ms = { digits, text_from_i64(digits, time_for(a, key, at)) };
+    if (a->target->facts.set_until) {
+        apply_words(a, (struct span[]){ SPAN("SET"), key, value, SPAN("PXAT"), ms }, 5);
+        return;
+    }
+    apply_words(a, (struct span[]){ SPAN("SET"), key, value }, 3);
+    apply_words(a, (struct span[]){ SPAN("PEXPIREAT"), key, ms }, 3);
+}
+
+static void send_setex(struct apply *a, const struct argv *argv, bool seconds)
+{
+    int64_t at;
+    if (argv->count != 4 || !absolute_ms(a, argv_get(argv, 2), seconds, true, &at))
+        apply_fail(a, argv, bad_time);
+    else
+        set_until(a, argv_get(argv, 1), argv_get(argv, 3), at);
+}
+
+void apply_setex(struct apply *a, const struct argv *argv)
+{
+    send_setex(a, argv, true);
+}
+
+void apply_psetex(struct apply *a, const struct argv *argv)
+{
+    send_setex(a, argv, false);
+}
+
+void apply_setnx(struct apply *a, const struct argv *argv)
+{
+    if (argv->count == 3)
+        apply_words(a, (struct span[]){ SPAN("SET"), argv_get(argv, 1), argv_get(argv, 2) }, 3);
+    else
+        apply_fail(a, argv, unknown);
+}
+
+static const struct set_time {
+    const char *word;
+    bool seconds, relative;
+} set_times[] = {
+    { "ex", true, true }, { "px", false, true }, { "exat", true, false }, { "pxat", false, false }
+};
+
+static const struct set_time *set_time_of(struct span word)
+{
+    for (size_t i = 0; i < ARRAY_LEN(set_times); i++)
+        if (span_is(word, set_times[i].word))
+            return &set_times[i];
+    return NULL;
+}
+
+/* NX, XX and GET stay away: it took effect. */
+void apply_set(struct apply *a, const struct argv *argv)
+{
+    bool keep = false, timed = false;
+    int64_t at = 0;
+    if (argv->count < 3) {
+        apply_fail(a, argv, unknown);
+        return;
+    }
+    for (uint32_t i = 3; i < argv->count; i++) {
+        const struct set_time *t = set_time_of(argv_get(argv, i));
+        keep |= span_is(argv_get(argv, i), "keepttl");
+        if (t == NULL)
+            continue;
+        timed = i + 1 < argv->count &&
+                absolute_ms(a, argv_get(argv, i + 1), t->seconds, t->relative, &at);
+        if (!timed) {
+            apply_fail(a, argv, bad_time);
+            return;
+        }
+        i++;
+    }
+    struct span words[] = { SPAN("SET"), argv_get(argv, 1), argv_get(argv, 2), SPAN("KEEPTTL") };
+    if (timed)
+        set_until(a, words[1], words[2], at);
+    else
+        apply_words(a, words, keep ? 4 : 3);
+}
+
+/* GETEX reads, and is in a stream for what it does to the time. */
+void apply_getex(struct apply *a, const struct argv *argv)
+{
+    int64_t at;
+    const struct set_time *t = argv->count == 4 ? set_time_of(argv_get(argv, 2)) : NULL;
+    if (argv->count == 3 && span_is(argv_get(argv, 2), "persist")) {
+        apply_words(a, (struct span[]){ SPAN("PERSIST"), argv_get(argv, 1) }, 2);
+        return;
+    }
+    if (argv->count == 2) {
+        apply_drop(a, argv);
+        return;
+    }
+    if (t == NULL || !absolute_ms(a, argv_get(argv, 3), t->seconds, t->relative, &at))
+        apply_fail(a, argv, bad_time);
+    else
+        send_moment(a, argv_get(argv, 1), at);
+}
+
+/* --- RESTORE: key, time, payload, options ... ---------------------------------------------- */
+
+/* The options that stay, behind the first four words: as many words as are left. The time counts
+   from receipt unless ABSTTL says otherwise. */
+static uint32_t restore_options(struct span *words, uint32_t count, bool *absolute)
+{
+    uint32_t kept = 4;
+    *absolute = false;
+    for (uint32_t i = 4; i < count; i++) {
+        if (span_is(words[i], "absttl"))
+            *absolute = true;
+        else if (!span_is(words[i], "replace"))
+            words[kept++] = words[i];
+    }
+    return kept;
+}
+
+/* words: room for two more than count. Always with REPLACE: it took effect at the source. */
+static void send_restore(struct apply *a, const struct argv *argv, struct span *words,
+                         uint32_t count)
+{
+    char digits[TEXT_NUMBER_MAX];
+    bool absolute;
+    int64_t at = 0;
+    count = restore_options(words, count, &absolute);
+    bool timed = !span_equal(words[2], SPAN("0"));
+    if (timed && !absolute_ms(a, words[2], false, !absolute, &at)) {
+        apply_fail(a, argv, bad_time);
+        return;
+    }
+    words[count++] = SPAN("REPLACE");
+    if (timed) {
+        at = time_for(a, words[1], at);
+        if (a->target->facts.absolute)
+            words[count++] = SPAN("ABSTTL");
+        else
+            at -= copy_now(NULL);
+        words[2] = (struct span){ digits, text_from_i64(digits, at > 0 ? at : 1) };
+    }
+    apply_words(a, words, count);
+}
+
+/* Also RESTORE-ASKING: a cluster that imports a slot says so to its replicas. */
+void apply_restore(struct apply *a, const struct argv *argv)
+{
+    if (argv->count < 4) {
+        apply_fail(a, argv, unknown);
+        return;
+    }
+    struct span *words = malloc((argv->count + 2) * sizeof(*words));
+    REQUIRE(words != NULL);
+    words[0] = SPAN("RESTORE");
+    for (uint32_t i = 1; i < argv->count; i++)
+        words[i] = argv_get(argv, i);
+    send_restore(a, argv, words, argv->count);
+    free(words);
+}
+
+void apply_restore_one(struct apply *a, const struct argv *argv, struct span key, struct span ttl,
+                       struct span payload)
+{
+    struct span words[6] = { SPAN("RESTORE"), key, ttl, payload };
+    send_restore(a, argv, words, 4);
+}
+
+void apply_expire_in(struct apply *a, const struct argv *argv, struct span key, struct span ttl)
+{
+    int64_t at;
+    if (absolute_ms(a, ttl, false, true, &at))
+        send_moment(a, key, at);
+    else
+        apply_fail(a, argv, bad_time);
+}

@@ -1,0 +1,306 @@
+#include "migrate/plan.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/log.h"
+#include "migrate/plan_findings.h"
+#include "migrate/run.h"
+
+/*
+ *   both servers ready -> one question after the other -> what their answers add up to -> printed
+ *
+ * A right is found out by trying what changes nothing: a command about a key that is not there. For
+ * PSYNC, which would begin a copy, ACL DRYRUN has to tell.
+ */
+enum { SOURCE, TARGET, WORDS_MAX = 6 };
+
+struct plan {
+    const struct config *config;
+    struct run run;
+    struct target servers[2];
+    struct plan_findings findings;
+    struct writer reply;
+    const struct question *asked;
+    size_t next;     /* question */
+    uint32_t shard;  /* of the target */
+    char whoami[64]; /* the user at the source */
+    int ready;
+    bool asking, answered, failed, closing;
+    char error[TARGET_ERROR_SHOWN]; /* of the answer */
+};
+
+struct question {
+    int side;
+    bool sync_only, scan_only, every_shard;
+    const char *words[WORDS_MAX]; /* "WHOAMI" stands for the user at the source */
+    void (*take)(struct plan *p, const struct value *v);
+};
+
+static void close_all(struct plan *p)
+{
+    if (p->closing)
+        return;
+    p->closing = true;
+    target_close(&p->servers[SOURCE]);
+    target_close(&p->servers[TARGET]);
+    run_close(&p->run);
+}
+
+static void give_up(void *context, const char *why)
+{
+    struct plan *p = context;
+    if (p->closing)
+        return;
+    plan_say(&p->findings, PLAN_FAIL, "%s", why);
+    p->failed = true;
+    close_all(p);
+}
+
+/* --- answers ------------------------------------------------------------------------------- */
+
+static bool starts(const char *text, const char *with)
+{
+    return strncmp(text, with, strlen(with)) == 0;
+}
+
+static void take_source_info(struct plan *p, const struct value *v)
+{
+    plan_source_info(&p->findings, v->text);
+}
+
+static void take_target_info(struct plan *p, const struct value *v)
+{
+    plan_target_info(&p->findings, v->text);
+}
+
+static void take_limits(struct plan *p, const struct value *v)
+{
+    struct value_cursor c = { p->reply.at, p->reply.at + p->reply.len };
+    struct value list, name, limits;
+    (void)v;
+    if (p->error[0] == '\0' && value_next(&c, &list) && value_next(&c, &name) &&
+        value_next(&c, &limits) && limits.kind == VALUE_STRING)
+        plan_output_limit(&p->findings, limits.text);
+    else
+        plan_say(&p->findings, PLAN_WARN, "source: its client-output-buffer-limit is not told: %s",
+                 p->error);
+}
+
+static void take_whoami(struct plan *p, const struct value *v)
+{
+    size_t len = v->text.len < sizeof(p->whoami) - 1 ? v->text.len : sizeof(p->whoami) - 1;
+    if (p->error[0] == '\0' && v->kind == VALUE_STRING)
+        memcpy(p->whoami, v->text.at, len);
+}
+
+/* Whether the user may: told by ACL DRYRUN, which is new and needs rights of its own. */
+static void take_dryrun(struct plan *p, const struct value *v)
+{
+    const char *command = p->asked->words[3];
+    if (p->error[0] != '\0')
+        plan_say(&p->findings, PLAN_WARN, "source: nobody tells whether %s is allowed: %s", command,
+                 p->error);
+    else if (v->kind == VALUE_STRING && span_is(v->text, "ok"))
+        plan_say(&p->findings, PLAN_OK, "source: %s is allowed", command);
+    else
+        plan_say(&p->findings, PLAN_FAIL, "source: %s is not allowed to user %s; see `scan`",
+                 command, p->whoami);
+}
+
+/* Any answer but a refusal is a good one. */
+static void take_try(struct plan *p, const struct value *v)
+{
+    const char *side = p->asked->side == SOURCE ? "source" : "target";
+    const char *command = p->asked->words[0];
+    bool unknown = starts(p->error, "ERR unknown command");
+    bool refused = unknown || starts(p->error, "NOPERM") || starts(p->error, "NOAUTH");
+    bool optional = strcmp(command, "RESTORE") == 0 && p->config->rewrite;
+    (void)v;
+    if (refused && !optional)
+        plan_say(&p->findings, PLAN_FAIL, "%s: %s: %s%s", side, command, p->error,
+                 strcmp(command, "RESTORE") == 0 ? "; --rewrite does without" : "");
+    else if (!refused)
+        plan_say(&p->findings, PLAN_OK, "%s: %s is allowed", side, command);
+}
+
+#define PROBE "slotgate:migrate:not-there"
+
+static const struct question questions[] = {
+    { .side = SOURCE, .words = { "INFO" }, .take = take_source_info },
+    { .side = SOURCE,
+      .sync_only = true,
+      .words = { "CONFIG", "GET", "client-output-buffer-limit" },
+      .take = take_limits },
+    { .side = SOURCE, .sync_only = true, .words = { "ACL", "WHOAMI" }, .take = take_whoami },
+    { .side = SOURCE,
+      .sync_only = true,
+      .words = { "ACL", "DRYRUN", "WHOAMI", "PSYNC", "?", "-1" },
+      .take = take_dryrun },
+    { .side = SOURCE,
+      .sync_only = true,
+      .words = { "ACL", "DRYRUN", "WHOAMI", "REPLCONF", "ACK", "0" },
+      .take = take_dryrun },
+    { .side = SOURCE, .scan_only = true, .words = { "SCAN", "0", "COUNT", "1" }, .take = take_try },
+    { .side = SOURCE, .scan_only = true, .words = { "DUMP", PROBE }, .take = take_try },
+    { .side = SOURCE, .scan_only = true, .words = { "PTTL", PROBE }, .take = take_try },
+    { .side = TARGET, .every_shard = true, .words = { "INFO" }, .take = take_target_info },
+    { .side = TARGET, .words = { "RESTORE", PROBE, "0", "no payload" }, .take = take_try },
+    { .side = TARGET, .words = { "DEL", PROBE }, .take = take_try },
+    { .side = TARGET, .words = { "PEXPIREAT", PROBE, "1" }, .take = take_try },
+    { .side = TARGET, .words = { "PERSIST", PROBE }, .take = take_try },
+    { .side = TARGET, .words = { "RENAME", PROBE, PROBE }, .take = take_try },
+};
+
+/* --- asking -------------------------------------------------------------------------------- */
+
+static void on_answer(void *context, const struct target_call *call)
+{
+    struct plan *p = context;
+    memcpy(p->error, call->error, sizeof(p->error));
+    p->asking = false;
+    p->answered = true;
+}
+
+static void ask(struct plan *p, const struct question *q)
+{
+    struct writer w;
+    size_t count = 0;
+    writer_init(&w, 2);
+    while (count < WORDS_MAX && q->words[count] != NULL)
+        count++;
+    write_array(&w, count);
+    for (size_t i = 0; i < count; i++)
+        write_bulk_text(&w, i == 2 && strcmp(q->words[i], "WHOAMI") == 0 ? p->whoami : q->words[i]);
+    writer_clear(&p->reply, 2);
+    p->asked = q;
+    p->asking = true;
+    struct span name = { q->words[0], strlen(q->words[0]) };
+    bool keyed = count > 1 && strcmp(q->words[1], PROBE) == 0;
+    if (keyed)
+        target_ask(&p->servers[q->side], name, SPAN(PROBE), writer_span(&w), &p->reply, on_answer,
+                   p);
+    else
+        target_ask_shard(&p->servers[q->side], p->shard, name, writer_span(&w), &p->reply,
+                         on_answer, p);
+    writer_close(&w);
+}
+
+static void take(struct plan *p)
+{
+    const struct question *q = p->asked;
+    struct value_cursor c = { p->reply.at, p->reply.at + p->reply.len };
+    struct value v = { .kind = VALUE_NULL, .text = SPAN("") };
+    uint32_t shards = p->config->target_options.cluster ? target_shards(&p->servers[TARGET]) : 1;
+    p->answered = false;
+    if (p->error[0] == '\0' && !value_next(&c, &v))
+        v.kind = VALUE_NULL;
+    q->take(p, &v);
+    if (q->every_shard && ++p->shard < shards)
+        return;
+    p->shard = 0;
+    p->next++;
+}
+
+static bool is_left_out(const struct plan *p, const struct question *q)
+{
+    bool scan = strcmp(p->config->command->name, "scan") == 0;
+    bool nameless = q->take == take_dryrun && p->whoami[0] == '\0';
+    return (q->sync_only && scan) || (q->scan_only && !scan) || nameless;
+}
+
+static void step(struct plan *p)
+{
+    if (p->answered)
+        take(p);
+    while (p->next < ARRAY_LEN(questions) && is_left_out(p, &questions[p->next]))
+        p->next++;
+    if (p->next == ARRAY_LEN(questions))
+        close_all(p);
+    else if (!p->asking)
+        ask(p, &questions[p->next]);
+}
+
+/* --- life ---------------------------------------------------------------------------------- */
+
+static void on_ready(void *context)
+{
+    struct plan *p = context;
+    if (++p->ready < 2)
+        return;
+    const struct target_facts *f = &p->servers[TARGET].facts;
+    plan_say(&p->findings, PLAN_OK, "target: version %s, %u shards", f->version,
+             target_shards(&p->servers[TARGET]));
+    if (p->servers[SOURCE].facts.rdb > f->rdb)
+        plan_say(&p->findings, PLAN_WARN,
+                 "target: older than the source; values of newer types "
+                 "are rewritten as commands");
+    net_hurry(&p->run.net);
+}
+
+static void on_progress(void *context)
+{
+    (void)context; /* on_turn_end looks */
+}
+
+static void on_source_failed(void *context, const char *why)
+{
+    char text[256];
+    snprintf(text, sizeof(text), "source: asked as any client does: %s", why);
+    give_up(context, text);
+}
+
+static const struct target_user source_user = {
+    .on_ready = on_ready,
+    .on_failed = on_source_failed,
+    .on_progress = on_progress,
+};
+
+static const struct target_user target_user = {
+    .on_ready = on_ready,
+    .on_failed = give_up,
+    .on_progress = on_progress,
+};
+
+static void on_turn_end(void *context)
+{
+    struct plan *p = context;
+    target_turn_end(&p->servers[SOURCE]);
+    target_turn_end(&p->servers[TARGET]);
+    if (p->closing || p->ready < 2)
+        return;
+    step(p);
+    target_turn_end(&p->servers[SOURCE]);
+    target_turn_end(&p->servers[TARGET]);
+}
+
+static void on_stop(void *context)
+{
+    give_up(context, "interrupted");
+}
+
+int plan_run(const struct config *config)
+{
+    struct plan *p = calloc(1, sizeof(*p));
+    REQUIRE(p != NULL);
+    p->config = config;
+    p->findings = (struct plan_findings){ .config = config, .memory_known = true };
+    writer_init(&p->reply, 2);
+    run_open(&p->run, on_turn_end, on_stop, p);
+    target_open(&p->servers[SOURCE], &p->run.net, &config->source_as_target, &source_user, p);
+    target_open(&p->servers[TARGET], &p->run.net, &config->target_options, &target_user, p);
+    uv_run(&p->run.loop, UV_RUN_DEFAULT);
+    if (!p->failed) {
+        plan_memory(&p->findings);
+        if (strcmp(config->command->name, "sync") == 0)
+            plan_spool(&p->findings);
+    }
+    plan_print(&p->findings);
+    writer_close(&p->reply);
+    target_free(&p->servers[SOURCE]);
+    target_free(&p->servers[TARGET]);
+    run_free(&p->run);
+    int code = p->findings.failures > 0 ? 1 : 0;
+    free(p);
+    return code;
+}

@@ -1,0 +1,115 @@
+/* expiry_table.h: what was put is there, what was forgotten is not, and the walk shows each key
+   once, while the table grows and keys are added. */
+#include "migrate/expiry_table.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+
+#include <cmocka.h>
+
+enum { KEYS = 50000 };
+
+static struct span key_of(unsigned i, char text[64])
+{
+    int n = snprintf(text, 64, "key:%0*u", 1 + (int)(i % 40), i);
+    return (struct span){ text, (size_t)n };
+}
+
+static void put(struct expiry_table *t, unsigned i, int64_t at)
+{
+    char text[64];
+    assert_int_equal(expiry_table_put(t, key_of(i, text), at), 0);
+}
+
+static int64_t get(const struct expiry_table *t, unsigned i)
+{
+    char text[64];
+    return expiry_table_get(t, key_of(i, text));
+}
+
+static void forget(struct expiry_table *t, unsigned i)
+{
+    char text[64];
+    expiry_table_forget(t, key_of(i, text));
+}
+
+static void test_put_get_forget(void **state)
+{
+    struct expiry_table t;
+    (void)state;
+    expiry_table_open(&t, "/tmp");
+    assert_int_equal(get(&t, 1), 0);
+    forget(&t, 1);
+    for (unsigned i = 0; i < KEYS; i++)
+        put(&t, i, i + 1);
+    assert_int_equal(t.held, KEYS);
+    for (unsigned i = 0; i < KEYS; i += 2)
+        forget(&t, i);
+    for (unsigned i = 1; i < KEYS; i += 4)
+        put(&t, i, 7);
+    for (unsigned i = 0; i < KEYS; i++)
+        assert_int_equal(get(&t, i), i % 2 == 0 ? 0 : i % 4 == 1 ? 7 : i + 1);
+    assert_int_equal(get(&t, KEYS), 0);
+    assert_int_equal(t.held, KEYS / 2);
+    expiry_table_clear(&t);
+    assert_int_equal(get(&t, 1), 0);
+    put(&t, 1, 1);
+    assert_int_equal(get(&t, 1), 1);
+    expiry_table_clear(&t);
+}
+
+static void test_walk(void **state)
+{
+    struct expiry_table t;
+    struct span key;
+    unsigned seen = 0;
+    char text[64], large[100000] = "";
+    (void)state;
+    expiry_table_open(&t, "/tmp");
+    assert_int_equal(expiry_table_next(&t, &key), 0);
+    for (unsigned i = 0; i < KEYS; i++)
+        put(&t, i, i + 1);
+    for (unsigned i = 0; i < KEYS; i++) /* put once more: not shown once more */
+        put(&t, i, i + 2);
+    assert_int_equal(expiry_table_put(&t, (struct span){ large, sizeof(large) }, 5), 0);
+    while (seen < KEYS && expiry_table_next(&t, &key) == 1) {
+        struct span want = key_of(seen, text);
+        assert_int_equal(key.len, want.len);
+        assert_memory_equal(key.at, want.at, want.len);
+        seen++;
+    }
+    assert_int_equal(seen, KEYS);
+    assert_int_equal(expiry_table_next(&t, &key), 1);
+    assert_int_equal(key.len, sizeof(large));
+    assert_int_equal(expiry_table_next(&t, &key), 0);
+    put(&t, KEYS, 1); /* behind the end */
+    assert_int_equal(expiry_table_next(&t, &key), 1);
+    assert_int_equal(expiry_table_next(&t, &key), 0);
+    expiry_table_rewind(&t);
+    assert_int_equal(expiry_table_next(&t, &key), 1);
+    assert_int_equal(key.len, key_of(0, text).len);
+    expiry_table_clear(&t);
+}
+
+static void test_no_folder(void **state)
+{
+    struct expiry_table t;
+    (void)state;
+    expiry_table_open(&t, "/nowhere");
+    assert_true(expiry_table_put(&t, SPAN("key"), 1) > 0);
+    assert_int_equal(expiry_table_get(&t, SPAN("key")), 0);
+    assert_int_equal(t.held, 0);
+    expiry_table_clear(&t);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_put_get_forget),
+        cmocka_unit_test(test_walk),
+        cmocka_unit_test(test_no_folder),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
