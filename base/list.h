@@ -70,6 +70,14 @@ static inline void list_splice(struct list_node *to, struct list_node *from)
     list_init(from);
 }
 
+static inline size_t list_length(const struct list_node *head)
+{
+    size_t n = 0;
+    for (const struct list_node *at = head->next; at != head; at = at->next)
+        n++;
+    return n;
+}
+
 /* The element around a node. */
 #define LIST_ENTRY(node, type, member) CONTAINER_OF(node, type, member)
 

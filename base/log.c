@@ -7,6 +7,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/log_json.h"
 #include "base/text.h"
 
 static int64_t wall_clock_ms(void)
@@ -34,6 +35,11 @@ void log_open(enum log_level level)
     log_process.level = level;
 }
 
+void log_set_format(enum log_format format)
+{
+    log_process.format = format;
+}
+
 /* One write per line, so that the lines of several processes do not mix. A log that cannot be
    written is no reason to stop serving. */
 static void put_line(const char *line, size_t len)
@@ -49,31 +55,47 @@ static void put_line(const char *line, size_t len)
     }
 }
 
-static size_t head(char *line, size_t cap, int64_t now, enum log_level level, const char *event)
+enum { TIME_MAX = 32, JSON_MAX = 2 * LOG_LINE_MAX };
+
+static const char cut[] = "(...)";
+
+static void write_time(char *text, int64_t now)
 {
     time_t seconds = (time_t)(now / 1000);
     struct tm tm;
     gmtime_r(&seconds, &tm);
-    size_t at = strftime(line, cap, "time=%Y-%m-%dT%H:%M:%S", &tm);
-    at += (size_t)snprintf(line + at, cap - at, ".%03dZ level=%s pid=%d event=", (int)(now % 1000),
-                           level_names[level], (int)getpid());
-    return at + text_quote(line + at, cap - at, event, strlen(event));
+    size_t at = strftime(text, TIME_MAX, "%Y-%m-%dT%H:%M:%S", &tm);
+    snprintf(text + at, TIME_MAX - at, ".%03dZ", (int)(now % 1000));
+}
+
+static size_t head(char *line, size_t cap, int64_t now, enum log_level level, const char *event)
+{
+    char when[TIME_MAX];
+    write_time(when, now);
+    int at = snprintf(line, cap, "time=%s level=%s pid=%d event=", when, level_names[level],
+                      (int)getpid());
+    return (size_t)at + text_quote(line + at, cap - (size_t)at, event, strlen(event));
+}
+
+/* Into cap bytes, and a mark behind them if that is too little: room for it is the caller's. */
+PRINTF_LIKE(3, 0)
+static size_t format(char *out, size_t cap, const char *fmt, va_list args)
+{
+    int wanted = vsnprintf(out, cap, fmt, args);
+    size_t len = wanted > 0 ? (size_t)wanted : 0;
+    if (len < cap)
+        return len;
+    memcpy(out + cap - 1, cut, sizeof(cut));
+    return cap - 1 + sizeof(cut) - 1;
 }
 
 PRINTF_LIKE(4, 0)
-static void put_event(int64_t now, enum log_level level, const char *event, const char *fmt,
-                      va_list args)
+static void put_logfmt(int64_t now, enum log_level level, const char *event, const char *fmt,
+                       va_list args)
 {
-    static const char cut[] = "(...)";
     char line[LOG_LINE_MAX + sizeof(cut) + 1];
     size_t at = head(line, LOG_LINE_MAX, now, level, event);
-    int wanted = vsnprintf(line + at, LOG_LINE_MAX - at, fmt, args);
-    size_t len = at + (wanted > 0 ? (size_t)wanted : 0);
-    if (len >= LOG_LINE_MAX) {
-        len = LOG_LINE_MAX - 1;
-        memcpy(line + len, cut, sizeof(cut));
-        len += sizeof(cut) - 1;
-    }
+    size_t len = at + format(line + at, LOG_LINE_MAX - at, fmt, args);
     if (line[len - 1] == ' ') /* an event without values */
         len--;
     for (size_t i = at; i < len; i++) {
@@ -82,6 +104,35 @@ static void put_event(int64_t now, enum log_level level, const char *event, cons
     }
     line[len++] = '\n';
     put_line(line, len);
+}
+
+PRINTF_LIKE(4, 0)
+static void put_json(int64_t now, enum log_level level, const char *event, const char *fmt,
+                     va_list args)
+{
+    char fields[LOG_LINE_MAX + sizeof(cut)], when[TIME_MAX], line[JSON_MAX + 1];
+    struct log_json j;
+    write_time(when, now);
+    format(fields, LOG_LINE_MAX, fmt, args);
+    log_json_begin(&j, line, JSON_MAX);
+    log_json_text(&j, "time", when);
+    log_json_text(&j, "level", level_names[level]);
+    log_json_number(&j, "pid", getpid());
+    log_json_text(&j, "event", event);
+    log_json_fields(&j, fmt, fields);
+    size_t len = log_json_end(&j);
+    line[len++] = '\n';
+    put_line(line, len);
+}
+
+PRINTF_LIKE(4, 0)
+static void put_event(int64_t now, enum log_level level, const char *event, const char *fmt,
+                      va_list args)
+{
+    if (log_process.format == LOG_FORMAT_JSON)
+        put_json(now, level, event, fmt, args);
+    else
+        put_logfmt(now, level, event, fmt, args);
 }
 
 PRINTF_LIKE(4, 5)

@@ -1,11 +1,14 @@
 /*
- * log.h: one line per event, in logfmt, to stderr.
+ * log.h: one line per event, in logfmt or as a JSON object, to stderr.
  *
  *     log_info("topology changed", "nodes=%d epoch=%u", nodes, epoch);
  *     time=2026-01-01T00:00:00.000Z level=info pid=123 event="topology changed" nodes=3 epoch=7
+ *     {"time":"2026-01-01T00:00:00.000Z","level":"info","pid":123,"event":"topology changed",
+ *      "nodes":3,"epoch":7}                                    (in one line; see log_json.h)
  *
  * The event and the format are string literals; a value that may hold blanks or foreign bytes goes
  * through log_text or log_bytes. What is written anyway stays one line: control bytes become '?'.
+ * Each key is a word of the format's, once: for JSON the format says what is a number.
  * A level that is off costs one compare. Each call site writes at most LOG_SITE_LINES lines a
  * second; what it kept back is told in one line "suppressed=N" once that second is over, when
  * anything is logged or log_tick is called.
@@ -23,6 +26,7 @@
 #include "base/check.h"
 
 enum log_level { LOG_LEVEL_DEBUG, LOG_LEVEL_INFO, LOG_LEVEL_WARN, LOG_LEVEL_ERROR };
+enum log_format { LOG_FORMAT_LOGFMT, LOG_FORMAT_JSON };
 
 enum {
     LOG_SITE_LINES = 10,
@@ -43,6 +47,7 @@ struct log_site {
 
 struct log {
     enum log_level level;
+    enum log_format format;
     int fd;
     int64_t (*now_ms)(void); /* since 1970; tests put their own clock here */
     struct log_site *owing;
@@ -54,6 +59,8 @@ extern struct log log_process;
 
 /* May be called again to change the level. Before the first call the level is info. */
 void log_open(enum log_level level);
+/* At any time; logfmt before the first call. */
+void log_set_format(enum log_format format);
 /* Writes the lines that sites owe, if their second is over; once a second is enough. */
 void log_tick(void);
 /* The same, whether the second is over or not; for the end of the program. */

@@ -155,6 +155,7 @@ static void index_row(struct command_table *t, struct command *c)
     check_row(c);
     c->only_key = only_key_of(c);
     c->index = (uint16_t)t->size;
+    c->tally = (uint16_t)(t->built_in > 0 ? t->built_in : t->size);
     t->by_index[t->size++] = c;
 
     uint32_t parent = c->parent == NULL ? 0 : c->parent->index + 1u;
@@ -254,6 +255,11 @@ void command_table_free(struct command_table *t)
 uint32_t command_table_size(const struct command_table *t)
 {
     return t->size;
+}
+
+uint32_t command_table_built_in(const struct command_table *t)
+{
+    return t->built_in;
 }
 
 const struct command *command_at(const struct command_table *t, uint32_t index)

@@ -39,6 +39,7 @@ enum command_flag {
     CMD_NO_MANDATORY_KEYS = 1u << 19,
     CMD_AFTER_7_0 = 1u << 20, /* ours, no flag of COMMAND: a row that Redis 7.0 lacks */
     CMD_OURS = 1u << 21,      /* a row of the proxy's own, which no Redis has */
+    CMD_AT_MASTER = 1u << 22, /* ours: reads, but a replica would not do: access times, caches */
 };
 
 /* Key specifications, as on https://redis.io/docs/reference/key-specs/ . */
@@ -132,6 +133,8 @@ struct command {
        argument; 0 otherwise. Lets the hot way skip the walk over key specs. */
     uint8_t only_key;
     uint16_t index; /* set by command_table_new: dense, unique, a sub row has its own */
+    uint16_t
+        tally; /* the same for statistics, but all learned rows share the one behind the last */
     uint32_t flags; /* enum command_flag */
     struct key_spec specs[KEY_SPECS_MAX];
     const struct command *subs;   /* container: its rows, ended by name == NULL; else NULL */
@@ -154,6 +157,8 @@ MUST_USE bool command_table_add(struct command_table *t, const struct command *r
                                 struct span name);
 /* Number of rows incl. sub rows; every row's index is below it. */
 uint32_t command_table_size(const struct command_table *t);
+/* ... before any were learned; the tally of those. */
+uint32_t command_table_built_in(const struct command_table *t);
 /* The row with that index. */
 const struct command *command_at(const struct command_table *t, uint32_t index);
 

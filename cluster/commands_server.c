@@ -61,7 +61,7 @@ static const struct command latency_subs[] = {
     { .name = "graph", .arity = 3, .how = HOW_LOCAL,
       .flags = CMD_ADMIN | CMD_NOSCRIPT | CMD_LOADING | CMD_STALE },
     { .name = "help", .arity = 2, .how = HOW_ANY, .flags = CMD_LOADING | CMD_STALE },
-    { .name = "histogram", .arity = -2, .how = HOW_BROADCAST, .merge = MERGE_SPECIAL,
+    { .name = "histogram", .arity = -2, .how = HOW_LOCAL,
       .flags = CMD_ADMIN | CMD_NOSCRIPT | CMD_LOADING | CMD_STALE },
     { .name = "history", .arity = 3, .how = HOW_LOCAL,
       .flags = CMD_ADMIN | CMD_NOSCRIPT | CMD_LOADING | CMD_STALE },
@@ -108,17 +108,21 @@ static const struct command slowlog_subs[] = {
 
 /* Ours; the old tool had it, too. */
 static const struct command proxy_subs[] = {
+    { .name = "bigkeys", .arity = -2, .how = HOW_LOCAL, .flags = CMD_LOADING | CMD_STALE | CMD_OURS },
     { .name = "client", .arity = 3, .how = HOW_LOCAL, .flags = CMD_LOADING | CMD_STALE | CMD_OURS },
     { .name = "cluster", .arity = -2, .how = HOW_LOCAL, .flags = CMD_LOADING | CMD_STALE | CMD_OURS },
     { .name = "command", .arity = -2, .how = HOW_LOCAL, .flags = CMD_LOADING | CMD_STALE | CMD_OURS },
     { .name = "config", .arity = -4, .how = HOW_LOCAL,
       .flags = CMD_ADMIN | CMD_LOADING | CMD_STALE | CMD_OURS },
     { .name = "help", .arity = 2, .how = HOW_LOCAL, .flags = CMD_LOADING | CMD_STALE | CMD_OURS },
+    { .name = "hotkeys", .arity = -2, .how = HOW_LOCAL, .flags = CMD_LOADING | CMD_STALE | CMD_OURS },
     { .name = "info", .arity = -2, .how = HOW_LOCAL, .flags = CMD_LOADING | CMD_STALE | CMD_OURS },
     { .name = "log", .arity = -3, .how = HOW_LOCAL,
       .flags = CMD_ADMIN | CMD_LOADING | CMD_STALE | CMD_OURS },
+    { .name = "metrics", .arity = -2, .how = HOW_LOCAL, .flags = CMD_LOADING | CMD_STALE | CMD_OURS },
     { .name = "shutdown", .arity = -2, .how = HOW_LOCAL,
       .flags = CMD_ADMIN | CMD_LOADING | CMD_STALE | CMD_OURS },
+    { .name = "slowlog", .arity = -2, .how = HOW_LOCAL, .flags = CMD_LOADING | CMD_STALE | CMD_OURS },
     ROWS_END,
 };
 

@@ -50,7 +50,7 @@ const struct command commands_string[] = {
       .specs = { KEYS_RANGE(1, -1, 2, KEY_OW | KEY_INSERT) } },
     { .name = "pfadd", .arity = -2, .how = HOW_KEYS, .flags = CMD_WRITE | CMD_DENYOOM | CMD_FAST,
       .specs = { KEY_AT(1, KEY_RW | KEY_INSERT) } },
-    { .name = "pfcount", .arity = -2, .how = HOW_GATHER, .flags = CMD_READONLY,
+    { .name = "pfcount", .arity = -2, .how = HOW_GATHER, .flags = CMD_READONLY | CMD_AT_MASTER,
       .specs = { KEYS_FROM(1, KEY_RW | KEY_ACCESS) } },
     { .name = "pfdebug", .arity = 3, REFUSED(WHY_DEBUG),
       .flags = CMD_WRITE | CMD_DENYOOM | CMD_ADMIN, .specs = { KEY_AT(2, KEY_RW | KEY_ACCESS) } },

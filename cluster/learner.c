@@ -16,11 +16,12 @@ static void on_answer(struct request *r, int status)
         write_raw(&whole, (struct span){ p->at, p->len });
     int added = status == 0 ? command_table_learn(l->commands, writer_span(&whole)) : -1;
     writer_close(&whole);
+    char who[ENDPOINT_TEXT_MAX];
     if (added < 0)
-        log_warn("cannot learn the cluster's commands", "reason=%s",
-                 error_name(status != 0 ? status : ERR_REPLY));
+        log_warn("cannot learn the cluster's commands", "node=%s reason=%s",
+                 endpoint_text(&l->asked, who), error_name(status != 0 ? status : ERR_REPLY));
     else if (added > 0)
-        log_info("commands learned", "count=%d", added);
+        log_info("commands learned", "node=%s count=%d", endpoint_text(&l->asked, who), added);
     l->on_done(l->context);
 }
 
@@ -47,7 +48,8 @@ bool learner_ask(struct learner *l)
         return l->asking;
     l->asking = true;
     l->asked_nodes = nodes;
-    router_ask(rt, rt->masters[rt->epoch % rt->map->shard_count], question,
-               rt->options->link.connect_timeout, on_answer, l);
+    struct node *master = rt->masters[rt->epoch % rt->map->shard_count];
+    l->asked = master->endpoint;
+    router_ask(rt, master, question, rt->options->link.connect_timeout, on_answer, l);
     return true;
 }

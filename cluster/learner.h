@@ -13,7 +13,8 @@ struct learner {
     struct command_table *commands;
     void (*on_done)(void *context); /* after each question, answered or not */
     void *context;
-    uint64_t asked_nodes; /* stands for the set of masters at the last question */
+    struct endpoint asked; /* the master that is asked, or was last */
+    uint64_t asked_nodes;  /* stands for the set of masters at the last question */
     bool asking, closing;
 };
 

@@ -57,6 +57,7 @@ static void count_in(struct link *l, struct request *r)
     l->pending++;
     l->pending_bytes += r->len;
     l->used_at = link_now(l);
+    r->put = (uint32_t)l->net->clock;
     if (r->deadline < l->due)
         l->due = r->deadline;
 }
@@ -149,9 +150,11 @@ static void on_open(struct pipe *p)
 {
     struct link *l = link_of(p);
     const struct link_options *o = l->options;
-    int protocol = l->kind == LINK_RESP3 || l->kind == LINK_BULK3 ? 3 : 2;
+    bool three = l->kind == LINK_RESP3 || l->kind == LINK_BULK3 || l->kind == LINK_READ3;
     l->state = LINK_GREETING;
-    l->greetings = login_send(p, o->auth_user, o->auth_password, protocol);
+    l->greetings = login_send(p, o->auth_user, o->auth_password, three ? 3 : 2);
+    if (l->kind >= LINK_READ2)
+        l->greetings += login_send_readonly(p);
     if (l->greetings == 0)
         become_ready(l);
 }

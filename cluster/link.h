@@ -17,7 +17,15 @@
 
 #include "cluster/request.h"
 
-enum link_kind { LINK_RESP2, LINK_RESP3, LINK_BULK2, LINK_BULK3, LINK_KINDS };
+enum link_kind {
+    LINK_RESP2,
+    LINK_RESP3,
+    LINK_BULK2,
+    LINK_BULK3,
+    LINK_READ2, /* READONLY: a replica answers reads on it */
+    LINK_READ3,
+    LINK_KINDS,
+};
 enum link_state { LINK_IDLE, LINK_DIALLING, LINK_GREETING, LINK_READY, LINK_CLOSING, LINK_RESTING };
 
 struct link_options {

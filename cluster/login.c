@@ -34,6 +34,12 @@ uint32_t login_send(struct pipe *p, const char *user, const char *password, int 
     return calls + (protocol == 3);
 }
 
+uint32_t login_send_readonly(struct pipe *p)
+{
+    send_words(p, (const char *[]){ "READONLY" }, 1);
+    return 1;
+}
+
 /* The server's reason, without anything that could carry a secret: its first word. */
 static void log_refused(struct span bytes, const struct endpoint *node)
 {

@@ -11,6 +11,12 @@ void node_table_open(struct node_table *t, struct net *net, const struct link_op
 {
     *t = (struct node_table){ .net = net, .options = options, .user = user, .context = context };
     list_init(&t->nodes);
+    node_stats_open(&t->stats, &t->uncounted, 1);
+}
+
+void node_table_count_in(struct node_table *t, struct node_stat *v, uint32_t room)
+{
+    node_stats_open(&t->stats, v, room);
 }
 
 struct node *node_find(const struct node_table *t, const struct endpoint *e)
@@ -42,6 +48,8 @@ struct node *node_get(struct node_table *t, const struct endpoint *e)
     REQUIRE(n != NULL);
     n->endpoint = *e;
     n->fingerprint = fingerprint_of(e);
+    char name[ENDPOINT_TEXT_MAX];
+    n->stat = node_stats_take(&t->stats, endpoint_text(e, name));
     list_init(&n->idle_leases[0]);
     list_init(&n->idle_leases[1]);
     for (int kind = 0; kind < LINK_KINDS; kind++)
@@ -54,8 +62,10 @@ struct node *node_get(struct node_table *t, const struct endpoint *e)
 
 static void node_free(struct node_table *t, struct node *n)
 {
+    node_stats_give(&t->stats, n->stat);
     list_remove(&n->in_table);
     t->count--;
+    free(n->read);
     free(n);
 }
 

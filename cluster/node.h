@@ -9,19 +9,24 @@
 #define CLUSTER_NODE_H
 
 #include "cluster/link.h"
+#include "cluster/node_stat.h"
 
 enum { NODES_MAX = 32 * 1024, NODES_BY_REDIRECT_MAX = 4096 };
+
+struct read_node;
 
 struct node {
     struct list_node in_table;
     struct endpoint endpoint;
     struct link links[LINK_KINDS];
-    uint32_t fingerprint; /* of the endpoint, the same in every process */
-    uint32_t hinted;      /* parked requests that point here */
+    struct node_stat *stat; /* where it is counted; never NULL */
+    uint32_t fingerprint;   /* of the endpoint, the same in every process */
+    uint32_t hinted;        /* parked requests, and questions of reads.h, that point here */
     uint32_t leases; /* connections of lease.h to it; it is not forgotten while there are some */
     struct list_node idle_leases[2]; /* RESP2, RESP3; the one used last is the last */
     uint64_t lease_rest_until;       /* ms: no lease is dialled before */
     uint64_t lease_rest;             /* ms: the back-off after the next failure */
+    struct read_node *read;          /* what reads.h knows of it; NULL: nothing; freed with it */
     bool in_map;                     /* the present slot map names it */
     bool master;                     /* ... as the master of a shard */
     bool was_master;                 /* the map before it did */
@@ -34,10 +39,14 @@ struct node_table {
     const struct link_options *options;
     const struct link_user *user;
     void *context;
+    struct node_stats stats;    /* see node_table_count_in */
+    struct node_stat uncounted; /* its memory, until somebody gives other */
 };
 
 void node_table_open(struct node_table *t, struct net *net, const struct link_options *options,
                      const struct link_user *user, void *context);
+/* From now on nodes are counted there. Before the first node is made. */
+void node_table_count_in(struct node_table *t, struct node_stat *v, uint32_t room);
 struct node *node_find(const struct node_table *t, const struct endpoint *e);
 /* The node at that endpoint, made if need be. */
 struct node *node_get(struct node_table *t, const struct endpoint *e);

@@ -1,6 +1,7 @@
 #include "cluster/order.h"
 
 #include "cluster/keys.h"
+#include "cluster/reads.h"
 #include "cluster/router_inner.h"
 #include "resp/request.h"
 
@@ -42,15 +43,16 @@ static void mark(struct router *rt, struct order_mark *m, struct link *l)
     m->walk = rt->walk;
 }
 
-static void walk_parked(struct router *rt, struct request *r, struct order_mark *m, uint64_t now)
+static void walk_parked(struct router *rt, struct request *r, struct order_mark *m, uint64_t now,
+                        bool held)
 {
     if (r->overtaken || now >= r->deadline) {
         router_fail(rt, r);
         return;
     }
     struct link *l = NULL;
-    if (!r->blocked && now >= r->not_before)
-        l = router_target(rt, r, now);
+    if (!r->blocked && !held && now >= r->not_before)
+        l = UNLIKELY(r->roams) ? reads_target(rt, r, now) : router_target(rt, r, now);
     if (l != NULL && m->walk == rt->walk && m->at != l)
         l = NULL;
     if (l != NULL)
@@ -58,20 +60,31 @@ static void walk_parked(struct router *rt, struct request *r, struct order_mark 
     mark(rt, m, l);
 }
 
+/* A write that is about more than its slot: FLUSHALL, a script without keys. */
+static bool is_broad(const struct request *r)
+{
+    return !r->safe && (r->slot == SLOT_ANY || (r->cmd != NULL && r->cmd->how == HOW_BROADCAST));
+}
+
+/* While reads of the flow are at replicas, a write of their slot waits for them, so a broad one
+   behind it waits, too, and all behind that. */
 void order_walk(struct router *rt, struct flow *f)
 {
     uint64_t now = uv_now(rt->net->loop);
     rt->walk++;
     f->walking = true;
     find_blocked_by_younger(rt, f);
+    bool held = false;
     struct list_node *n, *safe;
     LIST_EACH (&f->requests, n, safe) {
         struct request *r = entry(n);
         struct order_mark *m = &rt->marks[r->slot];
         if (r->state == REQUEST_SENT)
             mark(rt, m, r->link);
-        else if (r->state == REQUEST_PARKED)
-            walk_parked(rt, r, m, now);
+        else if (r->state == REQUEST_PARKED) {
+            held = held || (f->roaming > 0 && is_broad(r));
+            walk_parked(rt, r, m, now, held);
+        }
     }
     f->walking = false;
     f->user->on_walked(f);

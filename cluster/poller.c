@@ -26,8 +26,10 @@ static void adopt(struct poller *p, struct slotmap *map)
         slotmap_free(map);
         return;
     }
-    log_info("slot map changed", "shards=%u slots=%u epoch=%u", map->shard_count, map->covered,
-             rt->epoch + 1);
+    char who[ENDPOINT_TEXT_MAX];
+    log_info("slot map changed", "node=%s shards=%u slots=%u epoch=%u",
+             endpoint_text(&p->asked, who), map->shard_count, map->covered, rt->epoch + 1);
+    p->counters.changes++;
     router_set_map(rt, map);
     p->on_map(p->context);
 }
@@ -44,6 +46,14 @@ static struct slotmap *read_map(struct poller *p, const struct rope *reply)
     return map;
 }
 
+static void count_answer(struct poller *p, bool sound)
+{
+    p->counters.answers += sound;
+    p->counters.failures += !sound;
+    if (sound)
+        p->counters.answered_at = net_clock(p->router->net);
+}
+
 static void on_answer(struct request *r, int status)
 {
     struct poller *p = r->own_context;
@@ -53,6 +63,7 @@ static void on_answer(struct request *r, int status)
     if (status == 0 && p->router->nodes.count < NODES_MAX)
         map = read_map(p, &r->reply);
     char who[ENDPOINT_TEXT_MAX];
+    count_answer(p, map != NULL);
     if (map == NULL)
         log_warn("no slot map from node", "node=%s reason=%s", endpoint_text(&p->asked, who),
                  error_name(status != 0 ? status : ERR_REPLY));

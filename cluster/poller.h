@@ -10,6 +10,11 @@
 #include "cluster/router.h"
 #include "cluster/topology.h"
 
+struct poller_counters {
+    uint64_t answers, failures, changes;
+    uint64_t answered_at; /* us of the monotonic clock; 0: never */
+};
+
 struct poller {
     struct router *router;
     struct topology *topology;
@@ -19,6 +24,7 @@ struct poller {
     void (*on_map)(void *context);
     void *context;
     bool closing;
+    struct poller_counters counters;
 };
 
 /* Starts at once. ask_timeout: ms that one node may take, connecting included. */

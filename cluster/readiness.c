@@ -29,7 +29,9 @@ static void on_answer(struct request *asked, int status)
         r->on_ready(r->context);
         return;
     }
-    log_warn("not listening yet: the cluster does not serve", "reason=%s",
+    char who[ENDPOINT_TEXT_MAX];
+    log_warn("not listening yet: the cluster does not serve", "node=%s reason=%s",
+             endpoint_text(&r->asked, who),
              status == 0 ? "cluster_state_fail" : error_name(status));
     uv_timer_start(&r->timer, on_timer, AGAIN_MS, 0);
 }
@@ -39,8 +41,9 @@ static void on_timer(uv_timer_t *timer)
     static const struct span question = { "*2\r\n$7\r\nCLUSTER\r\n$4\r\nINFO\r\n", 27 };
     struct readiness *r = timer->data;
     struct router *rt = r->router;
-    router_ask(rt, rt->masters[r->turn++ % rt->map->shard_count], question,
-               rt->options->link.connect_timeout, on_answer, r);
+    struct node *master = rt->masters[r->turn++ % rt->map->shard_count];
+    r->asked = master->endpoint;
+    router_ask(rt, master, question, rt->options->link.connect_timeout, on_answer, r);
 }
 
 void readiness_open(struct readiness *r, struct router *rt, void (*on_ready)(void *context),

@@ -16,7 +16,8 @@ struct readiness {
     uv_timer_t timer;
     void (*on_ready)(void *context); /* once */
     void *context;
-    uint32_t turn; /* which master is asked next */
+    struct endpoint asked; /* the master that was asked last */
+    uint32_t turn;         /* which one is asked next */
     bool started, closing;
 };
 

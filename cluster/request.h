@@ -52,6 +52,9 @@ struct request {
     uint64_t deadline;   /* ms of loop time */
     uint64_t not_before; /* PARKED: earliest next try */
     struct node *hint;   /* where a redirect points */
+    uint32_t began;      /* us of net_clock, its low bits: when it came whole */
+    uint32_t got;        /* bytes of its reply so far */
+    uint32_t put;        /* ... when it was last put on a link */
     struct group *group; /* of which this is a part, see group.h; or NULL */
     uint32_t served_by;  /* a part that is answered: the fingerprint of the node that did */
     uint8_t refused;     /* enum block_refused */
@@ -73,6 +76,8 @@ struct request {
     bool started;    /* set by the flow's user: a piece of the reply has left for good */
     bool ends_batch; /* for the flow's user: the last one of those that came together */
     bool silent;     /* the flow's user drops the reply (CLIENT REPLY) */
+    bool roams;      /* a read that may go to a replica, see reads.h; counted in flow->roaming */
+    bool at_master;  /* ... but not any more */
 };
 
 struct flow_user {
@@ -98,7 +103,10 @@ struct flow {
     uint64_t bytes;     /* the requests' own bytes held */
     uint64_t held;      /* bytes of replies that wait in the requests for their turn */
     uint8_t protocol;   /* 2 or 3; changes only while count is 0, for the order */
+    uint32_t roaming;   /* requests listed that roam */
     bool walking;
+    bool may_roam; /* its reads may be answered by replicas */
+    bool wrote;    /* ... but not the next one: there was a write, see reads.c */
 };
 
 static inline struct request *request_of_call(struct pipe_call *c)

@@ -4,6 +4,7 @@
 
 #include "cluster/block.h"
 #include "cluster/group.h"
+#include "cluster/reads.h"
 #include "cluster/router_inner.h"
 
 /* --- where a request goes ------------------------------------------------------------------ */
@@ -130,6 +131,7 @@ static void keep_bytes(struct router *rt, struct request *r, struct span bytes, 
 static inline void take_in(struct router *rt, struct request *r, struct span bytes, uint64_t now)
 {
     r->deadline = now + rt->options->request_timeout;
+    r->began = (uint32_t)rt->net->clock;
     r->len = (uint32_t)bytes.len;
     r->flow->bytes += bytes.len;
     rt->counters.requests++;
@@ -145,11 +147,32 @@ void router_submit_later(struct router *rt, struct request *r, struct span bytes
     router_park(rt, r, now);
 }
 
+/* A read that roams: at once where a replica, or else the master, takes it. */
+static void submit_roaming(struct router *rt, struct request *r, struct span bytes,
+                           struct chunk *chunk, uint64_t now)
+{
+    bool small = bytes.len < ROPE_SHARE_MIN;
+    struct link *l = small ? reads_target(rt, r, now) : NULL;
+    r->roams = true;
+    r->flow->roaming++;
+    mark_irregular(r);
+    if (l != NULL && l->state == LINK_READY) {
+        link_send(l, r, bytes);
+        return;
+    }
+    keep_bytes(rt, r, bytes, chunk);
+    router_park(rt, r, now);
+}
+
 void router_submit(struct router *rt, struct request *r, struct span bytes, struct chunk *chunk)
 {
     struct flow *f = r->flow;
     uint64_t now = uv_now(rt->net->loop);
     take_in(rt, r, bytes, now);
+    if (UNLIKELY(rt->reads != NULL) && reads_roam(r)) {
+        submit_roaming(rt, r, bytes, chunk, now);
+        return;
+    }
     bool regular = f->irregular == 0 && flow_head(f)->epoch == rt->epoch && r->slot != SLOT_ANY &&
                    bytes.len < ROPE_SHARE_MIN;
     struct link *l = LIKELY(regular) ? router_target(rt, r, now) : NULL;
@@ -158,6 +181,8 @@ void router_submit(struct router *rt, struct request *r, struct span bytes, stru
         return;
     }
     keep_bytes(rt, r, bytes, chunk);
+    if (bytes.len >= rt->watch.big_after)
+        rt->watch.on_big(rt, r, bytes.len, false);
     router_park(rt, r, now);
 }
 
@@ -189,7 +214,8 @@ void router_dispatch(struct router *rt, struct request *r, struct link *l)
     if (--f->parked == 0)
         list_remove(&f->stalled);
     struct node *owner = r->slot == SLOT_ANY ? NULL : router_owner(rt, r->slot);
-    bool regular = l->node == owner && !r->asking && l->kind <= LINK_RESP3 && !r->overtaken;
+    bool regular =
+        l->node == owner && !r->asking && l->kind <= LINK_RESP3 && !r->overtaken && !r->roams;
     if (regular && r->irregular) {
         r->irregular = false;
         f->irregular--;
@@ -222,6 +248,7 @@ void router_release(struct router *rt, struct request *r)
     if (r->flow != NULL) {
         list_remove(&r->in_flow);
         r->flow->count--;
+        r->flow->roaming -= r->roams;
     }
     if (r->chunk != NULL)
         chunk_unref(r->chunk);
@@ -235,6 +262,12 @@ void router_release(struct router *rt, struct request *r)
 void router_ask(struct router *rt, struct node *node, struct span bytes, uint64_t timeout,
                 request_own_done *done, void *context)
 {
+    router_ask_on(rt, &node->links[LINK_RESP2], bytes, timeout, done, context);
+}
+
+void router_ask_on(struct router *rt, struct link *l, struct span bytes, uint64_t timeout,
+                   request_own_done *done, void *context)
+{
     uint64_t now = uv_now(rt->net->loop);
     struct request *r = new_request(rt);
     r->kind = REQUEST_OWN;
@@ -243,7 +276,6 @@ void router_ask(struct router *rt, struct node *node, struct span bytes, uint64_
     r->deadline = now + timeout;
     keep_bytes(rt, r, bytes, NULL);
     count_outstanding(rt);
-    struct link *l = &node->links[LINK_RESP2];
     /* A resting link is dialled for this: whether the node is back is what is asked. */
     if (l->state == LINK_RESTING)
         l->rest_until = now;
@@ -299,6 +331,6 @@ void flow_abandon(struct router *rt, struct flow *f)
         abandon(rt, LIST_ENTRY(n, struct request, in_flow));
     list_remove(&f->stalled);
     list_remove(&f->kicked);
-    f->count = f->parked = f->irregular = 0;
+    f->count = f->parked = f->irregular = f->roaming = 0;
     f->bytes = 0;
 }

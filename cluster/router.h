@@ -18,6 +18,7 @@
 #define CLUSTER_ROUTER_H
 
 #include "cluster/node.h"
+#include "cluster/router_watch.h"
 #include "cluster/slotmap.h"
 
 enum {
@@ -37,6 +38,7 @@ struct router_counters {
 };
 
 struct split_mark;
+struct reads;
 
 struct router {
     struct net *net;
@@ -47,6 +49,7 @@ struct router {
     struct slotmap *map;
     struct node **masters;    /* of map->shards, by index */
     uint32_t epoch;           /* counts maps */
+    struct reads *reads;      /* reads go to replicas; NULL: every request goes to a master */
     struct list_node stalled; /* flows with parked requests */
     struct list_node kicked;  /* flows to walk at the end of this turn */
     bool kick_all;            /* walk every stalled flow at the end of this turn */
@@ -73,10 +76,7 @@ struct router {
     /* The same right before r is sent, which is `scripted`. */
     void (*prepare)(void *context, struct link *l, const struct request *r);
     void *rescue_context; /* of these three */
-    /* r is done, slow_after ms or more after its deadline (mostly a negative number; INT64_MAX:
-       nobody wants to know); its bytes are still there. */
-    void (*on_slow)(const struct request *r);
-    int64_t slow_after;
+    struct router_watch watch;
     struct router_counters counters;
 };
 

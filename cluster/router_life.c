@@ -20,7 +20,7 @@ void router_open(struct router *rt, struct net *net, const struct command_table 
                            .options = options,
                            .epoch = 1,
                            .on_doubt = doubt_nothing,
-                           .slow_after = INT64_MAX };
+                           .watch = { .slow_after = UINT32_MAX, .big_after = UINT32_MAX } };
     slab_init(&rt->requests, sizeof(struct request));
     node_table_open(&rt->nodes, net, &options->link, &settle_link_user, rt);
     list_init(&rt->stalled);
@@ -141,6 +141,7 @@ void router_on_tick(struct router *rt)
         rt->ticking = false;
         return;
     }
+    net_clock(rt->net);
     end_refused(rt);
     rt->kick_all = rt->kick_all || !list_is_empty(&rt->stalled);
     uint64_t now = uv_now(rt->net->loop);

@@ -7,6 +7,7 @@
 #include "cluster/block.h"
 #include "cluster/group.h"
 #include "cluster/order.h"
+#include "cluster/reads.h"
 #include "cluster/router_inner.h"
 
 /*
@@ -30,7 +31,7 @@ static uint64_t now_of(const struct router *rt)
 }
 
 /* The request leaves the hands of the router; its flow's user gets the last piece next. */
-static void complete(struct router *rt, struct request *r)
+static void complete(struct router *rt, struct request *r, const struct node *by)
 {
     struct flow *f = r->flow;
     bool was_sent = r->state == REQUEST_SENT;
@@ -46,8 +47,8 @@ static void complete(struct router *rt, struct request *r)
         if (f->parked > 0 && !list_is_linked(&f->kicked))
             list_append(&rt->kicked, &f->kicked);
     }
-    if (UNLIKELY((int64_t)(now_of(rt) - r->deadline) >= rt->slow_after))
-        rt->on_slow(r);
+    if (UNLIKELY((uint32_t)rt->net->clock - r->began >= rt->watch.slow_after))
+        rt->watch.on_slow(rt, r, by);
     if (r->chunk != NULL)
         chunk_unref(r->chunk);
     r->chunk = NULL;
@@ -75,6 +76,7 @@ static void park_after(struct router *rt, struct request *r, uint64_t delay)
     if (r->hops < UINT8_MAX)
         r->hops++;
     r->refused = BLOCK_NOT_REFUSED;
+    r->got = 0;
     rt->counters.retries++;
     router_park(rt, r, now_of(rt) + delay);
 }
@@ -171,12 +173,42 @@ static bool rescue(struct router *rt, struct link *l, struct request *r, struct 
     return true;
 }
 
+static void count_error(struct router *rt, struct request *r, struct span error,
+                        enum router_error what)
+{
+    if (rt->watch.on_error != NULL)
+        rt->watch.on_error(rt, r, error, what);
+}
+
+/* A replica did not execute the read: its master is asked instead. What the replica said is
+   nobody's answer, and no slot map is corrected by it. False: it is the client's own answer. */
+static bool leave_replica(struct router *rt, struct link *l, struct request *r,
+                          enum verdict verdict)
+{
+    if (verdict == VERDICT_PASS)
+        return false;
+    reads_refused(rt, l, r, verdict);
+    drop_kept(rt, r);
+    link_forget(l, r);
+    park_after(rt, r, 0);
+    return true;
+}
+
 /* True when the error is the client's own answer. */
 static bool judge(struct router *rt, struct link *l, struct request *r, struct span error)
 {
     struct redirect to = LIKELY(r->call.lead == 0) ? redirect_read(error) : block_judge(r, error);
+    if (UNLIKELY(l->kind >= LINK_READ2)) {
+        l->node->stat->errors++;
+        count_error(rt, r, error,
+                    to.verdict == VERDICT_PASS ? ROUTER_ERROR_PASSED : ROUTER_ERROR_HEARD);
+        return !leave_replica(rt, l, r, to.verdict);
+    }
+    bool passes = to.verdict == VERDICT_PASS && !rescue(rt, l, r, error);
+    l->node->stat->errors++;
+    count_error(rt, r, error, passes ? ROUTER_ERROR_PASSED : ROUTER_ERROR_HEARD);
     if (to.verdict == VERDICT_PASS)
-        return !rescue(rt, l, r, error);
+        return passes;
     /* A redirect is meant for us, not for the client: it is never the answer, even at the deadline.
      */
     bool kept = r->refused != BLOCK_NOT_REFUSED; /* the first error of a block says more */
@@ -240,11 +272,15 @@ static void on_reply(struct link *l, struct request *r, struct span bytes, struc
         return;
     if (UNLIKELY(r->has_error))
         drop_kept(rt, r);
+    r->got += (uint32_t)bytes.len;
     if (done) {
+        if (UNLIKELY(r->got >= rt->watch.big_after))
+            rt->watch.on_big(rt, r, r->got, true);
         if (UNLIKELY(r->group != NULL))
             r->served_by = l->node->fingerprint;
+        histogram_add(&l->node->stat->latency, (uint32_t)rt->net->clock - r->put);
         link_forget(l, r);
-        complete(rt, r);
+        complete(rt, r, l->node);
     }
     f->user->on_reply(f, r, bytes, chunk, done);
 }
@@ -255,7 +291,8 @@ static void answer(struct router *rt, struct request *r, struct span text)
 {
     struct flow *f = r->flow;
     drop_kept(rt, r);
-    complete(rt, r);
+    count_error(rt, r, text, ROUTER_ERROR_MADE);
+    complete(rt, r, NULL);
     f->user->on_reply(f, r, text, NULL, true);
 }
 
@@ -332,6 +369,9 @@ static void on_down(struct link *l, int why)
     if (why == ERR_SHUTDOWN)
         return;
     rt->counters.lost_links++;
+    l->node->stat->lost++;
+    if (l->kind >= LINK_READ2)
+        reads_lost(l);
     log_warn("node connection lost", "node=%s reason=%s pending=%u", endpoint_text(l->to, to),
              error_name(why), l->pending);
     rt->on_doubt(rt->doubt_context);
@@ -351,7 +391,7 @@ static void on_lost(struct link *l, struct request *r, bool wrote, int why)
         return;
     }
     if (r->started) {
-        complete(rt, r);
+        complete(rt, r, l->node);
         f->user->on_broken(f, r, why);
         return;
     }
@@ -436,7 +476,7 @@ static void time_out(struct router *rt, struct link *l, struct request *r)
     struct request *s = replace_by_stand_in(rt, r);
     struct flow *f = s->flow;
     if (s->started) {
-        complete(rt, s);
+        complete(rt, s, l->node);
         f->user->on_broken(f, s, ERR_TIMEOUT);
     } else if (!s->safe) {
         answer_unknown_fate(rt, s, l, ERR_TIMEOUT);
@@ -475,7 +515,7 @@ static void sweep_link(struct router *rt, struct link *l, uint64_t now)
     case LINK_READY:
         if (l->pending == 0)
             return;
-        if (silent > rt->options->request_timeout)
+        if (silent > (l->kind >= LINK_READ2 ? reads_patience(rt) : rt->options->request_timeout))
             link_close(l, ERR_TIMEOUT);
         else if (silent > ROUTER_SILENT_MS)
             rt->on_doubt(rt->doubt_context);

@@ -41,6 +41,12 @@ static const struct option_choice owner_policies[] = {
     { NULL, 0 },
 };
 
+static const struct option_choice log_formats[] = {
+    { "logfmt", LOG_FORMAT_LOGFMT },
+    { "json", LOG_FORMAT_JSON },
+    { NULL, 0 },
+};
+
 static const struct option_choice tls_verify[] = {
     { "name", TLS_VERIFY_NAME },
     { "chain", TLS_VERIFY_CHAIN },
@@ -225,6 +231,9 @@ static const struct option rows[] = {
     { .name = "log-level", .type = OPTION_ENUM, .group = PROCESS, .argument = "level",
       .fallback = "info", .choices = log_levels, FIELD(log_level),
       .help = "The least important lines that are logged." },
+    { .name = "log-format", .type = OPTION_ENUM, .group = PROCESS, .argument = "format",
+      .fallback = "logfmt", .choices = log_formats, FIELD(log_format),
+      .help = "How lines of the log are written: logfmt, or json, one object per line." },
     { .name = "version", .letter = 'v', .type = OPTION_BOOL, .group = PROCESS,
       .flags = OPTION_NO_ENV, FIELD(version), .help = "Print the version." },
     { .name = "help", .letter = 'h', .type = OPTION_BOOL, .group = PROCESS,

@@ -54,7 +54,7 @@ struct config {
     int announce_port, rounds;
     uint64_t round_pause, ttl_tolerance, ttl_slack, ttl_calm; /* ms */
     char *diff_file;
-    int log_level;
+    int log_level, log_format;
 
     struct options options;
 };

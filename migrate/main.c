@@ -46,6 +46,7 @@ int main(int argc, char **argv)
         printf("slotgate-migrate %s\n", SLOTGATE_VERSION);
     } else {
         log_open((enum log_level)config.log_level);
+        log_set_format((enum log_format)config.log_format);
         /* Large values go back to the system at once, not into a heap that stays large. */
         mallopt(M_MMAP_THRESHOLD, CHUNK_READ);
         code = run_command(&config);

@@ -37,6 +37,8 @@ static void on_flush(uv_prepare_t *handle)
         net->on_turn_end(net->context);
     flush_patient(net);
     stream_flush_all(&net->dirty);
+    net->turns++;
+    net->clock_old = true;
     if (UNLIKELY(net->again))
         uv_idle_start(&net->hurry, on_hurry);
     else if (uv_is_active((uv_handle_t *)&net->hurry))
@@ -50,7 +52,10 @@ void net_hurry(struct net *net)
 
 void net_open(struct net *net, uv_loop_t *loop, void (*on_turn_end)(void *context), void *context)
 {
-    *net = (struct net){ .loop = loop, .on_turn_end = on_turn_end, .context = context };
+    *net = (struct net){
+        .loop = loop, .on_turn_end = on_turn_end, .context = context, .clock_old = true
+    };
+    net_clock(net);
     rope_store_init(&net->store);
     slab_init(&net->writes, sizeof(uv_write_t));
     list_init(&net->dirty);

@@ -14,8 +14,17 @@
 #include "base/list.h"
 #include "resp/rope.h"
 
+/* Which end of this program a stream is at, for counting. */
+enum net_side { NET_NODE, NET_CLIENT, NET_SIDES };
+
+struct net_bytes {
+    uint64_t in, out;
+};
+
 struct net {
     uv_loop_t *loop;
+    uint64_t clock; /* us of the monotonic clock: true while bytes that were read are dealt with */
+    bool clock_old; /* a turn has ended since */
     struct rope_store store;
     struct chunk *read_chunk; /* where the next read goes; replaced when somebody kept a piece */
     struct chunk *wire_chunk; /* the same for streams with TLS, whose bytes it holds encrypted */
@@ -34,6 +43,8 @@ struct net {
     void (*on_turn_end)(void *context);
     void *context;
     uint32_t streams; /* open ones */
+    uint64_t turns;
+    struct net_bytes bytes[NET_SIDES];
 };
 
 void net_open(struct net *net, uv_loop_t *loop, void (*on_turn_end)(void *context), void *context);
@@ -44,6 +55,16 @@ void net_free(struct net *net);
 /* Another turn comes before the loop sleeps: for what was left over, or came up, at a turn's end.
  */
 void net_hurry(struct net *net);
+
+/* us of the monotonic clock, read at most once a turn. Whatever a read leads to may take net->clock
+   as it is; timers ask here first. */
+static inline uint64_t net_clock(struct net *net)
+{
+    if (net->clock_old)
+        net->clock = uv_hrtime() / 1000;
+    net->clock_old = false;
+    return net->clock;
+}
 
 /* libuv's error as one of base/error.h. */
 int net_error(int uv_error);

@@ -76,11 +76,13 @@ static void on_read(uv_stream_t *handle, ssize_t n, const uv_buf_t *buf)
     struct stream *s = stream_of(handle);
     if (s->closing || n == 0)
         return;
+    net_clock(s->net);
     if (n < 0) {
         stream_close(s, net_error((int)n));
         return;
     }
     s->net->reads++;
+    s->net->bytes[s->user->side].in += (uint64_t)n;
     if (UNLIKELY(s->tls != NULL)) {
         stream_secure_take(s, (struct span){ buf->base, (size_t)n });
         return;
@@ -298,6 +300,7 @@ static void write_later(struct stream *s)
     }
     s->writing = true;
     s->writing_bytes = bytes;
+    s->net->bytes[s->user->side].out += bytes;
     if (s->tls == NULL)
         s->given += bytes;
 }
@@ -319,6 +322,7 @@ static void flush(struct stream *s)
             stream_close(s, net_error(wrote));
             return;
         }
+        s->net->bytes[s->user->side].out += (uint64_t)wrote;
         drop_written(s, (uint64_t)wrote);
         if (UNLIKELY(s->tls != NULL))
             stream_secure_write(s);

@@ -27,6 +27,7 @@ struct stream_user {
     void (*on_data)(struct stream *s, struct chunk *chunk, const char *at, size_t len);
     void (*on_drained)(struct stream *s);
     void (*on_closed)(struct stream *s, int why);
+    enum net_side side;
 };
 
 /*
@@ -112,6 +113,7 @@ static inline bool stream_is_behind(const struct stream *s)
     return s->behind;
 }
 
+enum { STREAM_ADDRESS_MAX = 64 };
 /* The peer's and the own address as "1.2.3.4:5" or "[::1]:5"; "?:0" when unknown. */
 void stream_peer_text(const struct stream *s, char *buf, size_t size);
 void stream_local_text(const struct stream *s, char *buf, size_t size);

@@ -70,7 +70,7 @@ bool access_login(struct client *c, struct span user, struct span password)
         return true;
     }
     stream_peer_text(&c->stream, peer, sizeof(peer));
-    log_warn("login refused", "client=%s id=%llu user=%s", peer, (unsigned long long)c->id,
+    log_warn("client login refused", "id=%llu addr=%s user=%s", (unsigned long long)c->id, peer,
              log_bytes(user.at, user.len));
     return false;
 }

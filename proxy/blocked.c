@@ -35,10 +35,12 @@ void blocked_begin(struct blocked *b, struct client *c, const struct command *cm
     b->cmd = cmd;
     b->argv = argv_copy(argv, &b->copy);
     b->started_at = uv_now(&w->loop);
+    b->began = net_clock(&w->net);
     b->deadline = deadline;
     b->place = router_request(&w->router, &c->flow, NULL, SLOT_ANY);
     b->place->silent = c->reply_mode != REPLY_ON;
     c->blocked = b;
+    c->flow.wrote = true;
     list_init(&b->in_paused);
     list_append(&room->all, &b->in_all);
     room->count++;
@@ -68,6 +70,17 @@ static void free_blocked(struct blocked *b)
     b->way->free(b);
 }
 
+/* An error comes whole. */
+static void count_answer(const struct blocked *b, struct span last)
+{
+    struct stats *s = &b->worker->stats;
+    bool whole = !b->place->started && b->place->reply.bytes == 0;
+    uint64_t us = net_clock(&b->worker->net) - b->began;
+    stats_latency(s, b->cmd, us < UINT32_MAX ? (uint32_t)us : UINT32_MAX);
+    if (whole && last.len > 0 && *last.at == '-')
+        stats_error(s, b->cmd, last);
+}
+
 void blocked_reply(struct blocked *b, struct span bytes, struct chunk *chunk, bool done)
 {
     struct client *c = b->client;
@@ -77,6 +90,7 @@ void blocked_reply(struct blocked *b, struct span bytes, struct chunk *chunk, bo
         return;
     }
     if (done) {
+        count_answer(b, bytes);
         place->state = REQUEST_DONE;
         free_blocked(b);
     }

@@ -57,6 +57,7 @@ struct blocked {
     char *copy;
     struct list_node in_all, in_paused;
     uint64_t started_at; /* ms of loop time */
+    uint64_t began;      /* us of net_clock */
     uint64_t deadline;   /* of the command itself; BLOCKED_FOR_EVER */
     uint64_t not_before; /* of a pause */
 };

@@ -38,14 +38,22 @@ struct board {
     _Atomic uint64_t clients_ever; /* ids of clients come from here, over all generations */
     _Atomic uint64_t slow_ever;    /* ids in the slow log */
     _Atomic uint64_t sets_ever;    /* stamps of CONFIG SET, see config_sets.h */
+    /* Takeovers begun, and the last one that failed: a launcher that is killed in the middle cannot
+       say whom it has started, so its workers look here. */
+    _Atomic uint32_t launches, failed_launch;
     struct seat seats[BOARD_GENERATIONS * CREW_MAX];
 };
+
+struct stats_page;
 
 /* Gives the descriptor of a new board, close-on-exec, or -1. */
 MUST_USE int board_make(void);
 /* NULL when it cannot be mapped. */
 MUST_USE struct board *board_map(int fd);
 void board_unmap(struct board *b);
+/* The statistics behind it. A program whose statistics have another layout than those of the one
+   that it takes over from finds fresh ones. */
+struct stats_page *board_stats(struct board *b);
 
 static inline struct seat *board_seat(struct board *b, uint32_t generation, uint32_t number)
 {

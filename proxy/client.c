@@ -225,6 +225,7 @@ static void on_closed(struct stream *s, int why)
 {
     struct client *c = client_of(s);
     struct worker *w = c->worker;
+    stats_closed(&w->stats, why);
     log_debug("client closed", "id=%llu reason=%s age_ms=%llu commands=%llu received=%llu",
               (unsigned long long)c->id, error_name(why),
               (unsigned long long)(uv_now(w->net.loop) - c->created_at),
@@ -255,6 +256,7 @@ static const struct stream_user client_stream_user = {
     .on_data = on_data,
     .on_drained = on_drained,
     .on_closed = on_closed,
+    .side = NET_CLIENT,
 };
 
 void client_finish_later(struct client *c, int why)
@@ -272,6 +274,13 @@ void client_finish(struct client *c, int why)
 
 const struct span client_refusal = { "-ERR max number of clients reached\r\n", 36 };
 
+static void log_accepted(const struct client *c)
+{
+    char from[STREAM_ADDRESS_MAX];
+    stream_peer_text(&c->stream, from, sizeof(from));
+    log_debug("client accepted", "id=%llu addr=%s", (unsigned long long)c->id, from);
+}
+
 void client_accept(struct worker *w, int fd)
 {
     struct client *c = slab_take(&w->client_slab);
@@ -287,14 +296,20 @@ void client_accept(struct worker *w, int fd)
     w->client_count++;
     c->window = w->max_pipeline < CLIENT_WINDOW_START ? w->max_pipeline : CLIENT_WINDOW_START;
     flow_init(&c->flow, &client_flow_user, (uint32_t)c->id);
+    c->flow.may_roam = true;
     access_begin(c);
     if (w->secure.clients != NULL)
         stream_secure_server(&c->stream, w->secure.clients, w->secure.plain_too);
     if (c->stream.closing)
         return;
     stream_start(&c->stream, w->keepalive);
+    if (log_wants(LOG_LEVEL_DEBUG))
+        log_accepted(c);
     if (w->client_count <= w->max_clients)
         return;
+    w->stats.own.clients_refused++;
+    log_warn("client refused: maxclients is reached", "id=%llu clients=%u worker=%u",
+             (unsigned long long)c->id, w->client_count - 1, w->number);
     stream_send(&c->stream, client_refusal);
     stream_finish(&c->stream, ERR_LIMIT);
 }

@@ -13,8 +13,11 @@ void client_close_slow_reader(struct client *c)
 {
     if (c->stream.closing)
         return;
-    log_warn("client closed: its output limit is reached", "id=%llu bytes=%llu",
-             (unsigned long long)c->id, (unsigned long long)(c->stream.out.bytes + c->flow.held));
+    char from[STREAM_ADDRESS_MAX];
+    stream_peer_text(&c->stream, from, sizeof(from));
+    log_warn("client closed: its output limit is reached", "id=%llu addr=%s bytes=%llu",
+             (unsigned long long)c->id, from,
+             (unsigned long long)(c->stream.out.bytes + c->flow.held));
     stream_close(&c->stream, ERR_SLOW_READER);
 }
 
@@ -81,11 +84,14 @@ static void after_progress(struct client *c)
 void client_take_off(struct client *c, struct request *r)
 {
     stream_write_when(&c->stream, r->ends_batch ? STREAM_AT_TURN_END : STREAM_CORKED);
+    struct worker *w = c->worker;
     if (UNLIKELY(r->started) && c->subscriber != NULL)
         subscriber_reply_ended(c);
-    if (c->window < c->worker->max_pipeline)
+    if (c->window < w->max_pipeline)
         c->window++;
-    router_release(&c->worker->router, r);
+    if (LIKELY(r->cmd != NULL))
+        stats_latency(&w->stats, r->cmd, (uint32_t)w->net.clock - r->began);
+    router_release(&w->router, r);
 }
 
 /* Sends every reply whose turn has come. */
@@ -178,9 +184,11 @@ static void on_reply(struct flow *f, struct request *r, struct span bytes, struc
 static void on_broken(struct flow *f, struct request *r, int why)
 {
     struct client *c = client_of_flow(f);
-    (void)r;
-    log_warn("client closed: a node was lost inside a large reply", "id=%llu reason=%s",
-             (unsigned long long)c->id, error_name(why));
+    char from[STREAM_ADDRESS_MAX];
+    stream_peer_text(&c->stream, from, sizeof(from));
+    log_warn("client closed: a node was lost inside a large reply",
+             "id=%llu addr=%s command=%s reason=%s", (unsigned long long)c->id, from,
+             r->cmd != NULL ? r->cmd->name : "(none)", error_name(why));
     stream_close(&c->stream, ERR_LOST);
 }
 
@@ -199,6 +207,8 @@ void client_reply(struct client *c, struct span reply)
 {
     if (c->reply_mode != REPLY_ON)
         return;
+    if (reply.len > 0 && *reply.at == '-')
+        stats_error(&c->worker->stats, NULL, reply);
     if (c->flow.count == 0) {
         stream_send(&c->stream, reply);
         client_check_output(c);

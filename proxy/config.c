@@ -11,6 +11,8 @@
 #include "base/log.h"
 #include "base/option_doc.h"
 #include "base/text.h"
+#include "cluster/read_choice.h"
+#include "cluster/zone.h"
 #include "proxy/secure.h"
 
 enum {
@@ -31,6 +33,20 @@ static const struct option_choice log_levels[] = {
     { "warn", LOG_LEVEL_WARN },    { "error", LOG_LEVEL_ERROR },
     { "verbose", LOG_LEVEL_INFO }, { "notice", LOG_LEVEL_INFO },
     { "warning", LOG_LEVEL_WARN }, { NULL, 0 },
+};
+
+static const struct option_choice log_formats[] = {
+    { "logfmt", LOG_FORMAT_LOGFMT },
+    { "json", LOG_FORMAT_JSON },
+    { NULL, 0 },
+};
+
+static const struct option_choice read_policies[] = {
+    { "master", READ_MASTER },
+    { "prefer-replica", READ_PREFER_REPLICA },
+    { "replica", READ_REPLICA },
+    { "az-affinity", READ_AZ_AFFINITY },
+    { NULL, 0 },
 };
 
 static const struct option_choice worker_counts[] = { { "auto", WORKERS_AUTO }, { NULL, 0 } };
@@ -177,6 +193,26 @@ static const struct option rows[] = {
       .flags = OPTION_RELOADABLE, FIELD(topology_min_interval),
       .help = "Least time between two such questions, when redirections or lost connections "
               "call for one." },
+    { .name = "read-from", .type = OPTION_ENUM, .group = CLUSTER, .argument = "policy",
+      .fallback = "master", .choices = read_policies, .flags = OPTION_RELOADABLE, FIELD(read_from),
+      .help = "Who answers commands that only read: the master; prefer-replica: a replica that is "
+              "well, else the master; replica: the same, but a read rather waits up to a second "
+              "for a replica whose connection has just broken than go to the master; az-affinity: "
+              "a replica, or else the master, in our own zone, else as prefer-replica. What a "
+              "replica says may be old: see operations.md." },
+    { .name = "replica-max-lag", .type = OPTION_DURATION, .group = CLUSTER, .argument = "duration",
+      .fallback = "10s", .bare_ms = SECOND, .min = 2 * SECOND, .max = MINUTE,
+      .flags = OPTION_RELOADABLE, FIELD(replica_max_lag),
+      .help = "A replica that has not reached what its master had so long ago is not read from "
+              "until it has caught up. A plain number is seconds." },
+    { .name = "zone", .type = OPTION_STRING, .group = CLUSTER, .argument = "name",
+      .wrong = zone_name_fault, .flags = OPTION_RELOADABLE, FIELD(zone),
+      .help = "The availability zone of this proxy, for az-affinity." },
+    { .name = "zone-map", .type = OPTION_LIST, .group = CLUSTER, .argument = "subnet=zone,...",
+      .wrong = zone_subnet_fault, .flags = OPTION_BY_RELOAD, FIELD(zone_map),
+      .help = "Zones of the nodes by their addresses: 10.0.1.0/24=eu-west-1a,10.0.2.0/24=... The "
+              "narrowest subnet counts. A node that lies in none is asked for the "
+              "availability_zone of INFO, which Valkey has." },
     { .name = "enable-cross-slot", .type = OPTION_BOOL, .group = CLUSTER, .fallback = "yes",
       .flags = OPTION_RELOADABLE, FIELD(enable_cross_slot),
       .help = "Execute commands whose keys lie in several slots, step by step and so not "
@@ -233,11 +269,15 @@ static const struct option rows[] = {
     { .name = "slowlog-log-slower-than", .type = OPTION_INT, .group = LIMITS,
       .argument = "microseconds", .fallback = "10000", .min = -1, .max = INT32_MAX,
       .flags = OPTION_RELOADABLE, FIELD(slowlog_log_slower_than),
-      .help = "Requests that take at least so long are kept for SLOWLOG GET. Measured in whole "
-              "milliseconds; 0 keeps every request that goes to a node, -1 none." },
+      .help = "Requests that take at least so long are kept for SLOWLOG GET; 0 keeps every "
+              "request that goes to a node, -1 none." },
     { .name = "slowlog-max-len", .type = OPTION_INT, .group = LIMITS, .argument = "number",
       .fallback = "128", .min = 0, .max = 1000000, .flags = OPTION_RELOADABLE,
       FIELD(slowlog_max_len), .help = "How many of them each worker keeps." },
+    { .name = "hotkeys-sample", .type = OPTION_INT, .group = LIMITS, .argument = "calls",
+      .fallback = "128", .min = 0, .max = 1000000, .flags = OPTION_RELOADABLE,
+      FIELD(hotkeys_sample),
+      .help = "One in so many calls is looked at for PROXY HOTKEYS; 0 looks at none." },
 
     { .name = "config", .letter = 'c', .type = OPTION_STRING, .group = PROCESS,
       .argument = "file", .flags = OPTION_NO_FILE, FIELD(config_file),
@@ -257,6 +297,10 @@ static const struct option rows[] = {
       .flags = OPTION_RELOADABLE, FIELD(log_level),
       .help = "Least important lines that are logged. Redis's verbose, notice and warning are "
               "understood." },
+    { .name = "log-format", .type = OPTION_ENUM, .group = PROCESS, .argument = "format",
+      .fallback = "logfmt", .choices = log_formats, .flags = OPTION_RELOADABLE, FIELD(log_format),
+      .help = "How lines of the log are written: logfmt, or json, one object per line with the "
+              "same fields." },
     { .name = "shutdown-timeout", .type = OPTION_DURATION, .group = PROCESS,
       .argument = "duration", .fallback = "10s", .bare_ms = SECOND, .max = DAY,
       .flags = OPTION_RELOADABLE, FIELD(shutdown_timeout),
@@ -426,6 +470,8 @@ int config_check(const struct config *c, char *err, size_t cap)
         return fail(err, cap, "worker-timeout is shorter than 500ms; 0 is off");
     if (c->topology_min_interval > c->topology_interval)
         return fail(err, cap, "topology-min-interval is longer than topology-interval");
+    if (c->read_from == READ_AZ_AFFINITY && (c->zone == NULL || c->zone[0] == '\0'))
+        return fail(err, cap, "read-from az-affinity needs zone");
     return 0;
 }
 

@@ -55,6 +55,10 @@ struct config {
     uint64_t request_timeout;
     uint64_t topology_interval;
     uint64_t topology_min_interval;
+    int read_from;            /* enum read_policy */
+    uint64_t replica_max_lag; /* ms */
+    char *zone;               /* NULL or "": not known */
+    struct option_list zone_map;
     bool enable_cross_slot;
     bool cluster_facade;
     bool enable_monitor;
@@ -71,9 +75,11 @@ struct config {
     size_t cross_slot_max_bytes;
     int slowlog_log_slower_than; /* us; negative: nothing is logged */
     int slowlog_max_len;
+    int hotkeys_sample; /* calls for each one that is looked at; 0: none */
 
     /* The process. */
-    int log_level; /* enum log_level */
+    int log_level;  /* enum log_level */
+    int log_format; /* enum log_format */
     uint64_t shutdown_timeout;
     uint64_t worker_timeout; /* ms; 0 is off */
     char *config_file;

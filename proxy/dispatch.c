@@ -9,6 +9,7 @@
 #include "proxy/client_reply.h"
 #include "proxy/gather.h"
 #include "proxy/gather_sort.h"
+#include "proxy/key_report.h"
 #include "proxy/local.h"
 #include "proxy/monitor.h"
 #include "proxy/script_news.h"
@@ -85,6 +86,7 @@ static bool wrong_arity(struct client *c, const struct command *cmd)
                        "'exec' command");
         return reply(c, w);
     }
+    stats_failed(&c->worker->stats, cmd);
     write_error(w, "ERR wrong number of arguments for '%s%s%s' command",
                 cmd->parent != NULL ? cmd->parent->name : "", cmd->parent != NULL ? "|" : "",
                 cmd->name);
@@ -103,6 +105,7 @@ void local_refuse_as(const struct command *cmd, const char *why, struct writer *
 static bool refuse(struct client *c, const struct command *cmd, const char *why)
 {
     struct writer *w = writer_of(c);
+    stats_failed(&c->worker->stats, cmd);
     local_refuse_as(cmd, why, w);
     return reply(c, w);
 }
@@ -137,6 +140,7 @@ static bool route(const struct call *call, uint16_t slot)
 static bool cross_slot(const struct call *call)
 {
     struct writer *w = writer_of(call->client);
+    stats_failed(&call->client->worker->stats, call->cmd);
     write_error(w, "CROSSSLOT Keys in request don't hash to the same slot");
     return reply(call->client, w);
 }
@@ -162,6 +166,7 @@ static bool by_parts(const struct call *call)
     uint32_t step = (uint32_t)call->cmd->specs[0].step;
     if ((call->argv->count - 1) % step != 0)
         return wrong_arity(c, call->cmd);
+    c->worker->stats.own.splits++;
     group_split(&c->worker->router, &c->flow, call->cmd, call->argv, step,
                 c->reply_mode != REPLY_ON);
     return true;
@@ -188,6 +193,14 @@ static bool by_any(const struct call *call)
     return route(call, SLOT_ANY);
 }
 
+static void answer_at_once(struct client *c, const struct command *cmd, struct span answer)
+{
+    if (*answer.at == '-')
+        stats_failed(&c->worker->stats, cmd);
+    stats_latency(&c->worker->stats, cmd, 0);
+    client_reply(c, answer);
+}
+
 static bool by_proxy(const struct call *call)
 {
     struct client *c = call->client;
@@ -195,7 +208,7 @@ static bool by_proxy(const struct call *call)
     if (!c->worker->locals[call->cmd->index](c, call->argv, w))
         return false;
     if (w->len > 0)
-        client_reply(c, writer_span(w));
+        answer_at_once(c, call->cmd, writer_span(w));
     client_finish_if_quiet(c);
     return true;
 }
@@ -245,6 +258,7 @@ static bool by_refusal(const struct call *call)
     if (c->worker->locals[call->cmd->index] != NULL)
         return by_proxy(call);
     struct writer *w = writer_of(c);
+    stats_failed(&c->worker->stats, call->cmd);
     local_refuse(call->cmd, w);
     return reply(c, w);
 }
@@ -292,8 +306,14 @@ static bool execute(const struct call *call)
 
 static inline bool run(const struct call *call, const struct command *container)
 {
-    if (LIKELY(call->cmd != NULL))
-        return execute(call);
+    if (LIKELY(call->cmd != NULL)) {
+        struct stats *stats = &call->client->worker->stats;
+        if (UNLIKELY(--stats->key_gap == 0))
+            key_report_sample(call->client, call->cmd, call->argv);
+        bool done = execute(call);
+        stats_call(stats, call->cmd, done);
+        return done;
+    }
     if (container != NULL)
         return unknown_subcommand(call->client, container, call->argv);
     return unknown_command(call->client, call->argv);
@@ -306,7 +326,7 @@ static bool queue(const struct call *call, const struct command *container)
     const struct command *cmd = call->cmd;
     bool known = cmd != NULL && command_arity_ok(cmd, call->argv->count);
     if (known && transaction_passes(cmd))
-        return execute(call);
+        return run(call, container);
     if (!known) {
         transaction_spoil(c);
         return run(call, container);
@@ -318,6 +338,7 @@ static bool queue(const struct call *call, const struct command *container)
     if (cmd->how == HOW_GATHER)
         script_news_see(c->worker, cmd, call->argv);
     struct writer *w = writer_of(c);
+    stats_call(&c->worker->stats, cmd, true);
     transaction_queue(c, cmd, call->argv, call->bytes, w);
     return reply(c, w);
 }
@@ -359,5 +380,9 @@ bool dispatch_queued(struct client *c, const struct command *cmd, const struct a
                      struct span bytes)
 {
     struct call call = { .client = c, .cmd = cmd, .argv = argv, .bytes = bytes };
-    return run_row(&call);
+    bool may_roam = c->flow.may_roam;
+    c->flow.may_roam = false; /* a transaction sees what it has written */
+    bool done = run_row(&call);
+    c->flow.may_roam = may_roam;
+    return done;
 }

@@ -56,7 +56,7 @@ static void on_sweep(uv_timer_t *timer)
 static void on_deadline(uv_timer_t *timer)
 {
     struct worker *w = timer->data;
-    log_warn("shutdown timeout", "clients=%u", w->client_count);
+    log_warn("shutdown timeout", "worker=%u clients=%u", w->number, w->client_count);
     struct list_node *n, *safe;
     LIST_EACH (&w->clients, n, safe)
         stream_close(&LIST_ENTRY(n, struct client, in_worker)->stream, ERR_SHUTDOWN);

@@ -66,11 +66,11 @@ void local_refuse_as(const struct command *cmd, const char *why, struct writer *
 void local_refuse(const struct command *cmd, struct writer *w);
 
 /* slowlog.c */
-local_command local_slowlog_get, local_slowlog_len, local_slowlog_reset;
+local_command local_slowlog_get, local_slowlog_len, local_slowlog_reset, local_proxy_slowlog;
 
 /* latency.c */
 local_command local_latency_none, local_latency_reset, local_latency_graph, local_latency_doctor,
-    local_latency_histogram;
+    local_latency_histogram, local_config_resetstat;
 
 /* local_proxy.c */
 local_command local_proxy_command, local_proxy_help;
@@ -80,6 +80,12 @@ local_command local_proxy_client, local_proxy_config, local_proxy_log, local_pro
 
 /* local_proxy_info.c */
 local_command local_proxy_cluster, local_proxy_info;
+
+/* key_report.c */
+local_command local_proxy_hotkeys, local_proxy_bigkeys;
+
+/* stats_text.c */
+local_command local_proxy_metrics;
 
 /* keyspace.c */
 local_command local_scan, local_keys, local_move, local_swapdb;

@@ -281,10 +281,17 @@ static bool change_options(struct worker *worker, struct changes *all, struct wr
         return failed(w, &all->v[0], why);
     }
     worker_take_options(worker);
+    return true;
+}
+
+static void log_changes(const struct client *c, const struct changes *all)
+{
+    char from[STREAM_ADDRESS_MAX];
+    stream_peer_text(&c->stream, from, sizeof(from));
     for (uint32_t i = 0; i < all->count; i++)
         if (is_changeable(&all->v[i]))
-            log_info("option changed", "name=%s", all->v[i].of.row->name);
-    return true;
+            log_info("option changed", "name=%s id=%llu addr=%s", all->v[i].of.row->name,
+                     (unsigned long long)c->id, from);
 }
 
 /* --- the other workers ------------------------------------------------------------------------ */
@@ -419,6 +426,7 @@ bool local_config_set(struct client *c, const struct argv *argv, struct writer *
     REQUIRE(all.v != NULL);
     bool done = true;
     if (read_changes(c, argv, &all, w) && (!all.options || change_options(c->worker, &all, w))) {
+        log_changes(c, &all);
         if (all.events && all.options)
             tell_options_only(c->worker, &all);
         if (all.events)

@@ -59,6 +59,9 @@ bool local_proxy_help(struct client *c, const struct argv *argv, struct writer *
 {
     static const char *const lines[] = {
         "PROXY <subcommand> [<arg> ...]. Subcommands are:",
+        "BIGKEYS [<count>|RESET]",
+        "    Return the keys with the largest requests and replies, the largest first: key, bytes",
+        "    of the largest request and reply, command.",
         "CLIENT ID|THREAD",
         "    Return the id of this connection, or the number of the worker that serves it.",
         "CLUSTER [INFO|STATUS|CONNECTION|NODES]",
@@ -76,12 +79,20 @@ bool local_proxy_help(struct client *c, const struct argv *argv, struct writer *
         "    Change options while the proxy runs. For the admin.",
         "HELP",
         "    Print this help.",
+        "HOTKEYS [<count>|RESET]",
+        "    Return the keys that are asked for most, in about the last two minutes: key, calls",
+        "    (an estimate), and by how much that may be too high.",
         "INFO [<section> ...]",
         "    Return what the proxy knows of itself: proxy, clients, cluster, slotgate.",
         "LOG [debug|info|success|warning|error] <message>",
         "    Write a line to the proxy's log. For the admin.",
+        "METRICS [<worker>]",
+        "    Return the numbers that docs/metrics.md explains, of all workers or of one.",
         "SHUTDOWN [ASAP]",
         "    Stop the proxy as SIGTERM does, or at once. For the admin: AUTH admin <password>.",
+        "SLOWLOG [<count>]",
+        "    Return the slowest commands of late as SLOWLOG GET does, each with two more fields:",
+        "    the microseconds that its last try took at a node, and the node.",
     };
     (void)c;
     (void)argv;

@@ -104,7 +104,7 @@ bool local_proxy_log(struct client *c, const struct argv *argv, struct writer *w
         write_error(w, "%s", syntax_error);
         return true;
     }
-    LOG_AT(level, "message of the admin", "client=%llu text=%s", (unsigned long long)c->id,
+    LOG_AT(level, "message of the admin", "id=%llu text=%s", (unsigned long long)c->id,
            log_bytes(text.at, text.len));
     write_simple(w, "OK");
     return true;
@@ -122,7 +122,7 @@ bool local_proxy_shutdown(struct client *c, const struct argv *argv, struct writ
         write_error(w, "%s", syntax_error);
         return true;
     }
-    log_warn("told to stop", "client=%llu asap=%s", (unsigned long long)c->id, now ? "yes" : "no");
+    log_warn("told to stop", "id=%llu asap=%s", (unsigned long long)c->id, now ? "yes" : "no");
     kill(getppid(), now ? SIGQUIT : SIGTERM);
     write_simple(w, "OK");
     return true;

@@ -20,6 +20,7 @@ static struct watch *watch_of(struct client *c)
     writer_init(&wt->result, 2);
     writer_init(&wt->refusal, 2);
     c->watch = wt;
+    c->flow.may_roam = false; /* what it reads has to be as new as what it watches */
     return wt;
 }
 

@@ -30,6 +30,7 @@ static int run(struct worker *w, struct baton *baton)
     if (w->config.check)
         return check_run(&w->config);
     log_open((enum log_level)w->config.log_level);
+    log_set_format((enum log_format)w->config.log_format);
     worker_prepare(w);
     if (baton != NULL && is_role(baton, BATON_LAUNCH))
         return takeover_launch(w, baton);

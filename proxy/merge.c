@@ -235,9 +235,10 @@ static void merge_and_send(struct client *c, const struct group *g)
     collect(c, &all);
     const struct part_reply *one = spokesman(g, &all);
     const struct merge_rule *rule = g->rule;
-    if (one != NULL && (rule == NULL || !rule->takes_failures))
+    if (one != NULL && (rule == NULL || !rule->takes_failures)) {
+        stats_error(&c->worker->stats, g->cmd, merge_rest(one));
         merge_send(c, one, merge_rest(one));
-    else if (rule != NULL)
+    } else if (rule != NULL)
         rule->send(c, g, &all);
     else
         rules[g->cmd->merge](c, g, &all);
@@ -257,6 +258,8 @@ void merge_group(struct client *c)
     for (uint32_t i = 0; i < parts; i++) {
         struct request *r = flow_head(&c->flow);
         c->flow.held -= r->reply.bytes;
+        if (i > 0)
+            r->cmd = NULL; /* the command is counted once, as old as its first part */
         client_take_off(c, r);
     }
 }

@@ -144,6 +144,17 @@ static void free_op(struct op *op)
     worker_client_left(w);
 }
 
+/* Of an op for a client that waits in a blocking command, blocked.c counts. */
+static void count_answer(const struct op *op)
+{
+    struct worker *w = op->worker;
+    struct span answer = writer_span(&op->answer);
+    const struct command *cmd = op->cmd != NULL ? op->cmd : op->client->last_command;
+    stats_latency(&w->stats, cmd, (uint32_t)net_clock(&w->net) - op->began);
+    if (answer.len > 0 && *answer.at == '-')
+        stats_error(&w->stats, cmd, answer);
+}
+
 /* Fills the placeholder: the client has its answer and goes on. */
 static void deliver(struct op *op)
 {
@@ -151,6 +162,8 @@ static void deliver(struct op *op)
     if (c == NULL)
         return;
     slowlog_see_op(op);
+    if (op->place != NULL)
+        count_answer(op);
     op->client = NULL;
     c->op = NULL;
     if (op->place == NULL) {
@@ -317,7 +330,7 @@ static void begin(struct op *op, struct worker *w, uint32_t home, op_step *first
     op->next = first;
     op->free = free_it;
     op->limit = w->config.client_output_limit;
-    op->began = uv_now(&w->loop);
+    op->began = (uint32_t)net_clock(&w->net);
     flow_init(&op->flow, &op_flow_user, home);
     writer_init(&op->out, 2);
     writer_init(&op->in, 2);
@@ -339,6 +352,7 @@ void op_start(struct op *op, struct client *c, const struct command *cmd, const 
     struct worker *w = c->worker;
     REQUIRE(op_may_start(c) && c->op == NULL);
     begin(op, w, (uint32_t)c->id, first, free_it);
+    w->stats.own.ops += cmd != NULL; /* else it asks other workers, see survey.h */
     op->client = c;
     op->cmd = cmd;
     op->flow.protocol = c->flow.protocol;
@@ -348,6 +362,7 @@ void op_start(struct op *op, struct client *c, const struct command *cmd, const 
         op->place->silent = c->reply_mode != REPLY_ON;
     }
     c->op = op;
+    c->flow.wrote = true;
 }
 
 void op_forget_client(struct op *op)

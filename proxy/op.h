@@ -48,7 +48,7 @@ struct op {
     uint32_t count, room; /* replies */
     uint32_t open;        /* requests without a reply */
     uint64_t limit;       /* bytes of replies in this step */
-    uint64_t began;       /* ms of loop time */
+    uint32_t began;       /* us of net_clock, its low bits */
     bool tolerant;        /* this step looks at errors itself */
     bool measures;        /* the limit is cross-slot-max-bytes */
     bool bounded;         /* past the limit is no failure */

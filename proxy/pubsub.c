@@ -44,6 +44,7 @@ static void on_message(struct topics *ts, struct topic *t, const struct feed_mes
 {
     struct worker *w = worker_of(ts);
     struct message made[2] = { 0 }; /* RESP2, RESP3 */
+    w->stats.own.messages++;
     bool shared = t->member_count >= SHARE_MEMBERS_MIN || in->whole.len >= ROPE_SHARE_MIN;
     for (struct list_node *n = t->members.next; n != &t->members; n = n->next) {
         const struct member *member = LIST_ENTRY(n, struct member, in_topic);
@@ -55,6 +56,7 @@ static void on_message(struct topics *ts, struct topic *t, const struct feed_mes
         if (m->bytes.at == NULL)
             *m = shared ? make_shared(w, in->whole, three ? '>' : '*')
                         : make_unshared(w, in->whole, three ? '>' : '*');
+        w->stats.own.deliveries++;
         subscriber_push(c, m->bytes, m->chunk);
     }
     for (size_t i = 0; i < ARRAY_LEN(made); i++)

@@ -19,7 +19,12 @@ enum { ARGS_MAX = 32, ARG_MAX = 128, ADDRESS_MAX = 64 };
 
 struct entry {
     struct list_node link;
-    struct writer text; /* the entry as it is sent; the same in both protocols */
+    uint64_t id;
+    int64_t at; /* s since 1970 */
+    uint32_t us;
+    uint32_t node_us;   /* of these, the last try at the node */
+    char *node;         /* NULL: none, or several */
+    struct writer text; /* arguments, address and name as they are sent; in both protocols alike */
 };
 
 /* --- entries -----------------------------------------------------------------------------------
@@ -29,6 +34,7 @@ static void drop(struct slowlog *s, struct entry *e)
 {
     list_remove(&e->link);
     writer_close(&e->text);
+    free(e->node);
     free(e);
     s->count--;
 }
@@ -66,18 +72,29 @@ static void write_args(struct writer *w, const struct argv *argv)
         write_bulk_format(w, "... (%u more arguments)", argv->count - shown);
 }
 
-static void add(struct slowlog *s, const struct client *c, const struct argv *argv, int64_t ms)
+struct slow {
+    const struct client *client;
+    const struct command *cmd;
+    const struct argv *argv;
+    const struct node *node;
+    uint32_t us, node_us;
+};
+
+static void add(struct slowlog *s, const struct slow *slow)
 {
+    const struct client *c = slow->client;
     struct board *board = c->worker->crew->board;
     struct entry *e = calloc(1, sizeof(*e));
-    char address[ADDRESS_MAX];
+    char address[ADDRESS_MAX], node[ENDPOINT_TEXT_MAX];
     REQUIRE(e != NULL);
+    e->id = atomic_fetch_add(&board->slow_ever, 1);
+    e->at = (int64_t)time(NULL);
+    e->us = slow->us;
+    e->node_us = slow->node_us;
+    if (slow->node != NULL)
+        e->node = strdup(endpoint_text(&slow->node->endpoint, node));
     writer_init(&e->text, 2);
-    write_array(&e->text, 6);
-    write_integer(&e->text, (long long)atomic_fetch_add(&board->slow_ever, 1));
-    write_integer(&e->text, (long long)time(NULL));
-    write_integer(&e->text, ms * 1000);
-    write_args(&e->text, argv);
+    write_args(&e->text, slow->argv);
     stream_peer_text(&c->stream, address, sizeof(address));
     write_bulk_text(&e->text, address);
     write_bulk_text(&e->text, c->labels != NULL && c->labels->name != NULL ? c->labels->name : "");
@@ -91,31 +108,44 @@ void slowlog_reset(struct slowlog *s)
     trim(s, 0);
 }
 
-void slowlog_write(const struct slowlog *s, uint32_t count, struct writer *w)
+static void write_entry(struct writer *w, const struct entry *e, enum slowlog_form form)
+{
+    write_array(w, form == SLOWLOG_LONG ? 8 : 6);
+    write_integer(w, (long long)e->id);
+    write_integer(w, (long long)e->at);
+    write_integer(w, e->us);
+    write_raw(w, writer_span(&e->text));
+    if (form != SLOWLOG_LONG)
+        return;
+    write_integer(w, e->node_us);
+    write_bulk_text(w, e->node != NULL ? e->node : "");
+}
+
+void slowlog_write(const struct slowlog *s, uint32_t count, enum slowlog_form form,
+                   struct writer *w)
 {
     struct list_node *n, *safe;
     LIST_EACH (&s->entries, n, safe) {
         if (count-- == 0)
             break;
-        write_raw(w, writer_span(&LIST_ENTRY(n, struct entry, link)->text));
+        write_entry(w, LIST_ENTRY(n, struct entry, link), form);
     }
 }
 
 /* --- what is slow ------------------------------------------------------------------------------
  */
 
-static void see(const struct client *c, const struct command *cmd, const struct argv *argv,
-                int64_t ms)
+static void see(const struct slow *slow)
 {
-    if (cmd != NULL && (cmd->flags & CMD_SKIP_SLOWLOG) == 0)
-        add(&c->worker->slowlog, c, argv, ms);
+    if (slow->cmd != NULL && (slow->cmd->flags & CMD_SKIP_SLOWLOG) == 0)
+        add(&slow->client->worker->slowlog, slow);
 }
 
-/* The request is parsed once more, but only here, where it took milliseconds. Of a command that was
-   split only the part that was waited for last is seen. What waits by intention has no deadline. */
-static void on_slow(const struct request *r)
+/* The request is parsed once more, but only here, where it took long. Of a command that was split
+   only the part that was waited for last is seen. */
+static void on_slow(struct router *rt, const struct request *r, const struct node *by)
 {
-    if (r->flow == NULL || r->flow->user != &client_flow_user || r->deadline == UINT64_MAX ||
+    if (r->flow == NULL || r->flow->user != &client_flow_user ||
         (r->group != NULL && r->group->open > 1))
         return;
     struct client *c = client_of_flow(r->flow);
@@ -125,10 +155,16 @@ static void on_slow(const struct request *r)
     struct argv argv;
     const char *error;
     size_t used;
-    int64_t ms = (int64_t)(uv_now(&w->loop) - (r->deadline - w->config.request_timeout));
+    uint32_t now = (uint32_t)rt->net->clock;
+    struct slow slow = { .client = c,
+                         .cmd = r->cmd,
+                         .argv = &argv,
+                         .node = by,
+                         .us = now - r->began,
+                         .node_us = by != NULL ? now - r->put : 0 };
     if (r->chunk != NULL && request_parse(&parser, &w->limits, &room, r->bytes, r->len, &argv,
                                           &used, &error) == REQUEST_ARGS)
-        see(c, r->cmd, &argv, ms > 0 ? ms : 0);
+        see(&slow);
     request_parser_reset(&parser);
     arg_room_close(&room);
 }
@@ -136,26 +172,25 @@ static void on_slow(const struct request *r)
 void slowlog_see_op(const struct op *op)
 {
     struct worker *w = op->worker;
-    int64_t ms = (int64_t)(uv_now(&w->loop) - op->began);
-    if (ms >= w->slowlog.least_ms)
-        see(op->client, op->cmd, &op->argv, ms);
+    uint32_t us = (uint32_t)net_clock(&w->net) - op->began;
+    if (us >= w->slowlog.least_us)
+        see(&(struct slow){ .client = op->client, .cmd = op->cmd, .argv = &op->argv, .us = us });
 }
 
 void slowlog_set_options(struct worker *w)
 {
     struct slowlog *s = &w->slowlog;
-    int64_t us = w->config.slowlog_log_slower_than;
+    int us = w->config.slowlog_log_slower_than;
     s->max = (uint32_t)w->config.slowlog_max_len;
-    s->least_ms = us < 0 ? INT64_MAX : (us + 999) / 1000;
-    w->router.slow_after =
-        us < 0 ? INT64_MAX : s->least_ms - (int64_t)w->router_options.request_timeout;
+    s->least_us = us < 0 ? UINT32_MAX : (uint32_t)us;
+    w->router.watch.slow_after = s->least_us;
     trim(s, s->max);
 }
 
 void slowlog_open(struct worker *w)
 {
     list_init(&w->slowlog.entries);
-    w->router.on_slow = on_slow;
+    w->router.watch.on_slow = on_slow;
     slowlog_set_options(w);
 }
 
@@ -191,7 +226,16 @@ static void get_here(struct worker *w, struct client *c, const struct argv *argv
     uint32_t count;
     (void)c;
     if (read_count(&count, argv, out))
-        slowlog_write(&w->slowlog, count, out);
+        slowlog_write(&w->slowlog, count, SLOWLOG_AS_REDIS, out);
+}
+
+static void get_long_here(struct worker *w, struct client *c, const struct argv *argv,
+                          struct writer *out)
+{
+    uint32_t count;
+    (void)c;
+    if (read_count(&count, argv, out))
+        slowlog_write(&w->slowlog, count, SLOWLOG_LONG, out);
 }
 
 /* The entry at the front: its id, and how long it is; -1: there is none. */
@@ -264,6 +308,9 @@ static void reset_here(struct worker *w, struct client *c, const struct argv *ar
 const struct survey_row survey_slowlog_get = { .command = "slowlog|get",
                                                .part = get_here,
                                                .merge = merge_entries };
+const struct survey_row survey_proxy_slowlog = { .command = "proxy|slowlog",
+                                                 .part = get_long_here,
+                                                 .merge = merge_entries };
 const struct survey_row survey_slowlog_len = { .command = "slowlog|len",
                                                .part = len_here,
                                                .merge = survey_merge_sum };
@@ -275,6 +322,12 @@ bool local_slowlog_get(struct client *c, const struct argv *argv, struct writer 
 {
     uint32_t count;
     return !read_count(&count, argv, w) || survey_run(c, argv, w, &survey_slowlog_get);
+}
+
+bool local_proxy_slowlog(struct client *c, const struct argv *argv, struct writer *w)
+{
+    uint32_t count;
+    return !read_count(&count, argv, w) || survey_run(c, argv, w, &survey_proxy_slowlog);
 }
 
 bool local_slowlog_len(struct client *c, const struct argv *argv, struct writer *w)

@@ -3,8 +3,12 @@
  * keeps them. SLOWLOG shows those of all workers; their ids come from the board.
  *
  * The time of a request is that from its last byte to the last byte of its reply, with whatever
- * retries and redirects lay between. It is told by the loop's clock, so in whole milliseconds.
- * What the proxy answers itself takes no time and is not in it.
+ * retries and redirects lay between, by a clock that is read once per turn. What the proxy answers
+ * itself takes no time and is not in it.
+ *
+ * SLOWLOG GET shows Redis's six fields and no more, because there are clients that take neither
+ * five nor seven. PROXY SLOWLOG shows two more: how long the last try took at the node, and which
+ * node that was. A command that was run in steps has neither.
  */
 #ifndef PROXY_SLOWLOG_H
 #define PROXY_SLOWLOG_H
@@ -19,7 +23,7 @@ struct op;
 struct slowlog {
     struct list_node entries; /* youngest first */
     uint32_t count;
-    int64_t least_ms; /* a request that takes so long gets in; INT64_MAX: none does */
+    uint32_t least_us; /* a request that takes so long gets in; UINT32_MAX: none does */
     uint32_t max;
 };
 
@@ -33,7 +37,10 @@ void slowlog_reset(struct slowlog *s);
 /* An op has its answer; it is looked at whether it took long. Its client is still there. */
 void slowlog_see_op(const struct op *op);
 
+enum slowlog_form { SLOWLOG_AS_REDIS, SLOWLOG_LONG };
+
 /* The youngest entries, one behind the other. */
-void slowlog_write(const struct slowlog *s, uint32_t count, struct writer *w);
+void slowlog_write(const struct slowlog *s, uint32_t count, enum slowlog_form form,
+                   struct writer *w);
 
 #endif

@@ -36,6 +36,7 @@ struct subscriber *subscriber_get(struct client *c)
     list_init(&s->in_checks);
     list_init(&s->in_monitors);
     c->subscriber = s;
+    c->worker->stats.subscribers++;
     return s;
 }
 
@@ -49,6 +50,7 @@ static void free_subscriber(struct client *c)
     list_remove(&s->in_checks);
     free(s);
     c->subscriber = NULL;
+    c->worker->stats.subscribers--;
 }
 
 void subscriber_release_if_idle(struct client *c)

@@ -80,10 +80,12 @@ static void member_ended(struct supervisor *s, uint32_t number, int status)
 {
     struct crew_member *m = &s->crew.members[number];
     bool clean = WIFEXITED(status) && WEXITSTATUS(status) == 0;
-    if (!clean)
-        log_error("worker ended", "worker=%u pid=%d %s=%d", number, (int)m->pid,
-                  WIFSIGNALED(status) ? "signal" : "code",
-                  WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status));
+    if (WIFSIGNALED(status))
+        log_error("worker ended", "worker=%u process=%d signal=%d", number, (int)m->pid,
+                  WTERMSIG(status));
+    else if (!clean)
+        log_error("worker ended", "worker=%u process=%d code=%d", number, (int)m->pid,
+                  WEXITSTATUS(status));
     m->pid = 0;
     if (s->leaving)
         s->failed = s->failed || !clean;
@@ -113,7 +115,7 @@ static void ended(struct supervisor *s, pid_t pid, int status)
         }
     }
     if (!leaver_ended(s, pid) && !takeover_ended(s, pid, status))
-        log_debug("foreign child reaped", "pid=%d", (int)pid);
+        log_debug("foreign child reaped", "process=%d", (int)pid);
 }
 
 static void reap(struct supervisor *s)
@@ -159,8 +161,8 @@ static void look_after(struct supervisor *s, uint32_t number)
 {
     struct crew_member *m = &s->crew.members[number];
     if (m->pid > 0 && hangs(s, number)) {
-        log_error("worker hangs: killed", "worker=%u pid=%d silent_ms=%llu", number, (int)m->pid,
-                  (unsigned long long)(s->now - m->beat_at));
+        log_error("worker hangs: killed", "worker=%u process=%d silent_ms=%llu", number,
+                  (int)m->pid, (unsigned long long)(s->now - m->beat_at));
         kill(m->pid, SIGKILL);
         m->beat_at = s->now; /* it may take a moment to die */
     }
@@ -168,7 +170,7 @@ static void look_after(struct supervisor *s, uint32_t number)
         return;
     set_withheld(s);
     if (!crew_start(&s->crew, number, s->worker, s->now)) {
-        log_error("cannot start worker", "worker=%u", number);
+        log_error("cannot start worker", "worker=%u reason=%s", number, log_text(strerror(errno)));
         plan_restart(s, m);
     }
 }
@@ -188,7 +190,7 @@ static void kill_overdue(struct supervisor *s)
     for (size_t i = 0; i < s->leaver_count; i++) {
         if (s->now < s->leavers[i].kill_by)
             continue;
-        log_error("worker does not leave: killed", "pid=%d", (int)s->leavers[i].pid);
+        log_error("worker does not leave: killed", "process=%d", (int)s->leavers[i].pid);
         kill(s->leavers[i].pid, SIGKILL);
         s->leavers[i].kill_by = s->now + KILL_AFTER_MS;
     }
@@ -217,6 +219,7 @@ static void reload(struct supervisor *s)
     notify_reloading(&s->notify);
     if (reload_config(&s->worker->config, &s->worker->words, true)) {
         log_open((enum log_level)s->worker->config.log_level);
+        log_set_format((enum log_format)s->worker->config.log_format);
         crew_signal(&s->crew, SIGHUP);
     }
     notify_reloaded(&s->notify);

@@ -20,7 +20,8 @@ extern const struct survey_row survey_client_unblock;
 extern const struct survey_row survey_monitor;
 
 /* slowlog.c */
-extern const struct survey_row survey_slowlog_get, survey_slowlog_len, survey_slowlog_reset;
+extern const struct survey_row survey_slowlog_get, survey_slowlog_len, survey_slowlog_reset,
+    survey_proxy_slowlog;
 
 /* local_config.c; the others are told in another way, see config_sets.h */
 extern const struct survey_row survey_config_set;

@@ -76,6 +76,7 @@ void takeover_fail(struct supervisor *s, const char *why)
     if (!t->going)
         return;
     log_error("takeover failed: the old program goes on", "reason=%s", why);
+    atomic_store(&s->board->failed_launch, atomic_load(&s->board->launches));
     dismiss(s);
     drop_items(t);
     crew_close(&t->next);
@@ -137,6 +138,7 @@ void takeover_begin(struct supervisor *s)
     }
     notify_reloading(&s->notify);
     *t = (struct takeover){ .going = true, .wire = -1, .fail_at = s->now + TAKEOVER_MS };
+    atomic_fetch_add(&s->board->launches, 1);
     log_info("takeover begins", "path=%s", log_text(s->worker->path));
     if (too_many_generations(s)) {
         takeover_fail(s, "earlier_workers_still_drain");
@@ -267,14 +269,14 @@ bool takeover_ended(struct supervisor *s, pid_t pid, int status)
         t->launcher = 0;
         bool clean = WIFEXITED(status) && WEXITSTATUS(status) == 0;
         if (!clean) {
-            log_error("the new program ended", "pid=%d status=%d", (int)pid, status);
+            log_error("the new program ended", "process=%d status=%d", (int)pid, status);
             takeover_fail(s, "new_program_ended");
         }
         return true;
     }
     if (!forget_pid(&t->items, pid))
         return false;
-    log_error("a new worker ended", "pid=%d status=%d", (int)pid, status);
+    log_error("a new worker ended", "process=%d status=%d", (int)pid, status);
     takeover_fail(s, "new_worker_ended");
     return true;
 }

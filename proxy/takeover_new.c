@@ -84,8 +84,10 @@ int takeover_launch(struct worker *w, const struct baton *baton)
     l.board = board_map(l.board_fd);
     ok = ok && l.board != NULL &&
          crew_open(&l.next, &w->config, l.board, l.lifeline, role->generation + 1, &l.old);
-    if (ok)
+    if (ok) {
+        w->launch = atomic_load(&l.board->launches);
         crew_inherit_elders(&l.next, &l.old);
+    }
     /* What the old workers alone have, the new ones must not keep open. */
     crew_close(&l.old);
     ok = ok && start_all(&l, w);
@@ -126,7 +128,7 @@ bool takeover_adopt(struct supervisor *s, const struct baton *baton)
         s->crew.members[i].started_at = s->crew.members[i].beat_at = s->now;
     dismiss_old(s, baton);
     if (!whole || s->board == NULL) {
-        log_error("cannot take over", "generation=%u", generation);
+        log_error("cannot take over", "generation=%u reason=incomplete_baton", generation);
         crew_signal(&s->crew, SIGTERM);
         return false;
     }

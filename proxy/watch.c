@@ -86,6 +86,7 @@ void watch_drop(struct client *c)
     writer_close(&wt->refusal);
     free(wt);
     c->watch = NULL;
+    c->flow.may_roam = true;
 }
 
 /* --- waiting -----------------------------------------------------------------------------------

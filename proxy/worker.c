@@ -13,6 +13,7 @@
 #include "proxy/blocking_wide.h"
 #include "proxy/client_reply.h"
 #include "proxy/counting.h"
+#include "proxy/key_report.h"
 #include "proxy/news.h"
 #include "proxy/op.h"
 #include "proxy/parting.h"
@@ -127,7 +128,8 @@ static void on_map(void *context)
     if (w->draining)
         return;
     if (!w->listening && w->router.map->covered < SLOT_COUNT)
-        log_warn("not listening yet: slots without a master", "covered=%u", w->router.map->covered);
+        log_warn("not listening yet: slots without a master", "worker=%u covered=%u", w->number,
+                 w->router.map->covered);
     if (!learner_ask(&w->learner))
         on_learned(w);
 }
@@ -198,6 +200,7 @@ static void close_everything(struct worker *w)
     readiness_close(&w->readiness);
     pubsub_close(&w->pubsub);
     pause_close(w);
+    reads_close(&w->reads);
     poller_close(&w->poller);
     blocked_room_close(&w->blocked);
     keywatch_close(&w->keywatch);
@@ -230,7 +233,11 @@ static void on_beat(uv_timer_t *timer)
 {
     struct worker *w = timer->data;
     atomic_fetch_add_explicit(&w->seat->beat, 1, memory_order_relaxed);
+    if (w->launch != 0 && atomic_load(&w->crew->board->failed_launch) == w->launch)
+        leaving_start(w, LEAVE_TO_SUCCESSOR); /* nobody may know of this worker */
     counting_publish_topics(w);
+    stats_beat(w, BEAT_MS);
+    key_report_beat(w);
     parting_of_the_old(w);
 }
 
@@ -335,15 +342,31 @@ static struct topology_options topology_options(const struct worker *w)
                                       .retry = REST_MIN_MS };
 }
 
+static void set_reads(struct worker *w)
+{
+    const struct config *cf = &w->config;
+    struct reads_options options = {
+        .policy = (enum read_policy)cf->read_from,
+        .max_lag = cf->replica_max_lag,
+        .zone = cf->zone,
+        .subnets = (const char *const *)cf->zone_map.items,
+        .subnet_count = cf->zone_map.count,
+    };
+    reads_set(&w->reads, &options);
+}
+
 void worker_take_options(struct worker *w)
 {
     struct topology_options topology = topology_options(w);
     log_open((enum log_level)w->config.log_level);
+    log_set_format((enum log_format)w->config.log_format);
     read_limits(w);
     fit_to_descriptors(w);
     w->leases.limit = w->max_leases;
     poller_set_options(&w->poller, &topology);
     slowlog_set_options(w);
+    key_report_set_options(w);
+    set_reads(w);
 }
 
 void worker_prepare(struct worker *w)
@@ -378,6 +401,7 @@ static void open_all(struct worker *w)
     balance_open(w);
     talk_open(&w->talk, &w->loop, w->crew, w->number, talk_topics, TALK_TOPICS, w);
     router_open(&w->router, &w->net, w->commands, &w->router_options);
+    stats_open(w);
     lease_pool_open(&w->leases, &w->net, &w->router_options.link, w->max_leases);
     keywatch_open(&w->keywatch, &w->router, wide_on_found);
     watch_room_open(&w->watches, &w->loop);
@@ -385,12 +409,15 @@ static void open_all(struct worker *w)
     w->learner = (struct learner){
         .router = &w->router, .commands = w->commands, .on_done = on_learned, .context = w
     };
+    reads_open(&w->reads, &w->router);
+    set_reads(w);
     reach_open(w);
     scripts_open(&w->scripts, &w->router);
     slowlog_open(w);
     pubsub_open(w);
     pause_open(w);
     w->random = uv_hrtime() | 1;
+    key_report_open(w);
     struct topology_options topology = topology_options(w);
     poller_open(&w->poller, &w->router, &topology, w->config.seeds, (uint32_t)w->config.seed_count,
                 w->config.connect_timeout, on_map, w);
@@ -400,12 +427,14 @@ static void open_all(struct worker *w)
 /* Everything is closed: nothing may be left over, a leak is a bug. */
 static void free_all(struct worker *w)
 {
+    stats_close(w);
     lease_pool_free(&w->leases);
     keywatch_free(&w->keywatch);
     pubsub_free(&w->pubsub);
     router_free(&w->router);
     scripts_close(&w->scripts);
     slowlog_reset(&w->slowlog);
+    reads_free(&w->reads);
     poller_free(&w->poller);
     net_free(&w->net);
     talk_free(&w->talk);

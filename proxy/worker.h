@@ -15,6 +15,7 @@
 #include "cluster/lease.h"
 #include "cluster/poller.h"
 #include "cluster/readiness.h"
+#include "cluster/reads.h"
 #include "cluster/slot_tag.h"
 #include "net/listener.h"
 #include "proxy/balance.h"
@@ -33,6 +34,7 @@
 #include "proxy/scripts.h"
 #include "proxy/secure.h"
 #include "proxy/slowlog.h"
+#include "proxy/stats_count.h"
 #include "proxy/talk.h"
 #include "proxy/watch.h"
 
@@ -54,10 +56,12 @@ struct worker {
     struct lease_pool leases;
     struct watch_room watches;
     struct poller poller;
+    struct reads reads;
     struct learner learner;
     struct readiness readiness;
     struct scripts scripts;
     struct slowlog slowlog;
+    struct stats stats;
     struct pubsub pubsub;
     struct pause pause;
     struct listener listeners[CREW_ADDRESSES_MAX];
@@ -67,34 +71,30 @@ struct worker {
     struct config_sets config_sets;
     struct leaving leaving;
     struct reach reach;
-    struct list_node clients;
+    struct list_node clients, scripts_waiting;
     struct list_node to_resume;      /* clients to look at when the turn ends */
     struct list_node ops, ops_ready; /* see op.h; those whose next step may run */
     struct blocked_room blocked;
     struct keywatch keywatch;
     struct slot_tags *slot_tags; /* made when first needed */
     bool *script_slots;          /* per slot, made when first needed: see script_slots.h */
-    struct list_node scripts_waiting;
-    uint32_t client_count;
     struct slab client_slab;
-    uint32_t max_pipeline, max_clients, max_leases; /* from config */
-    unsigned keepalive;                             /* s */
+    uint32_t client_count, max_pipeline, max_clients, max_leases; /* the limits from config */
+    unsigned keepalive;                                           /* s */
     struct request_limits limits;
-    struct arg_room args;         /* positions of the request that is being read */
-    struct writer reply;          /* scratch: the reply that is being made here */
-    struct writer inline_request; /* scratch: an inline command as an array */
+    struct arg_room args;                /* positions of the request that is being read */
+    struct writer reply, inline_request; /* scratch: a reply made here; an inline command's array */
     uv_signal_t signals[WORKER_SIGNALS];
     uv_poll_t lifeline; /* see crew.h */
     uv_timer_t log_timer, beat_timer;
-    uint64_t accepted; /* clients, so far */
-    uint64_t random;
+    uint64_t accepted, random; /* clients, so far; see worker_random */
     uint64_t started_at;       /* ms of loop time */
     char run_id[INFO_ID_SIZE]; /* the same in all workers of a proxy */
     char redis_version[24];    /* of the cluster, as the last INFO said; until then a guess */
     uint32_t number;           /* of this worker, from 0 */
+    uint32_t launch;           /* the takeover that started it; 0: a supervisor did. See board.h */
     uint32_t keyspace_events;  /* notify-keyspace-events, as last set through this worker */
-    bool listening, draining, left;
-    bool attention; /* commands are paused, or shown to a monitor */
+    bool listening, draining, left, attention; /* the last: commands are paused, or monitored */
 };
 
 /* Once, before the workers of a proxy part: what they have in common. */

@@ -21,7 +21,7 @@ ROOMS = {
 }
 # Files that think and do no I/O: no socket, no clock, nothing of net/, not even through a header.
 THINKING = re.compile(r"^(base|resp)/|^migrate/(rdb_|crc64|lzf)"
-                      r"|^cluster/(keyslot|command|keys|slotmap|redirect|topology|echo)")
+                      r"|^cluster/(keyslot|command|keys|slotmap|redirect|topology|echo|zone|read_choice|replication)")
 IO_HEADERS = re.compile(r"^(net/.*|uv\.h|uv/.*|sys/socket\.h|sys/epoll\.h|poll\.h|netdb\.h)$")
 
 SOURCE_WARN, SOURCE_MAX, TEST_SOURCE_MAX = 500, 600, 1000

@@ -9,8 +9,9 @@
  *   counters  acknowledged <= value <= acknowledged + uncertain        (promise 2)
  *   lists     pushed numbers strictly increase, nothing refused is there, nothing acknowledged
  *             is missing                                                (promises 2 and 3)
- * With `lossy` (a master is killed, and replication is asynchronous) acknowledged writes may be
- * missing; all the rest still holds.
+ * With `replicas` a GET may bring an older number of its key, unless a SET of the same pipeline is
+ * before it. With `lossy` (a master is killed, and replication is asynchronous) acknowledged writes
+ * may be missing; all the rest still holds.
  */
 #ifndef TEST_LIB_LOAD_H
 #define TEST_LIB_LOAD_H
@@ -37,6 +38,7 @@ struct load_options {
     int rest_us;     /* between two pipelines; 0: 4000 */
     int patience_ms; /* how long a reply may take; 0: 10 s */
     bool lossy;
+    bool replicas; /* every other pipeline is GETs alone, and may be answered out of date */
     const char *const
         *tags; /* hash tags for the key names, so that a test knows the slots; or NULL */
     int tag_count;

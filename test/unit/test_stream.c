@@ -56,7 +56,9 @@ static void on_closed(struct stream *s, int why)
     memset(s, 0x5a, sizeof(*s));
 }
 
-static const struct stream_user user = { on_data, on_drained, on_closed };
+static const struct stream_user user = { .on_data = on_data,
+                                         .on_drained = on_drained,
+                                         .on_closed = on_closed };
 
 /* packets: each write is one packet for the peer, so that writes can be counted. */
 static void open_pair(struct pair *p, struct loop *l, bool packets)
