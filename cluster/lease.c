@@ -32,6 +32,7 @@ struct lease {
     uint32_t owed;         /* replies still to come, the hidden one included */
     uint32_t greetings;    /* replies of the login still to come */
     int why;               /* FAILED: why */
+    uint16_t database;
     uint8_t state, protocol;
     bool hidden; /* the oldest reply owed is that of CLIENT ID */
 };
@@ -164,7 +165,7 @@ static void on_open(struct pipe *p)
     struct lease *l = lease_of(p);
     const struct link_options *o = l->pool->options;
     move(l, GREETING);
-    l->greetings = login_send(p, o->auth_user, o->auth_password, l->protocol);
+    l->greetings = login_send(p, o->auth_user, o->auth_password, l->protocol, l->database);
     if (l->greetings == 0)
         become_ready(l);
 }
@@ -273,12 +274,12 @@ static void close_lease(struct lease *l, int why)
 }
 
 /* The one used last; one that has just broken still lies there until the end of the turn. */
-static struct lease *idle_one(struct node *node, int protocol)
+static struct lease *idle_one(struct node *node, int protocol, uint16_t database)
 {
     struct list_node *idle = &node->idle_leases[protocol == 3];
     for (struct list_node *n = idle->prev; n != idle; n = n->prev) {
         struct lease *l = LIST_ENTRY(n, struct lease, in_node);
-        if (!l->pipe.stream.closing)
+        if (l->database == database && !l->pipe.stream.closing)
             return l;
     }
     return NULL;
@@ -296,10 +297,15 @@ static bool make_room(struct lease_pool *p)
 
 static void on_timer(uv_timer_t *timer);
 
-static struct lease *new_lease(struct lease_pool *p, struct node *node, int protocol)
+static struct lease *new_lease(struct lease_pool *p, struct node *node, int protocol,
+                               uint16_t database)
 {
     struct lease *l = slab_take(&p->slab);
-    *l = (struct lease){ .pool = p, .node = node, .protocol = (uint8_t)protocol, .state = QUEUED };
+    *l = (struct lease){ .pool = p,
+                         .node = node,
+                         .database = database,
+                         .protocol = (uint8_t)protocol,
+                         .state = QUEUED };
     list_init(&l->call.link);
     list_init(&l->in_state);
     list_init(&l->in_node);
@@ -313,17 +319,17 @@ static struct lease *new_lease(struct lease_pool *p, struct node *node, int prot
     return l;
 }
 
-struct lease *lease_take(struct lease_pool *p, struct node *node, int protocol,
+struct lease *lease_take(struct lease_pool *p, struct node *node, int protocol, uint16_t database,
                          const struct lease_user *user, void *context)
 {
-    struct lease *l = p->closed ? NULL : idle_one(node, protocol);
+    struct lease *l = p->closed ? NULL : idle_one(node, protocol, database);
     if (l != NULL) {
         move(l, TAKEN);
     } else if (p->closed || !make_room(p)) {
         p->counters.refused++;
         return NULL;
     } else {
-        l = new_lease(p, node, protocol);
+        l = new_lease(p, node, protocol, database);
     }
     p->counters.taken++;
     l->user = user;

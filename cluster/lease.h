@@ -82,7 +82,7 @@ uint32_t lease_pool_in_use(const struct lease_pool *p);
 
 /* protocol: 2 or 3. context: for the callbacks. NULL: the limit is reached. The node is borrowed
    and stays as long as the lease. */
-struct lease *lease_take(struct lease_pool *p, struct node *node, int protocol,
+struct lease *lease_take(struct lease_pool *p, struct node *node, int protocol, uint16_t database,
                          const struct lease_user *user, void *context);
 /* Copies bytes: complete requests, to which that many replies come. */
 void lease_send(struct lease *l, struct span bytes, uint32_t replies);

@@ -152,7 +152,7 @@ static void on_open(struct pipe *p)
     const struct link_options *o = l->options;
     bool three = l->kind == LINK_RESP3 || l->kind == LINK_BULK3 || l->kind == LINK_READ3;
     l->state = LINK_GREETING;
-    l->greetings = login_send(p, o->auth_user, o->auth_password, three ? 3 : 2);
+    l->greetings = login_send(p, o->auth_user, o->auth_password, three ? 3 : 2, l->database);
     if (l->kind >= LINK_READ2)
         l->greetings += login_send_readonly(p);
     if (l->greetings == 0)

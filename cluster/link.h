@@ -54,6 +54,7 @@ struct link_user {
 struct link {
     struct pipe pipe;
     struct node *node;
+    struct link_set *set; /* of node.h; NULL: the node's own, database 0 */
     const struct endpoint *to;
     struct net *net;
     const struct link_options *options;
@@ -69,6 +70,7 @@ struct link {
     uint32_t pending;   /* requests SENT to it */
     uint32_t greetings; /* replies of the login still to come */
     int last_error;     /* why it was lost last, 0 when it was not */
+    uint16_t database;  /* selected with the login */
     uint8_t kind, state;
     bool retired; /* closed for good once the pipe is gone */
 };

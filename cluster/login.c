@@ -1,5 +1,6 @@
 #include "cluster/login.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "base/log.h"
@@ -21,8 +22,10 @@ static void send_words(struct pipe *p, const char *const *words, size_t count)
     writer_close(&w);
 }
 
-uint32_t login_send(struct pipe *p, const char *user, const char *password, int protocol)
+uint32_t login_send(struct pipe *p, const char *user, const char *password, int protocol,
+                    uint16_t database)
 {
+    char number[8];
     uint32_t calls = 0;
     if (is_given(password) && is_given(user))
         send_words(p, (const char *[]){ "AUTH", user, password }, 3);
@@ -31,7 +34,10 @@ uint32_t login_send(struct pipe *p, const char *user, const char *password, int 
     calls += is_given(password);
     if (protocol == 3)
         send_words(p, (const char *[]){ "HELLO", "3" }, 2);
-    return calls + (protocol == 3);
+    snprintf(number, sizeof(number), "%u", database);
+    if (database != 0)
+        send_words(p, (const char *[]){ "SELECT", number }, 2);
+    return calls + (protocol == 3) + (database != 0);
 }
 
 uint32_t login_send_readonly(struct pipe *p)

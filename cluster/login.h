@@ -1,6 +1,6 @@
 /*
  * login.h: what is said first on a new connection to a node: AUTH, HELLO 3 where RESP3 is spoken,
- * and READONLY where a replica shall answer.
+ * SELECT for a database other than 0, and READONLY where a replica shall answer.
  *
  * The whole login leaves at once. Its calls are records of its own that nobody else sees: they are
  * freed with their replies, or by login_drop when the connection ends before.
@@ -18,7 +18,8 @@ enum login_step {
 
 /* Sends the login over p, which has just opened. user and password may be NULL or "". Gives the
    number of LOGIN_ANSWERED to wait for; 0: nothing had to be said. */
-uint32_t login_send(struct pipe *p, const char *user, const char *password, int protocol);
+uint32_t login_send(struct pipe *p, const char *user, const char *password, int protocol,
+                    uint16_t database);
 /* The same for READONLY, behind the login. */
 uint32_t login_send_readonly(struct pipe *p);
 /* A piece of a reply, as pipe_user.on_reply gave it, while the login is under way. */

@@ -60,23 +60,58 @@ struct node *node_get(struct node_table *t, const struct endpoint *e)
     return n;
 }
 
+struct link *node_links_of_other(struct node *n, uint16_t database)
+{
+    const struct link *first = &n->links[0];
+    for (struct link_set *s = n->databases; s != NULL; s = s->next)
+        if (s->database == database)
+            return s->links;
+    struct link_set *s = calloc(1, sizeof(*s));
+    REQUIRE(s != NULL);
+    s->database = database;
+    s->next = n->databases;
+    n->databases = s;
+    for (int kind = 0; kind < LINK_KINDS; kind++) {
+        link_init(&s->links[kind], (enum link_kind)kind, n, &n->endpoint, first->net,
+                  first->options, first->user, first->context);
+        s->links[kind].database = database;
+        s->links[kind].set = s;
+    }
+    return s->links;
+}
+
+struct link *node_next_link(struct node *n, struct link *l)
+{
+    if (l == NULL)
+        return n->links;
+    if (l->kind + 1 < LINK_KINDS)
+        return l + 1;
+    struct link_set *next = l->set == NULL ? n->databases : l->set->next;
+    return next == NULL ? NULL : next->links;
+}
+
 static void node_free(struct node_table *t, struct node *n)
 {
     node_stats_give(&t->stats, n->stat);
+    while (n->databases != NULL) {
+        struct link_set *s = n->databases;
+        n->databases = s->next;
+        free(s);
+    }
     list_remove(&n->in_table);
     t->count--;
     free(n->read);
     free(n);
 }
 
-/* Whether no link has a connection; idle ones of a node that is not wanted are closed on the way.
- */
+/* Whether no link has a connection; idle ones that are not wanted are closed on the way. */
 static bool node_is_quiet(struct node *n, uint64_t now)
 {
     bool quiet = n->hinted == 0 && n->leases == 0;
-    for (int kind = 0; kind < LINK_KINDS; kind++) {
-        struct link *l = &n->links[kind];
-        if (l->pending == 0 && now - l->used_at > UNUSED_MS)
+    struct link *l;
+    NODE_EACH_LINK (n, l) {
+        bool wanted = n->in_map && l->database == 0;
+        if (!wanted && l->pending == 0 && now - l->used_at > UNUSED_MS)
             link_close(l, ERR_SHUTDOWN);
         if (l->state != LINK_IDLE && l->state != LINK_RESTING)
             quiet = false;
@@ -91,7 +126,7 @@ void node_table_sweep(struct node_table *t, uint64_t now)
     struct list_node *at, *safe;
     LIST_EACH (&t->nodes, at, safe) {
         struct node *n = LIST_ENTRY(at, struct node, in_table);
-        if (!n->in_map && node_is_quiet(n, now))
+        if (node_is_quiet(n, now) && !n->in_map)
             node_free(t, n);
     }
 }
@@ -101,9 +136,10 @@ void node_table_close(struct node_table *t, int why)
     struct list_node *at, *safe;
     LIST_EACH (&t->nodes, at, safe) {
         struct node *n = LIST_ENTRY(at, struct node, in_table);
-        for (int kind = 0; kind < LINK_KINDS; kind++) {
-            n->links[kind].retired = true;
-            link_close(&n->links[kind], why);
+        struct link *l;
+        NODE_EACH_LINK (n, l) {
+            l->retired = true;
+            link_close(l, why);
         }
     }
 }

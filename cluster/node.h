@@ -15,13 +15,21 @@ enum { NODES_MAX = 32 * 1024, NODES_BY_REDIRECT_MAX = 4096 };
 
 struct read_node;
 
+/* The links of a database but the first; made when it is first used. */
+struct link_set {
+    struct link_set *next;
+    uint16_t database;
+    struct link links[LINK_KINDS];
+};
+
 struct node {
     struct list_node in_table;
     struct endpoint endpoint;
-    struct link links[LINK_KINDS];
-    struct node_stat *stat; /* where it is counted; never NULL */
-    uint32_t fingerprint;   /* of the endpoint, the same in every process */
-    uint32_t hinted;        /* parked requests, and questions of reads.h, that point here */
+    struct link links[LINK_KINDS]; /* of database 0 */
+    struct link_set *databases;    /* the others */
+    struct node_stat *stat;        /* where it is counted; never NULL */
+    uint32_t fingerprint;          /* of the endpoint, the same in every process */
+    uint32_t hinted;               /* parked requests, and questions of reads.h, that point here */
     uint32_t leases; /* connections of lease.h to it; it is not forgotten while there are some */
     struct list_node idle_leases[2]; /* RESP2, RESP3; the one used last is the last */
     uint64_t lease_rest_until;       /* ms: no lease is dialled before */
@@ -50,7 +58,19 @@ void node_table_count_in(struct node_table *t, struct node_stat *v, uint32_t roo
 struct node *node_find(const struct node_table *t, const struct endpoint *e);
 /* The node at that endpoint, made if need be. */
 struct node *node_get(struct node_table *t, const struct endpoint *e);
-/* Closes idle connections of nodes that no map names, and forgets such nodes. */
+struct link *node_links_of_other(struct node *n, uint16_t database);
+/* Every link of all databases, one after the other; begins behind NULL, ends with NULL. */
+struct link *node_next_link(struct node *n, struct link *l);
+#define NODE_EACH_LINK(n, l) for ((l) = NULL; ((l) = node_next_link(n, l)) != NULL;)
+
+/* The node's links of that database, by kind. */
+static inline struct link *node_links(struct node *n, uint16_t database)
+{
+    return LIKELY(database == 0) ? n->links : node_links_of_other(n, database);
+}
+
+/* Closes idle connections of nodes that no map names, and forgets such nodes; and idle ones of
+   databases other than 0. */
 void node_table_sweep(struct node_table *t, uint64_t now);
 /* Closes every link; node_table_free may follow once the loop has run empty. */
 void node_table_close(struct node_table *t, int why);

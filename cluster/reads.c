@@ -128,12 +128,12 @@ struct link *reads_target(struct router *rt, struct request *r, uint64_t now)
     for (uint32_t i = 1; i < count; i++) {
         struct read_node *g = nodes[i]->read;
         c[i].near = g->near;
-        c[i].health = (uint8_t)health_now(rs, g, &nodes[i]->links[kind], now);
+        c[i].health = (uint8_t)health_now(rs, g, &node_links(nodes[i], r->database)[kind], now);
     }
     int chosen = read_choose(rs->policy, c, count, r->flow->home);
     if (chosen == READ_WAIT)
         return NULL;
-    return chosen == 0 ? router_target(rt, r, now) : &nodes[chosen]->links[kind];
+    return chosen == 0 ? router_target(rt, r, now) : &node_links(nodes[chosen], r->database)[kind];
 }
 
 /* --- what goes wrong ------------------------------------------------------------------------- */

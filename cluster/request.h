@@ -63,6 +63,7 @@ struct request {
     request_own_done *on_own;
     void *own_context;
     uint16_t slot;
+    uint16_t database; /* that its link has to have selected */
     uint8_t kind, state;
     uint8_t hops;    /* redirects followed and retries made */
     uint8_t rescues; /* times that router->rescue has made good what a node lacked */
@@ -102,8 +103,9 @@ struct flow {
     uint32_t home;      /* which master takes its keyless commands */
     uint64_t bytes;     /* the requests' own bytes held */
     uint64_t held;      /* bytes of replies that wait in the requests for their turn */
-    uint8_t protocol;   /* 2 or 3; changes only while count is 0, for the order */
     uint32_t roaming;   /* requests listed that roam */
+    uint16_t database;  /* of its requests to come; changes only while count is 0, for the order */
+    uint8_t protocol;   /* 2 or 3; the same */
     bool walking;
     bool may_roam; /* its reads may be answered by replicas */
     bool wrote;    /* ... but not the next one: there was a write, see reads.c */

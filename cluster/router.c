@@ -31,12 +31,13 @@ static struct link *any_target(struct router *rt, const struct request *r, uint6
     uint32_t shards = rt->map == NULL ? 0 : rt->map->shard_count;
     for (uint32_t i = 0; i < shards; i++) {
         struct node *n = rt->masters[(r->flow->home + i) % shards];
-        struct link *l = &n->links[kind_for(rt, r)];
+        struct link *l = &node_links(n, r->database)[kind_for(rt, r)];
         if (n->in_map && link_accepts(l, now) && l->last_error == 0)
             return l;
     }
     for (uint32_t i = 0; i < shards; i++) {
-        struct link *l = &rt->masters[(r->flow->home + i) % shards]->links[kind_for(rt, r)];
+        struct node *n = rt->masters[(r->flow->home + i) % shards];
+        struct link *l = &node_links(n, r->database)[kind_for(rt, r)];
         if (link_accepts(l, now))
             return l;
     }
@@ -55,7 +56,7 @@ static void drop_hint(struct request *r)
 struct link *router_target(struct router *rt, struct request *r, uint64_t now)
 {
     if (UNLIKELY(r->hint != NULL)) {
-        struct link *l = &r->hint->links[kind_for(rt, r)];
+        struct link *l = &node_links(r->hint, r->database)[kind_for(rt, r)];
         if (link_accepts(l, now))
             return l;
         drop_hint(r);
@@ -65,7 +66,7 @@ struct link *router_target(struct router *rt, struct request *r, uint64_t now)
     struct node *n = router_owner(rt, r->slot);
     if (n == NULL)
         return NULL;
-    struct link *l = &n->links[kind_for(rt, r)];
+    struct link *l = &node_links(n, r->database)[kind_for(rt, r)];
     return link_accepts(l, now) ? l : NULL;
 }
 
@@ -234,6 +235,7 @@ struct request *router_request(struct router *rt, struct flow *f, const struct c
     r->flow = f;
     r->cmd = cmd;
     r->slot = slot;
+    r->database = f->database;
     if (cmd != NULL)
         r->safe = (cmd->flags & CMD_READONLY) != 0 ||
                   (cmd->how == HOW_ANY &&

@@ -100,8 +100,10 @@ static void leave_silent_links(struct router *rt)
     struct list_node *n, *safe;
     LIST_EACH (&rt->nodes.nodes, n, safe) {
         struct node *node = LIST_ENTRY(n, struct node, in_table);
-        for (int kind = 0; !node->master && kind < LINK_KINDS; kind++) {
-            struct link *l = &node->links[kind];
+        if (node->master)
+            continue;
+        struct link *l;
+        NODE_EACH_LINK (node, l) {
             bool silent = now - l->pipe.heard_at > ROUTER_SILENT_MS;
             if (l->state == LINK_READY && l->pending > 0 && silent)
                 link_close(l, ERR_TIMEOUT);
@@ -114,9 +116,12 @@ static void greet_new_masters(struct router *rt)
     struct list_node *n, *safe;
     LIST_EACH (&rt->nodes.nodes, n, safe) {
         struct node *node = LIST_ENTRY(n, struct node, in_table);
-        for (int kind = 0; node->master && !node->was_master && kind < LINK_KINDS; kind++)
-            if (node->links[kind].state == LINK_READY)
-                rt->greet(rt->rescue_context, &node->links[kind]);
+        if (!node->master || node->was_master)
+            continue;
+        struct link *l;
+        NODE_EACH_LINK (node, l)
+            if (l->state == LINK_READY)
+                rt->greet(rt->rescue_context, l);
     }
 }
 

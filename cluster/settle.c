@@ -329,7 +329,8 @@ static void answer_unservable(struct router *rt, struct request *r)
     if (rt->map != NULL && r->slot != SLOT_ANY) {
         struct node *n = rt->masters[rt->map->shard_of[r->slot]];
         endpoint_text(&n->endpoint, to);
-        int last = n->links[r->flow->protocol == 3 ? LINK_RESP3 : LINK_RESP2].last_error;
+        int last =
+            node_links(n, r->database)[r->flow->protocol == 3 ? LINK_RESP3 : LINK_RESP2].last_error;
         why = last != 0 ? last : why;
     }
     const char *reason = r->redirected ? error_text(ERR_REDIRECTS) : error_text(why);
@@ -540,7 +541,8 @@ void settle_sweep(struct router *rt)
     struct list_node *n, *safe;
     LIST_EACH (&rt->nodes.nodes, n, safe) {
         struct node *node = LIST_ENTRY(n, struct node, in_table);
-        for (int kind = 0; kind < LINK_KINDS; kind++)
-            sweep_link(rt, &node->links[kind], now);
+        struct link *l;
+        NODE_EACH_LINK (node, l)
+            sweep_link(rt, l, now);
     }
 }

@@ -4,6 +4,7 @@ set(host COMPONENT host EXCLUDE_FROM_ALL)
 install(FILES deploy/systemd/slotgate.service deploy/systemd/slotgate@.service
               deploy/systemd/slotgate-migrate@.service DESTINATION /lib/systemd/system ${host})
 install(FILES deploy/sysctl.d/60-slotgate.conf DESTINATION /usr/lib/sysctl.d ${host})
+install(FILES deploy/limits.d/60-slotgate.conf DESTINATION /etc/security/limits.d ${host})
 install(FILES deploy/slotgate.conf DESTINATION /etc/slotgate ${host})
 install(DIRECTORY docs/ DESTINATION ${CMAKE_INSTALL_DOCDIR} FILES_MATCHING PATTERN "*.md")
 

@@ -376,6 +376,13 @@ static void on_handle_closed(uv_handle_t *handle)
     s->user->on_closed(s, s->why); /* the last line that may name s */
 }
 
+/* So that the end goes out in the packet of the last bytes: a peer that has these knows of it. */
+static void hold_last_packet(const struct stream *s)
+{
+    int yes = 1;
+    (void)setsockopt(stream_fd(s), IPPROTO_TCP, TCP_CORK, &yes, sizeof(yes));
+}
+
 void stream_finish(struct stream *s, int why)
 {
     if (s->closing || s->finishing)
@@ -387,6 +394,8 @@ void stream_finish(struct stream *s, int why)
     bool mute = s->tls != NULL && !tls_is_ready(s->tls); /* nothing can be said any more */
     if (!s->open || mute || (rope_is_empty(&s->out) && !s->writing))
         stream_close(s, why);
+    else
+        hold_last_packet(s);
 }
 
 void stream_close(struct stream *s, int why)

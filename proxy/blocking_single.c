@@ -176,7 +176,8 @@ static void try(struct single *s)
         blocked_pause(&s->b, n == NULL ? now + WAIT_MS : n->lease_rest_until);
         return;
     }
-    s->lease = lease_take(&w->leases, n, s->b.client->flow.protocol, &single_user, s);
+    s->lease = lease_take(&w->leases, n, s->b.client->flow.protocol, s->b.client->flow.database,
+                          &single_user, s);
     if (s->lease == NULL) {
         blocked_answer(&s->b, BLOCKING_LIMIT_ERROR);
         return;

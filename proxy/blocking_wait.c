@@ -177,7 +177,7 @@ void blocking_wait(struct client *c, const struct command *cmd, const struct arg
     for (uint32_t i = 0; i < masters; i++) {
         struct wait_part *p = &wait->parts[i];
         p->wait = wait;
-        p->lease = lease_take(&w->leases, rt->masters[i], 2, &wait_user, p);
+        p->lease = lease_take(&w->leases, rt->masters[i], 2, 0, &wait_user, p);
         if (p->lease == NULL) {
             fail(wait, BLOCKING_LIMIT_ERROR);
             return;

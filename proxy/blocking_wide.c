@@ -80,7 +80,8 @@ static void wait_more(struct wide *w)
     } else {
         for (uint32_t i = 0; i < watched; i++)
             keywatch_want(watch_of(w), &w->wants[i], w->zset ? KEYWATCH_ZSET : KEYWATCH_LIST,
-                          argv_get(&w->b.argv, w->keys[i]), w->order, w);
+                          w->b.client->flow.database, argv_get(&w->b.argv, w->keys[i]), w->order,
+                          w);
     }
     if (next != BLOCKED_FOR_EVER)
         blocked_pause(&w->b, next);

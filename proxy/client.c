@@ -11,6 +11,7 @@
 #include "proxy/counting.h"
 #include "proxy/dispatch.h"
 #include "proxy/op.h"
+#include "proxy/parting.h"
 #include "proxy/subscriber.h"
 #include "proxy/transaction.h"
 #include "proxy/watch.h"
@@ -175,6 +176,8 @@ static void on_data(struct stream *s, struct chunk *chunk, const char *at, size_
         len = c->input->used - c->input_at;
     }
     process(c, chunk, at, len);
+    if (UNLIKELY(c->parting))
+        client_look_later(c);
 }
 
 static bool may_resume(const struct client *c)
@@ -184,9 +187,8 @@ static bool may_resume(const struct client *c)
     return c->flow.count <= c->window / 2 && may_take_more(c);
 }
 
-void client_resume(struct client *c)
+static void resume_reading(struct client *c)
 {
-    list_remove(&c->in_resume);
     bool ends = c->stream.closing || (c->finishing && !transaction_has_begun(c));
     if (!c->paused || ends || !may_resume(c))
         return;
@@ -197,6 +199,20 @@ void client_resume(struct client *c)
         stream_resume(&c->stream);
 }
 
+void client_resume(struct client *c)
+{
+    list_remove(&c->in_resume);
+    resume_reading(c);
+    if (UNLIKELY(c->parting))
+        parting_behind_reply(c);
+}
+
+void client_look_later(struct client *c)
+{
+    if (!list_is_linked(&c->in_resume) && !c->stream.closing)
+        list_append(&c->worker->to_resume, &c->in_resume);
+}
+
 static void on_drained(struct stream *s)
 {
     client_wake(client_of(s));
@@ -204,8 +220,8 @@ static void on_drained(struct stream *s)
 
 void client_wake(struct client *c)
 {
-    if (c->paused && !list_is_linked(&c->in_resume) && !c->stream.closing)
-        list_append(&c->worker->to_resume, &c->in_resume);
+    if (c->paused)
+        client_look_later(c);
 }
 
 /* --- life ---------------------------------------------------------------------------------- */

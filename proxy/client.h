@@ -73,6 +73,7 @@ struct client {
     bool paused;        /* not reading: client_resume goes on when it may */
     bool wants_drain;   /* ... not before every reply is out */
     bool finishing;     /* closes with finish_why once every reply is out */
+    bool parting;       /* closes with finish_why behind a reply that leaves nothing owed */
     bool no_evict, no_touch;
     int finish_why;
 };
@@ -81,8 +82,11 @@ struct client {
 void client_accept(struct worker *w, int fd);
 extern const struct span client_refusal;
 
-/* Parses and dispatches what is in the client's input; for clients in worker->to_resume. */
+/* Parses and dispatches what is in the client's input, and closes one that is parting and owed
+   nothing; for clients in worker->to_resume. */
 void client_resume(struct client *c);
+/* Resumes it when the turn ends, before its replies are written. */
+void client_look_later(struct client *c);
 
 /* Answers a request that no node has to see, in its place among the others. Copies the bytes. */
 void client_reply(struct client *c, struct span reply);

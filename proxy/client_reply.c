@@ -78,6 +78,8 @@ static void after_progress(struct client *c)
         client_wake(c);
     if (UNLIKELY(c->finishing))
         client_finish_if_quiet(c);
+    if (UNLIKELY(c->parting) && c->flow.count == 0)
+        client_look_later(c);
 }
 
 /* Replies to requests that came in one read leave in one write, unless one of them takes long. */

@@ -16,9 +16,10 @@ struct move {
     struct op op;
     struct span from, to;
     uint16_t from_slot, to_slot;
-    bool replace; /* what is there */
-    bool keeps;   /* RENAMENX */
-    char sum[8];  /* checksum of the value that was copied */
+    uint16_t to_database; /* of COPY */
+    bool replace;         /* what is there */
+    bool keeps;           /* RENAMENX */
+    char sum[8];          /* checksum of the value that was copied */
     uint32_t tries;
 };
 
@@ -177,6 +178,7 @@ static void copy_written(struct op *op)
 
 static void copy_write(struct op *op)
 {
+    op->flow.database = move_of(op)->to_database;
     if (!write_value(op)) {
         answer(op, SPAN(":0\r\n"));
         return;
@@ -206,9 +208,21 @@ static void copy_try_options(struct op *op)
     op_then(op, copy_fetch);
 }
 
+/* What is none is refused by the node, as all options are. */
+static uint16_t database_of(struct span text)
+{
+    int64_t n;
+    bool is_one = text_to_i64(text.at, text.len, &n) && n >= 0 && n <= UINT16_MAX;
+    return is_one ? (uint16_t)n : 0;
+}
+
 void move_copy(struct client *c, const struct command *cmd, const struct argv *argv)
 {
     struct move *m = start(c, cmd, argv, argv->count > 3 ? copy_try_options : copy_fetch);
-    for (uint32_t i = 3; i < argv->count; i++)
+    m->to_database = c->flow.database;
+    for (uint32_t i = 3; i < argv->count; i++) {
         m->replace = m->replace || span_is(argv_get(argv, i), "replace");
+        if (span_is(argv_get(argv, i), "db") && i + 1 < argv->count)
+            m->to_database = database_of(argv_get(argv, ++i));
+    }
 }

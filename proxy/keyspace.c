@@ -177,11 +177,17 @@ void local_route_names(struct client *c, const struct argv *argv, uint16_t slot)
 /* --- one database: texts as of redis-server --databases 1 --------------------------------------
  */
 
+/* Of a cluster that has several databases the node moves it, whose slot is the same in each. */
 bool local_move(struct client *c, const struct argv *argv, struct writer *w)
 {
     int64_t db;
     struct span text = argv_get(argv, 2);
-    (void)c;
+    if (c->worker->learner.databases > 1) {
+        (void)group_one(&c->worker->router, &c->flow, c->last_command, NULL,
+                        keyslot_of(argv_get(argv, 1)), local_request(argv),
+                        c->reply_mode != REPLY_ON);
+        return true;
+    }
     if (!text_to_i64(text.at, text.len, &db))
         write_error(w, "ERR value is not an integer or out of range");
     else if (db < INT32_MIN || db > INT32_MAX)
@@ -198,7 +204,10 @@ bool local_swapdb(struct client *c, const struct argv *argv, struct writer *w)
 {
     static const char *const names[] = { "first", "second" };
     int64_t db[2];
-    (void)c;
+    if (c->worker->learner.databases > 1) {
+        write_error(w, "ERR SWAPDB is not allowed in cluster mode"); /* as the nodes say */
+        return true;
+    }
     for (uint32_t i = 0; i < 2; i++) {
         struct span text = argv_get(argv, 1 + i);
         if (!text_to_i64(text.at, text.len, &db[i]) || db[i] < INT32_MIN || db[i] > INT32_MAX) {

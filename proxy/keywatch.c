@@ -13,6 +13,7 @@ struct watched_key {
     int64_t length;         /* as the answer says */
     uint32_t len;
     uint16_t slot;
+    uint16_t database;
     uint8_t kind;
     bool asking;
     char name[];
@@ -98,6 +99,7 @@ static void ask(struct keywatch *k, struct watched_key *key)
     const struct command *cmd = k->ask[key->kind];
     struct request *r = router_request(k->router, &k->flow, cmd, key->slot);
     r->own_context = key;
+    r->database = key->database;
     key->asking = true;
     key->length = -1;
     writer_clear(&k->out, 2);
@@ -127,12 +129,13 @@ static void on_timer(uv_timer_t *timer)
 /* --- wants ------------------------------------------------------------------------------------ */
 
 static struct watched_key *find_or_make(struct keywatch *k, enum keywatch_kind kind,
-                                        struct span name)
+                                        uint16_t database, struct span name)
 {
     struct list_node *bucket = bucket_of(k, kind, name);
     for (struct list_node *n = bucket->next; n != bucket; n = n->next) {
         struct watched_key *key = LIST_ENTRY(n, struct watched_key, in_bucket);
-        if (key->kind == kind && span_equal((struct span){ key->name, key->len }, name))
+        if (key->kind == kind && key->database == database &&
+            span_equal((struct span){ key->name, key->len }, name))
             return key;
     }
     struct watched_key *key = calloc(1, sizeof(*key) + name.len);
@@ -140,6 +143,7 @@ static struct watched_key *find_or_make(struct keywatch *k, enum keywatch_kind k
     memcpy(key->name, name.at, name.len);
     key->len = (uint32_t)name.len;
     key->kind = (uint8_t)kind;
+    key->database = database;
     key->slot = keyslot_of(name);
     list_init(&key->wants);
     list_append(bucket, &key->in_bucket);
@@ -157,11 +161,11 @@ static void make_buckets(struct keywatch *k)
 }
 
 void keywatch_want(struct keywatch *k, struct key_want *want, enum keywatch_kind kind,
-                   struct span key, uint64_t order, void *context)
+                   uint16_t database, struct span key, uint64_t order, void *context)
 {
     if (k->buckets == NULL)
         make_buckets(k);
-    struct watched_key *w = find_or_make(k, kind, key);
+    struct watched_key *w = find_or_make(k, kind, database, key);
     *want = (struct key_want){ .key = w, .order = order, .context = context };
     struct list_node *before = &w->wants;
     while (before->prev != &w->wants &&

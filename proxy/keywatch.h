@@ -50,7 +50,7 @@ void keywatch_free(struct keywatch *k);
 
 /* Key is copied. A lower order is told first. */
 void keywatch_want(struct keywatch *k, struct key_want *want, enum keywatch_kind kind,
-                   struct span key, uint64_t order, void *context);
+                   uint16_t database, struct span key, uint64_t order, void *context);
 /* May be called for one that is not wanted. */
 void keywatch_drop(struct keywatch *k, struct key_want *want);
 

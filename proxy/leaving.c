@@ -22,27 +22,36 @@ static bool is_idle(const struct worker *w, const struct client *c)
         return false;
     if (w->leaving.how == LEAVE_TO_SUCCESSOR)
         return now - c->active_at >= QUIET_MS;
-    return c->stream.received > 0 || now - c->created_at >= FIRST_WORD_MS;
+    return now - c->active_at >= (c->stream.received > 0 ? PARTING_QUIET_MS : FIRST_WORD_MS);
 }
 
 /* The last half of the time belongs to replies that are under way. */
-static bool patience_is_over(const struct worker *w)
+static uint64_t patience(const struct worker *w)
 {
-    uint64_t patience = w->config.shutdown_timeout / 2;
-    if (w->leaving.how == LEAVE_FOR_GOOD && patience > LAST_WORDS_MS)
-        patience = LAST_WORDS_MS;
-    return uv_now(&w->loop) - w->leaving.began >= patience;
+    uint64_t ms = w->config.shutdown_timeout / 2;
+    return w->leaving.how == LEAVE_FOR_GOOD && ms > LAST_WORDS_MS ? LAST_WORDS_MS : ms;
+}
+
+/* For a successor, pauses are waited for before those at work are asked to part. */
+static bool work_ends(const struct worker *w, uint64_t since)
+{
+    return w->leaving.how == LEAVE_FOR_GOOD || since >= patience(w) - patience(w) / 4;
 }
 
 static void sweep(struct worker *w)
 {
-    bool all = patience_is_over(w);
+    uint64_t since = uv_now(&w->loop) - w->leaving.began;
+    bool all = since >= patience(w), parts = work_ends(w, since);
     if (all || w->leaving.how == LEAVE_FOR_GOOD)
         blocked_room_leave(w);
     struct list_node *n, *safe;
     LIST_EACH (&w->clients, n, safe) {
         struct client *c = LIST_ENTRY(n, struct client, in_worker);
-        if (!c->finishing && !c->stream.closing && (all || is_idle(w, c)))
+        if (c->finishing || c->stream.closing)
+            continue;
+        if (parts)
+            parting_begin(c, ERR_SHUTDOWN);
+        if (all || is_idle(w, c))
             client_finish(c, ERR_SHUTDOWN);
     }
     worker_client_left(w);

@@ -2,11 +2,12 @@
  * leaving.h: how a worker drains.
  *
  *   for good (SIGTERM, or its supervisor is gone): the port closes and refuses; who waits in its
- *   queue is still served once; idle clients are closed at once, the others when they have their
- *   replies, and are read no further after a moment
+ *   queue is still served once; idle clients are closed at once, those at work behind a reply (see
+ *   parting.h), and who is owed something all the time is read no further after a moment
  *
  *   to a successor (SIGUSR2): somebody else accepts from the same sockets, which stay as they are;
- *   clients are served on, and closed once they have been quiet for a while
+ *   clients are served on, and closed once they have been quiet for a while; those that never are,
+ *   behind a reply after three eighths of shutdown-timeout, or anyhow after half of it
  *
  * Whatever is still open at shutdown-timeout is closed then.
  */

@@ -71,14 +71,14 @@ static void write_line(struct writer *line, const struct client *c, uint64_t now
     char *text = NULL; /* names may be of any length */
     int n = asprintf(
         &text,
-        "id=%llu addr=%s laddr=%s fd=%d name=%s age=%llu idle=%llu flags=%s db=0 sub=%u psub=%u "
+        "id=%llu addr=%s laddr=%s fd=%d name=%s age=%llu idle=%llu flags=%s db=%u sub=%u psub=%u "
         "ssub=%u multi=%lld qbuf=%llu qbuf-free=%llu argv-mem=0 multi-mem=0 rbs=0 rbp=0 obl=0 "
         "oll=%u "
         "omem=%llu tot-mem=%llu events=%s cmd=%s user=%s redir=-1 resp=%u lib-name=%s "
         "lib-ver=%s tot-net-in=%llu tot-net-out=%llu tot-cmds=%llu\n",
         (unsigned long long)c->id, peer, local, stream_fd(&c->stream), label_or_empty(labels->name),
         (unsigned long long)((now - c->created_at) / 1000),
-        (unsigned long long)((now - c->active_at) / 1000), flags_of(c, flags),
+        (unsigned long long)((now - c->active_at) / 1000), flags_of(c, flags), c->flow.database,
         s->count[TOPIC_CHANNEL], s->count[TOPIC_PATTERN], s->count[TOPIC_SHARD],
         (long long)transaction_count(c), (unsigned long long)input, (unsigned long long)room,
         c->flow.count, (unsigned long long)omem, (unsigned long long)total, c->paused ? "" : "r",

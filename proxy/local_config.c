@@ -79,6 +79,8 @@ static void value_of(const struct worker *w, const struct parameter *p, char *ou
         keyspace_events_text(w->keyspace_events, out);
     } else if (strcmp(p->name, "cluster-enabled") == 0) {
         snprintf(out, cap, "%s", w->config.cluster_facade ? "yes" : "no");
+    } else if (strcmp(p->name, "databases") == 0) {
+        snprintf(out, cap, "%u", w->learner.databases);
     } else if (p->row == NULL) {
         snprintf(out, cap, "%s", p->fact->value);
     } else if (strcmp(p->name, "maxclients") == 0) {

@@ -44,15 +44,18 @@ bool local_quit(struct client *c, const struct argv *argv, struct writer *w)
 
 bool local_select(struct client *c, const struct argv *argv, struct writer *w)
 {
-    (void)c;
     int64_t db;
     struct span text = argv_get(argv, 1);
     if (!text_to_i64(text.at, text.len, &db))
         write_error(w, "ERR value is not an integer or out of range");
-    else if (db != 0)
+    else if (db < 0 || db >= c->worker->learner.databases)
         write_error(w, "ERR DB index is out of range");
-    else
+    else if (db != c->flow.database && c->flow.count > 0)
+        return false;
+    else {
+        c->flow.database = (uint16_t)db;
         write_simple(w, "OK");
+    }
     return true;
 }
 
@@ -183,10 +186,12 @@ bool local_hello(struct client *c, const struct argv *argv, struct writer *w)
 bool local_reset(struct client *c, const struct argv *argv, struct writer *w)
 {
     (void)argv;
-    if ((c->flow.protocol != 2 || c->subscriber != NULL) && c->flow.count > 0)
+    bool switches = c->flow.protocol != 2 || c->flow.database != 0;
+    if ((switches || c->subscriber != NULL) && c->flow.count > 0)
         return false;
     subscriber_reset(c);
     c->flow.protocol = 2;
+    c->flow.database = 0;
     client_set_reply_mode(c, REPLY_ON);
     transaction_drop(c);
     watch_drop(c);

@@ -52,10 +52,12 @@ static void finish_request(struct watched *k)
 
 static bool is_watched(const struct watch *wt, const struct watched *k)
 {
-    for (struct list_node *n = wt->keys.next; n != &wt->keys; n = n->next)
-        if (span_equal(writer_span(&LIST_ENTRY(n, struct watched, in_watch)->request),
-                       writer_span(&k->request)))
+    for (struct list_node *n = wt->keys.next; n != &wt->keys; n = n->next) {
+        const struct watched *other = LIST_ENTRY(n, struct watched, in_watch);
+        if (other->database == k->database &&
+            span_equal(writer_span(&other->request), writer_span(&k->request)))
             return true;
+    }
     return false;
 }
 
@@ -98,6 +100,7 @@ static void begin(struct client *c, const struct argv *argv)
     uint32_t count = sort_keys(&c->worker->router, argv, v);
     for (uint32_t i = 0; i < count; i++) {
         finish_request(v[i]);
+        v[i]->database = c->flow.database;
         add_keys(wt, v[i]);
     }
     free(v);

@@ -47,9 +47,14 @@ struct span merge_rest(const struct part_reply *p)
 
 /* --- the rules -------------------------------------------------------------------------------- */
 
+struct span merge_odd_text(void)
+{
+    return SPAN("-ERR slotgate: a node gave a reply of an unexpected kind\r\n");
+}
+
 void merge_odd_reply(struct client *c)
 {
-    stream_send(&c->stream, SPAN("-ERR slotgate: a node gave a reply of an unexpected kind\r\n"));
+    stream_send(&c->stream, merge_odd_text());
 }
 
 void merge_send(struct client *c, const struct part_reply *p, struct span bytes)

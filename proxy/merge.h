@@ -40,6 +40,7 @@ struct span merge_take(struct part_reply *p);
 void merge_send(struct client *c, const struct part_reply *p, struct span bytes);
 void merge_send_sum(struct client *c, const struct group *g, struct replies *all);
 void merge_odd_reply(struct client *c);
+struct span merge_odd_text(void);
 /* Sends the whole reply of one part. */
 void merge_send_part(struct client *c, const struct part_reply *p);
 

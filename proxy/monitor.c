@@ -79,8 +79,8 @@ void monitor_feed(const struct client *c, const struct command *cmd, const struc
     struct writer line;
     gettimeofday(&now, NULL);
     stream_peer_text(&c->stream, peer, sizeof(peer));
-    int len = snprintf(head, sizeof(head), "+%lld.%06lld [0 %s]", (long long)now.tv_sec,
-                       (long long)now.tv_usec, peer);
+    int len = snprintf(head, sizeof(head), "+%lld.%06lld [%u %s]", (long long)now.tv_sec,
+                       (long long)now.tv_usec, c->flow.database, peer);
     writer_init(&line, 2);
     write_raw(&line, (struct span){ head, (size_t)len });
     for (uint32_t i = 0; i < argv->count; i++)

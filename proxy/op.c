@@ -356,6 +356,7 @@ void op_start(struct op *op, struct client *c, const struct command *cmd, const 
     op->client = c;
     op->cmd = cmd;
     op->flow.protocol = c->flow.protocol;
+    op->flow.database = c->flow.database;
     op->argv = argv_copy(argv, &op->copy);
     if (c->blocked == NULL) {
         op->place = router_request(&w->router, &c->flow, NULL, SLOT_ANY);

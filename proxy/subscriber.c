@@ -2,19 +2,11 @@
 
 #include <stdlib.h>
 
-#include "base/error.h"
-#include "base/log.h"
 #include "proxy/client_reply.h"
 #include "proxy/local.h"
 #include "proxy/monitor.h"
 #include "proxy/transaction.h"
 #include "proxy/worker.h"
-
-enum {
-    SHARE_BEHIND_MAX = 4 * 1024, /* a client that owes more gets copies: it would pin chunks */
-    SOFT_PART = 4,               /* a quarter of the limit ... */
-    SOFT_MS = 60 * 1000,         /* ... for so long is too much as well, as in Redis */
-};
 
 static uint64_t now_of(const struct client *c)
 {
@@ -290,6 +282,15 @@ static void write_line(struct writer *w, const char *verb, struct span name, uin
     write_integer(w, count);
 }
 
+/* Inside EXEC it is an element of the reply, which messages have to wait for. */
+static void send_reply(struct client *c, struct span bytes)
+{
+    if (transaction_has_begun(c))
+        stream_send(&c->stream, bytes);
+    else
+        subscriber_push(c, bytes, NULL);
+}
+
 static void join(struct client *c, enum topic_kind kind, const struct argv *argv, const char *verb)
 {
     struct subscriber *s = subscriber_get(c);
@@ -305,7 +306,7 @@ static void join(struct client *c, enum topic_kind kind, const struct argv *argv
         return;
     }
     dissolve(p);
-    subscriber_push(c, writer_span(&p->reply), NULL);
+    send_reply(c, writer_span(&p->reply));
     free_place(p);
 }
 
@@ -347,21 +348,30 @@ static void part(struct client *c, enum topic_kind kind, const struct argv *argv
         else
             write_line(w, verb, name, shown_count(c->subscriber, kind));
     }
-    subscriber_push(c, writer_span(w), NULL);
+    send_reply(c, writer_span(w));
     writer_clear(w, c->flow.protocol);
     subscriber_release_if_idle(c);
 }
 
+bool subscriber_is_verb(const struct command *cmd)
+{
+    for (size_t i = 0; cmd->parent == NULL && i < ARRAY_LEN(verbs); i++)
+        if (strcmp(cmd->name, verbs[i].name) == 0)
+            return true;
+    return false;
+}
+
 bool local_subscribe(struct client *c, const struct argv *argv, struct writer *w)
 {
-    (void)w;
     size_t i = 0;
     while (strcmp(verbs[i].name, c->last_command->name) != 0)
         i++;
     uint32_t places = verbs[i].join && c->subscriber != NULL ? c->subscriber->place_count : 0;
     if (c->flow.count > places)
         return false;
-    if (verbs[i].join)
+    if (verbs[i].join && verbs[i].kind == TOPIC_SHARD && transaction_has_begun(c))
+        write_error(w, "ERR SSUBSCRIBE isn't allowed for a DENY BLOCKING client"); /* as Redis */
+    else if (verbs[i].join)
         join(c, (enum topic_kind)verbs[i].kind, argv, verbs[i].name);
     else
         part(c, (enum topic_kind)verbs[i].kind, argv, verbs[i].name);
@@ -383,18 +393,19 @@ static bool is_always_allowed(const struct command *cmd)
     for (size_t i = 0; i < ARRAY_LEN(others); i++)
         if (strcmp(cmd->name, others[i]) == 0)
             return true;
-    for (size_t i = 0; i < ARRAY_LEN(verbs); i++)
-        if (strcmp(cmd->name, verbs[i].name) == 0)
-            return true;
-    return false;
+    return subscriber_is_verb(cmd);
 }
 
 bool subscriber_allows(struct client *c, const struct command *cmd, struct writer *w)
 {
+    if (transaction_has_begun(c)) /* EXEC goes on */
+        return true;
     if (subscriber_is_exclusive(c) && !is_always_allowed(cmd)) {
+        bool is_exec = cmd->parent == NULL && strcmp(cmd->name, "exec") == 0;
         write_error(w,
-                    "ERR Can't execute '%s%s%s': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / "
+                    "%s Can't execute '%s%s%s': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / "
                     "QUIT / RESET are allowed in this context",
+                    is_exec ? "EXECABORT Transaction discarded because of:" : "ERR",
                     cmd->parent != NULL ? cmd->parent->name : "", cmd->parent != NULL ? "|" : "",
                     cmd->name);
         return false;
@@ -429,78 +440,4 @@ void subscriber_free(struct client *c)
         free_place(p);
     }
     free_subscriber(c);
-}
-
-/* --- bytes not asked for ---------------------------------------------------------------------- */
-
-/* As Redis's soft limit: much for a while is too much. */
-static void watch_backlog(struct client *c)
-{
-    struct subscriber *s = c->subscriber;
-    uint64_t owed = c->stream.out.bytes + c->flow.held, now = now_of(c);
-    if (LIKELY(owed <= subscriber_output_limit(c) / SOFT_PART))
-        s->behind_since = 0;
-    else if (s->behind_since == 0)
-        s->behind_since = now;
-    else if (now - s->behind_since > SOFT_MS)
-        client_close_slow_reader(c);
-    client_check_output(c);
-}
-
-void subscriber_exec_begins(struct client *c)
-{
-    if (c->subscriber != NULL)
-        c->subscriber->in_exec = true;
-}
-
-static bool is_inside_exec(const struct client *c)
-{
-    return c->subscriber->in_exec && (c->flow.count > 0 || transaction_has_begun(c));
-}
-
-void subscriber_push(struct client *c, struct span bytes, struct chunk *chunk)
-{
-    struct subscriber *s = c->subscriber;
-    if (c->stream.closing || c->finishing)
-        return;
-    bool share =
-        chunk != NULL && (bytes.len >= ROPE_SHARE_MIN || c->stream.out.bytes <= SHARE_BEHIND_MAX);
-    bool inside = c->flow.count > 0 && flow_head(&c->flow)->started;
-    if (UNLIKELY(s != NULL && (inside || is_inside_exec(c)))) {
-        struct rope_store *store = &c->worker->net.store;
-        c->flow.held += bytes.len;
-        if (share)
-            rope_share(&s->held, store, chunk, bytes);
-        else
-            rope_copy(&s->held, store, &s->stash, bytes);
-    } else if (share) {
-        stream_share(&c->stream, chunk, bytes);
-    } else {
-        stream_send(&c->stream, bytes);
-    }
-    if (LIKELY(s != NULL))
-        watch_backlog(c);
-}
-
-void subscriber_reply_ended(struct client *c)
-{
-    struct subscriber *s = c->subscriber;
-    if (c->stream.closing || is_inside_exec(c))
-        return;
-    s->in_exec = false;
-    if (rope_is_empty(&s->held))
-        return;
-    c->flow.held -= s->held.bytes;
-    stream_send_rope(&c->stream, &s->held);
-    if (s->stash != NULL)
-        chunk_unref(s->stash);
-    s->stash = NULL;
-}
-
-uint64_t subscriber_output_limit(const struct client *c)
-{
-    const struct config *cf = &c->worker->config;
-    bool smaller =
-        subscriber_total(c->subscriber) > 0 && cf->pubsub_output_limit < cf->client_output_limit;
-    return smaller ? cf->pubsub_output_limit : cf->client_output_limit;
 }

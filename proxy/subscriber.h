@@ -64,6 +64,8 @@ struct subscriber {
 /* SUBSCRIBE, UNSUBSCRIBE and their like, and whether a client may run that command now; false: an
    error has been written. */
 bool subscriber_allows(struct client *c, const struct command *cmd, struct writer *w);
+/* SUBSCRIBE, UNSUBSCRIBE and their like. */
+bool subscriber_is_verb(const struct command *cmd);
 /* RESP2, and subscribed to something: only a few commands are allowed, and PING answers another
    way. */
 bool subscriber_is_exclusive(const struct client *c);
@@ -79,7 +81,7 @@ void subscriber_free(struct client *c);
 void subscriber_push(struct client *c, struct span bytes, struct chunk *chunk);
 /* A reply that leaves in pieces has ended, or may have: what waited for that goes out. */
 void subscriber_reply_ended(struct client *c);
-/* EXEC begins to answer, phase by phase. */
+/* EXEC answers phase by phase: until its end, messages wait. Nothing if there is no subscriber. */
 void subscriber_exec_begins(struct client *c);
 /* Bytes that the client may owe. */
 uint64_t subscriber_output_limit(const struct client *c);

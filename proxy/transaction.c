@@ -47,10 +47,20 @@ static enum queued_kind kind_by_keys(const struct command *cmd, const struct arg
     return *slot >= 0 ? QUEUED_KEYED : QUEUED_FREE;
 }
 
+static bool is_named(const struct command *cmd, const char *name)
+{
+    return cmd->parent == NULL && strcmp(cmd->name, name) == 0;
+}
+
 static enum queued_kind kind_of(const struct client *c, const struct command *cmd,
                                 const struct argv *argv, int *slot)
 {
+    bool databases = c->worker->learner.databases > 1;
     *slot = KEYS_NONE;
+    if (subscriber_is_verb(cmd) || (databases && is_named(cmd, "select")))
+        return QUEUED_STEP;
+    if (databases && is_named(cmd, "move"))
+        return kind_by_keys(cmd, argv, slot);
     switch ((enum command_how)cmd->how) {
     case HOW_KEYS:
     case HOW_SPLIT:
@@ -61,8 +71,8 @@ static enum queued_kind kind_of(const struct client *c, const struct command *cm
     case HOW_SESSION: /* UNWATCH; the others are not queued */
         return QUEUED_FREE;
     case HOW_LOCAL:
-        if (is_same_anywhere(cmd))
-            return QUEUED_FREE;
+        if (is_same_anywhere(cmd)) /* but PING has another reply for who is subscribed */
+            return c->transaction->subscribes ? QUEUED_HERE : QUEUED_FREE;
         /* The facade asks nodes, a survey the other workers. */
         return is_sub_of(cmd, "cluster") || survey_concerns(c, argv) ? QUEUED_STEP : QUEUED_HERE;
     default:
@@ -75,7 +85,7 @@ static bool is_switch(const struct client *c, const struct command *cmd, const s
 {
     int64_t protocol;
     if (cmd->how == HOW_SESSION)
-        return strcmp(cmd->name, "unwatch") != 0;
+        return strcmp(cmd->name, "unwatch") != 0 && !subscriber_is_verb(cmd);
     if (is_sub_of(cmd, "client") && strcmp(cmd->name, "reply") == 0)
         return !span_is(argv_get(argv, 2), "on");
     if (strcmp(cmd->name, "hello") != 0 || argv->count == 1)
@@ -151,7 +161,7 @@ static bool may_change_data(const struct command *cmd)
 {
     bool reads = (cmd->flags & CMD_READONLY) != 0;
     bool moot = cmd->how == HOW_ANY && (cmd->flags & (CMD_WRITE | CMD_MAY_REPLICATE)) == 0;
-    return !reads && !moot && !is_same_anywhere(cmd);
+    return !reads && !moot && cmd->how != HOW_SESSION && !is_same_anywhere(cmd);
 }
 
 static void keep(struct transaction *t, const struct command *cmd, enum queued_kind kind, int slot,
@@ -168,6 +178,7 @@ static void keep(struct transaction *t, const struct command *cmd, enum queued_k
     t->has_steps |= kind == QUEUED_STEP;
     t->in_phases |= kind == QUEUED_HERE || kind == QUEUED_STEP;
     t->writes |= may_change_data(cmd);
+    t->subscribes |= subscriber_is_verb(cmd);
     join_slot(t, slot);
 }
 
@@ -177,6 +188,7 @@ static void forget_commands(struct transaction *t)
         chunk_unref(t->bytes);
     free(t->commands);
     writer_close(&t->carried);
+    writer_close(&t->front);
     *t =
         (struct transaction){ .slot = KEYS_NONE, .carried_slot = KEYS_NONE, .spoiled = t->spoiled };
 }

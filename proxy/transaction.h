@@ -29,6 +29,7 @@ struct queued {
     uint16_t slot;    /* QUEUED_KEYED */
     uint8_t kind;     /* enum queued_kind */
     bool writes;      /* may change data */
+    bool in_front;    /* running: its block has been sent, and its element is kept */
 };
 
 struct transaction {
@@ -39,12 +40,17 @@ struct transaction {
     int slot;              /* of all keys so far, KEYS_NONE or KEYS_CROSS */
     struct writer carried; /* EXEC's reply of the block of carried_slot, which has been executed */
     int carried_slot;      /* KEYS_NONE: none has */
+    struct writer front;   /* running, halfway: elements of the commands in front, in their order */
     bool spoiled;
-    bool has_steps; /* QUEUED_STEP is among them */
-    bool in_phases; /* something has been queued that is no part of a block */
-    bool writes;    /* something has been queued that may change data */
-    bool running;   /* in phases */
-    bool begun;     /* something of EXEC is on its way */
+    bool has_steps;  /* QUEUED_STEP is among them */
+    bool in_phases;  /* something has been queued that is no part of a block */
+    bool writes;     /* something has been queued that may change data */
+    bool subscribes; /* SUBSCRIBE or one of its like has been queued */
+    bool running;    /* in phases */
+    bool halfway;    /* running: of this phase only the last block has not been sent */
+    bool executed;   /* running: something has been executed, or may have been in a step */
+    bool failed;     /* running: what has been sent has failed, and all that was; no more begins */
+    bool begun;      /* something of EXEC is on its way */
 };
 
 /* Whether a command with the right number of arguments is executed inside MULTI at once. */
@@ -59,7 +65,7 @@ void transaction_drop(struct client *c);
 /* Commands queued; -1: the client has no transaction. */
 int64_t transaction_count(const struct client *c);
 
-/* transaction_run.c */
+/* transaction_run.c, transaction_phase.c */
 
 /* The whole transaction as one block, lent until its end; to be called once. */
 struct span transaction_block(struct client *c);

@@ -130,23 +130,24 @@ static void fail(struct watch *wt, struct span error)
 /* --- setting -----------------------------------------------------------------------------------
  */
 
-static struct watch_hold *hold_of(struct watch *wt, struct node *n)
+static struct watch_hold *hold_of(struct watch *wt, struct node *n, uint16_t database)
 {
     uint8_t protocol = wt->client->flow.protocol;
     for (struct list_node *at = wt->holds.next; at != &wt->holds; at = at->next) {
         struct watch_hold *h = LIST_ENTRY(at, struct watch_hold, in_watch);
-        if (lease_node(h->lease) == n && h->protocol == protocol)
+        if (lease_node(h->lease) == n && h->protocol == protocol && h->database == database)
             return h;
     }
     struct watch_hold *h = calloc(1, sizeof(*h));
     REQUIRE(h != NULL);
-    h->lease = lease_take(&wt->client->worker->leases, n, protocol, &watch_lease_user, h);
+    h->lease = lease_take(&wt->client->worker->leases, n, protocol, database, &watch_lease_user, h);
     if (h->lease == NULL) {
         free(h);
         return NULL;
     }
     h->watch = wt;
     h->protocol = protocol;
+    h->database = database;
     list_init(&h->owed);
     list_append(&wt->holds, &h->in_watch);
     return h;
@@ -172,7 +173,7 @@ static bool try_key(struct watch *wt, struct watched *k)
     }
     k->asking = k->hinted && k->asking;
     k->hinted = false;
-    k->hold = hold_of(wt, n);
+    k->hold = hold_of(wt, n, k->database);
     if (k->hold == NULL) {
         fail(wt, SPAN("-ERR slotgate: too many connections are lent to clients (max-leases)\r\n"));
         return false;

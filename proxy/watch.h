@@ -40,6 +40,7 @@ struct watch_hold {
     struct list_node owed; /* watched.in_owed, oldest first */
     uint32_t checks;       /* CHECKING: replies still to come */
     uint32_t skip, lead;   /* EXECUTING: replies still to come before MULTI's; before EXEC's */
+    uint16_t database;
     uint8_t protocol;
     char begin[4]; /* of the reply that comes */
     uint32_t got;
@@ -53,7 +54,7 @@ struct watched {
     uint64_t not_before;     /* of the next try */
     uint32_t skip;           /* replies before the one to WATCH */
     uint32_t count;          /* keys */
-    uint16_t slot;
+    uint16_t slot, database;
     bool hinted, asking;
     bool set;                     /* the node watches */
     bool answered;                /* and the client knows */

@@ -278,25 +278,45 @@ static bool is_where_it_was(const struct watch *wt)
     return true;
 }
 
-/* A transaction of several blocks: the first of a watched slot goes before the others. */
+/* The slot of the last command that may write; its block is to be the last one. */
+static int last_written_slot(const struct transaction *t)
+{
+    for (uint32_t i = t->count; i-- > 0;)
+        if (t->commands[i].kind == QUEUED_KEYED && t->commands[i].writes)
+            return t->commands[i].slot;
+    return KEYS_NONE;
+}
+
+/* Its connection speaks as the client does now, and of the database that is selected now. */
+static bool may_carry(const struct watch_hold *h, const struct client *c)
+{
+    return h->protocol == c->flow.protocol && h->database == c->flow.database;
+}
+
+/* A transaction of several blocks: the first of a watched slot goes before the others. That of the
+   last command does so only if there is no other. */
 static struct watch_hold *find_carrier_of_part(struct watch *wt)
 {
     const struct client *c = wt->client;
     const struct transaction *t = c->transaction;
     struct router *rt = &c->worker->router;
+    struct watch_hold *found = NULL;
+    int last = last_written_slot(t);
     rt->walk++;
     for (uint32_t i = 0; i < t->count; i++)
         if (t->commands[i].kind == QUEUED_KEYED)
             rt->split_marks[t->commands[i].slot].walk = rt->walk;
     for (struct list_node *n = wt->keys.next; n != &wt->keys; n = n->next) {
         const struct watched *k = key_entry(n);
-        if (k->hold->protocol != c->flow.protocol || rt->split_marks[k->slot].walk != rt->walk)
+        if (!may_carry(k->hold, c) || rt->split_marks[k->slot].walk != rt->walk)
             continue;
-        wt->slot = k->slot;
         wt->part = true;
-        return k->hold;
+        if (found == NULL || wt->slot == last) {
+            found = k->hold;
+            wt->slot = k->slot;
+        }
     }
-    return NULL;
+    return found;
 }
 
 /* The connection that the block goes over; NULL: it goes its usual way. */
@@ -313,7 +333,7 @@ static struct watch_hold *find_carrier(struct watch *wt)
         bool any = t->slot < 0;
         bool here = any || slot_needs_asking(wt, h, t->slot) ||
                     watch_owner(wt, (uint16_t)t->slot) == lease_node(h->lease);
-        if (here && h->protocol == c->flow.protocol)
+        if (here && may_carry(h, c))
             return h;
     }
     return NULL;

@@ -406,9 +406,11 @@ static void open_all(struct worker *w)
     keywatch_open(&w->keywatch, &w->router, wide_on_found);
     watch_room_open(&w->watches, &w->loop);
     readiness_open(&w->readiness, &w->router, on_ready, w);
-    w->learner = (struct learner){
-        .router = &w->router, .commands = w->commands, .on_done = on_learned, .context = w
-    };
+    w->learner = (struct learner){ .router = &w->router,
+                                   .commands = w->commands,
+                                   .on_done = on_learned,
+                                   .context = w,
+                                   .databases = 1 };
     reads_open(&w->reads, &w->router);
     set_reads(w);
     reach_open(w);

@@ -460,37 +460,65 @@ static void test_limit(void **state)
     client_close(&c);
 }
 
-/* As many as the descriptors of this machine allow, with 20,000 a process: each costs the proxy
- * two.
- */
-static void test_thousands_wait(void **state)
+/* Over all nodes, and so over all workers: each of those that wait is a connection there. */
+static bool so_many_wait_at_nodes(void *arg)
 {
-    enum { MANY = 9000, GETS = 500 };
-    struct rlimit limit;
-    char key[32], value[32];
-    struct client c;
-    int many = testenv_sanitized() ? MANY / 9 : MANY;
+    long sum = 0;
 
-    (void)state;
-    getrlimit(RLIMIT_NOFILE, &limit);
-    while (many > 100 && (rlim_t)many * 2 + 600 > limit.rlim_max)
-        many /= 2;
-    fprintf(stderr, "%d clients wait\n", many);
-    struct client *waiter = calloc((size_t)many, sizeof(*waiter));
-    REQUIRE(waiter != NULL);
-    for (int i = 0; i < many; i++) {
-        snprintf(key, sizeof(key), "many:%d", i);
-        assert_true(client_open(&waiter[i], proxy.port));
-        assert_true(client_send_command(&waiter[i], "BLPOP", key, "0", NULL));
+    for (int n = 0; n < cluster.count; n++) {
+        redisReply *info = cluster_ask(&cluster, n, "INFO clients");
+        const char *found = info != NULL ? strstr(info->str, "blocked_clients:") : NULL;
+        sum += found != NULL ? strtol(found + strlen("blocked_clients:"), NULL, 10) : 0;
+        freeReplyObject(info);
     }
-    blocking_await(proxy.port, many);
-    assert_true(client_open(&c, proxy.port));
-    client_ask_expect(&c, "+OK\r\n", "SET", "k", "v");
+    return sum == *(const long *)arg;
+}
+
+static void expect_gets_beside_them(struct client *c)
+{
+    enum { GETS = 500 };
     uint64_t began = now_ms();
+
+    client_ask_expect(c, "+OK\r\n", "SET", "k", "v");
     for (int i = 0; i < GETS; i++)
-        client_ask_expect(&c, "$1\r\nv\r\n", "GET", "k");
+        client_ask_expect(c, "$1\r\nv\r\n", "GET", "k");
     fprintf(stderr, "%d GETs beside them in %d ms\n", GETS, (int)(now_ms() - began));
     assert_in_range(now_ms() - began, 0, scaled_ms(GETS * 5));
+}
+
+/* How many this process may have at once; each costs a worker two descriptors, and there are
+   several workers. */
+static long how_many(long wanted)
+{
+    struct rlimit limit;
+
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &limit), 0);
+    limit.rlim_cur = limit.rlim_max;
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
+    while (wanted > 100 && (rlim_t)wanted + 600 > limit.rlim_max)
+        wanted /= 2;
+    fprintf(stderr, "%ld clients wait\n", wanted);
+    return wanted;
+}
+
+static void test_thousands_wait(void **state)
+{
+    static const char *const several[] = { "--workers", "3", "--maxclients", "6000", NULL };
+    long many = how_many(testenv_sanitized() ? 1000 : 10000), none = 0;
+    struct client *waiter = calloc((size_t)many, sizeof(*waiter)), c;
+    char key[32], value[32], seeds[512];
+
+    (void)state;
+    REQUIRE(waiter != NULL);
+    proxy_start(&second, cluster_seeds(&cluster, seeds), several);
+    for (int i = 0; i < many; i++) {
+        snprintf(key, sizeof(key), "many:%d", i);
+        assert_true(client_open(&waiter[i], second.port));
+        assert_true(client_send_command(&waiter[i], "BLPOP", key, "0", NULL));
+    }
+    assert_true(wait_until(so_many_wait_at_nodes, &many, 20000));
+    assert_true(client_open(&c, second.port));
+    expect_gets_beside_them(&c);
     for (int i = 0; i < many; i++) {
         snprintf(key, sizeof(key), "many:%d", i);
         snprintf(value, sizeof(value), "%d", i);
@@ -504,7 +532,7 @@ static void test_thousands_wait(void **state)
     }
     free(waiter);
     client_close(&c);
-    blocking_await(proxy.port, 0);
+    assert_true(wait_until(so_many_wait_at_nodes, &none, 20000));
 }
 
 /* SIGTERM: nothing keeps those that wait; they are closed without an answer, as Redis does it. */
@@ -536,7 +564,7 @@ int main(void)
         cmocka_unit_test(test_clients_leave),
         cmocka_unit_test(test_killed_while_elements_arrive),
         cmocka_unit_test_teardown(test_limit, after_each),
-        cmocka_unit_test(test_thousands_wait),
+        cmocka_unit_test_teardown(test_thousands_wait, after_each),
         cmocka_unit_test_teardown(test_leaving, after_each),
         cmocka_unit_test(test_slot_moves),
         cmocka_unit_test(test_slot_half_way),

@@ -11,6 +11,7 @@
 
 #include <cmocka.h>
 
+#include "test/lib/careful.h"
 #include "test/lib/client.h"
 #include "test/lib/crowd.h"
 #include "test/lib/load.h"
@@ -267,6 +268,21 @@ static void test_without_its_supervisor(void **state)
     client_close(&c);
 }
 
+/* Clients that work without a pause hear of the end with a reply, and so lose nothing. */
+static void test_with_clients_at_work(void **state)
+{
+    char seeds[512];
+
+    (void)state;
+    for (int round = 0; round < 4; round++) {
+        struct careful *c = careful_start(proxy.port, 12);
+        assert_true(wait_until(careful_work, c, scaled_ms(5000)));
+        assert_true(proxy_stop(&proxy));
+        assert_int_equal(careful_end(c, scaled_ms(2000)), 0);
+        proxy_start(&proxy, cluster_seeds(&cluster, seeds), NULL);
+    }
+}
+
 /* A second SIGTERM while it drains changes nothing about the clean end. */
 static void test_told_twice(void **state)
 {
@@ -311,6 +327,7 @@ int main(void)
         LEAVING(test_with_a_client_that_does_not_read),
         LEAVING(test_with_clients_that_wait),
         LEAVING(test_without_its_supervisor),
+        LEAVING(test_with_clients_at_work),
         LEAVING(test_told_twice),
         LEAVING(test_before_it_serves),
     };

@@ -123,6 +123,69 @@ static void test_subscriber_mode(void **state)
          { 0, "RESET", 1 }, { 0, "PING", 1 }, { 1, "PUBLISH a x", 1 }, { 0, "SUBSCRIBE b", 1 });
 }
 
+/* Each of them is an element of EXEC's reply; of several channels, too many, as in Redis. */
+static void in_a_transaction(const char *protocol)
+{
+    PLAY(protocol, { 0, "MULTI", 1 }, { 0, "SUBSCRIBE a b", 1 }, { 0, "PING", 1 },
+         { 0, "PING x", 1 }, { 0, "ECHO x", 1 }, { 0, "EXEC", 2 }, { 0, "PING", 1 },
+         { 1, "PUBLISH a m", 1 }, { 0, NULL, 1 }, { 0, "UNSUBSCRIBE b", 1 },
+         { 0, "UNSUBSCRIBE", 1 }, { 0, "PING", 1 });
+    PLAY(protocol, { 0, "MULTI", 1 }, { 0, "SET x 1", 1 }, { 0, "SUBSCRIBE a", 1 },
+         { 0, "SET y 2", 1 }, { 0, "PSUBSCRIBE p*", 1 }, { 0, "UNSUBSCRIBE", 1 },
+         { 0, "CLIENT GETNAME", 1 }, { 0, "GET x", 1 }, { 0, "PING", 1 }, { 0, "EXEC", 1 },
+         { 1, "PUBLISH a m", 1 }, { 1, "PUBLISH pa m", 1 }, { 0, NULL, 1 },
+         { 0, "PUNSUBSCRIBE", 1 }, { 0, "GET y", 1 });
+    PLAY(protocol, { 0, "MULTI", 1 }, { 0, "UNSUBSCRIBE", 1 }, { 0, "PUNSUBSCRIBE p", 1 },
+         { 0, "SSUBSCRIBE s", 1 }, { 0, "SUNSUBSCRIBE", 1 }, { 0, "EXEC", 1 }, { 0, "PING", 1 });
+    PLAY(protocol, { 0, "MULTI", 1 }, { 0, "SUBSCRIBE", 1 }, { 0, "EXEC", 1 },
+         { 0, "SUBSCRIBE z", 1 }, { 0, "MULTI", 1 }, { 0, "SUBSCRIBE a", 1 }, { 0, "EXEC", 1 },
+         { 1, "PUBLISH a m", 1 }, { 0, NULL, 1 }, { 1, "PUBLISH z m", 1 }, { 0, NULL, 1 });
+    PLAY(protocol, { 1, "SUBSCRIBE a", 1 }, { 0, "MULTI", 1 }, { 0, "SUBSCRIBE a", 1 },
+         { 0, "GET x", 1 }, { 0, "DISCARD", 1 }, { 2, "PUBLISH a m", 1 }, { 1, NULL, 1 },
+         { 0, "MULTI", 1 }, { 0, "SUBSCRIBE a", 1 }, { 0, "DBSIZE", 1 }, { 0, "EXEC", 1 },
+         { 2, "PUBLISH a m", 1 }, { 0, NULL, 1 }, { 1, NULL, 1 });
+}
+
+static void test_in_a_transaction(void **state)
+{
+    (void)state;
+    in_a_transaction("2");
+    in_a_transaction("3");
+}
+
+/* Nothing that a node is asked: on the shared connection it would wait, too. */
+static bool two_are_subscribed(void *other)
+{
+    const char *list = client_ask(other, "CLIENT", "LIST", NULL);
+    const char *one = list != NULL ? strstr(list, " sub=1 ") : NULL;
+    return one != NULL && strstr(one + 1, " sub=1 ") != NULL;
+}
+
+/* A message that comes while a node holds up the rest of EXEC waits for its end. */
+static void test_message_during_exec(void **state)
+{
+    struct client c, first, other;
+    char key[64];
+    (void)state;
+    assert_true(client_open(&c, proxy.port));
+    assert_true(client_open(&first, proxy.port));
+    assert_true(client_open(&other, proxy.port));
+    client_ask_expect(&first, "*3\r\n$9\r\nsubscribe\r\n$1\r\na\r\n:1\r\n", "SUBSCRIBE", "a");
+    client_ask_expect(&c, "+OK\r\n", "MULTI");
+    client_ask_expect(&c, "+QUEUED\r\n", "SUBSCRIBE", "a");
+    client_ask_expect(&c, "+QUEUED\r\n", "SET", cluster_key(&cluster, 0, 0, "k", key), "v");
+    cluster_do(&cluster, 0, "CLIENT PAUSE 500 WRITE");
+    assert_true(client_send_command(&c, "EXEC", NULL));
+    assert_true(wait_until(two_are_subscribed, &other, 5000));
+    cluster_do(&cluster, 1, "PUBLISH a m");
+    client_expect(&first, "*3\r\n$7\r\nmessage\r\n$1\r\na\r\n$1\r\nm\r\n");
+    client_expect(&c, "*2\r\n*3\r\n$9\r\nsubscribe\r\n$1\r\na\r\n:1\r\n+OK\r\n");
+    client_expect(&c, "*3\r\n$7\r\nmessage\r\n$1\r\na\r\n$1\r\nm\r\n");
+    client_close(&c);
+    client_close(&first);
+    client_close(&other);
+}
+
 /* Ordinary replies and pushes side by side, and back to RESP2 with subscriptions. CLIENT REPLY does
    not silence pushes. */
 static void test_resp3(void **state)
@@ -448,6 +511,8 @@ int main(void)
         cmocka_unit_test(test_shard_channels),
         cmocka_unit_test(test_subscriber_mode),
         cmocka_unit_test(test_resp3),
+        cmocka_unit_test(test_in_a_transaction),
+        cmocka_unit_test(test_message_during_exec),
         cmocka_unit_test(test_both_protocols),
         cmocka_unit_test(test_slow_subscriber),
         cmocka_unit_test(test_large_reply_and_messages),

@@ -16,6 +16,7 @@
 
 #include <cmocka.h>
 
+#include "test/lib/careful.h"
 #include "test/lib/client.h"
 #include "test/lib/crowd.h"
 #include "test/lib/proxy_process.h"
@@ -254,6 +255,18 @@ static void test_a_client_that_never_stops(void **state)
     proxy_await_log(&proxy, "event=\"left\"", 1, scaled_ms(4000));
 }
 
+/* The same for clients that look before they send: they lose nothing. */
+static void test_careful_clients_that_never_stop(void **state)
+{
+    (void)state;
+    start_proxy("workers 1\nshutdown-timeout 2s");
+    struct careful *c = careful_start(proxy.port, 12);
+    assert_true(wait_until(careful_work, c, scaled_ms(5000)));
+    take_over(1);
+    assert_int_equal(careful_end(c, scaled_ms(4000)), 0);
+    proxy_await_log(&proxy, "event=\"left\"", 1, scaled_ms(4000));
+}
+
 /* --- another config --------------------------------------------------------------------------- */
 
 static void expect_workers(int n)
@@ -369,6 +382,7 @@ static void test_workers_that_never_serve(void **state)
     write_config("workers 2\nauth-user nobody\nauth wrong-password");
     process_signal(&proxy.process, SIGUSR2);
     proxy_await_log(&proxy, "login refused", 1, scaled_ms(5000));
+    proxy_await_workers(&proxy, 4, scaled_ms(5000)); /* whoever started the new ones has ended */
     int n = proxy_workers(&proxy, all, 8), killed = 0;
     for (int i = 0; i < n; i++)
         if (all[i] != old[0] && all[i] != old[1])
@@ -390,6 +404,7 @@ int main(void)
         TAKEOVER(test_clients_with_a_state),
         TAKEOVER(test_a_client_that_waits_for_ever),
         TAKEOVER(test_a_client_that_never_stops),
+        TAKEOVER(test_careful_clients_that_never_stop),
         TAKEOVER(test_more_and_fewer_workers),
         TAKEOVER(test_another_port),
         TAKEOVER(test_wrong_config),

@@ -282,17 +282,16 @@ static void test_clients_that_leave(void **state)
 /* What would change the connection in the middle of EXEC's reply. */
 static void test_refused(void **state)
 {
-    static const char *const words[] = { "SUBSCRIBE a",       "MONITOR",
-                                         "HELLO 3",           "CLIENT REPLY OFF",
-                                         "CLIENT REPLY SKIP", "REPLICAOF no one",
-                                         "BLPOP a b 0" };
+    static const char *const words[] = { "MONITOR",          "HELLO 3",
+                                         "CLIENT REPLY OFF", "CLIENT REPLY SKIP",
+                                         "REPLICAOF no one", "BLPOP a b 0" };
     (void)state;
     for (size_t i = 0; i < ARRAY_LEN(words); i++) {
         struct client c;
         assert_true(client_open(&c, proxy.port));
         client_ask_expect(&c, "+OK\r\n", "MULTI");
         send_all(&c, &words[i], 1);
-        client_expect_start(&c, i == 6 ? "-CROSSSLOT " : "-ERR slotgate: ");
+        client_expect_start(&c, i == 5 ? "-CROSSSLOT " : "-ERR slotgate: ");
         client_ask_expect(&c, "-EXECABORT Transaction discarded because of previous errors.\r\n",
                           "EXEC");
         client_ask_expect(&c, "+PONG\r\n", "PING");
@@ -345,6 +344,101 @@ static void test_replies_switched_off(void **state)
     client_close(&c);
 }
 
+/* --- the order of blocks ------------------------------------------------------------------- */
+
+static bool queue_is_filled(void *queue)
+{
+    return cluster_number(&cluster, 2, "LLEN %s", queue) > 0;
+}
+
+/* A node that holds back writes for a while; whoever sees the entry of the queue all the same must
+   see the job that it names. */
+static void expect_job_before_entry(bool watched)
+{
+    char job[64], info[64], queue[64], now[32];
+    struct client c;
+    snprintf(now, sizeof(now), "%llu", (unsigned long long)now_ms());
+    cluster_key(&cluster, 0, 7, "job", job);
+    cluster_key(&cluster, 1, 7, "info", info);
+    cluster_key(&cluster, 2, 7, "queue", queue);
+    assert_true(client_open(&c, proxy.port));
+    client_ask_expect(&c, "+OK\r\n", "SET", job, "old");
+    assert_non_null(client_ask(&c, "DEL", queue, NULL));
+    if (watched)
+        client_ask_expect(&c, "+OK\r\n", "WATCH", queue, job);
+    cluster_do(&cluster, 0, "CLIENT PAUSE 500 WRITE");
+    client_ask_expect(&c, "+OK\r\n", "MULTI");
+    client_ask_expect(&c, "+QUEUED\r\n", "SET", job, now);
+    client_ask_expect(&c, "+QUEUED\r\n", "SET", info, now);
+    client_ask_expect(&c, "+QUEUED\r\n", "GET", job);
+    client_ask_expect(&c, "+QUEUED\r\n", "RPUSH", queue, "entry");
+    client_ask_expect(&c, "+QUEUED\r\n", "GET", info);
+    assert_true(client_send_command(&c, "EXEC", NULL));
+    assert_true(wait_until(queue_is_filled, queue, 5000));
+    redisReply *seen = cluster_ask(&cluster, 0, "GET %s", job);
+    assert_non_null(seen);
+    assert_string_equal(seen->str, now);
+    freeReplyObject(seen);
+    client_expect_start(&c, "*5\r\n+OK\r\n+OK\r\n$");
+    client_close(&c);
+}
+
+static void test_entry_comes_behind_its_job(void **state)
+{
+    (void)state;
+    expect_job_before_entry(false);
+    expect_job_before_entry(true);
+}
+
+/* What EXEC answers to SET of the job and INCR of the info in that order, and then a command of
+   three slots, which is a step, and the queue's entry. */
+static void exec_with_step(struct client *c, bool job_first, const char *job, const char *info,
+                           const char *queue)
+{
+    client_ask_expect(c, "+OK\r\n", "MULTI");
+    if (job_first)
+        client_ask_expect(c, "+QUEUED\r\n", "SET", job, "1");
+    client_ask_expect(c, "+QUEUED\r\n", "INCR", info);
+    if (!job_first)
+        client_ask_expect(c, "+QUEUED\r\n", "SET", job, "1");
+    client_ask_expect(c, "+QUEUED\r\n", "CLIENT", "GETNAME");
+    client_ask_expect(c, "+QUEUED\r\n", "DEL", "x", "y", "z");
+    client_ask_expect(c, "+QUEUED\r\n", "RPUSH", queue, "entry");
+    assert_true(client_send_command(c, "EXEC", NULL));
+}
+
+static void test_beginning_refused(void **state)
+{
+    static const char *const held_back =
+        "-ERR slotgate: not executed, because the beginning of the transaction failed\r\n";
+    static const char *const refused =
+        "-EXECABORT Transaction discarded because of previous errors.\r\n";
+    char job[64], info[64], queue[64], wanted[1024];
+    struct client c;
+    (void)state;
+    cluster_key(&cluster, 0, 8, "job", job);
+    cluster_key(&cluster, 1, 8, "info", info);
+    cluster_key(&cluster, 2, 8, "queue", queue);
+    assert_true(client_open(&c, proxy.port));
+    cluster_do(&cluster, 0, "CONFIG SET maxmemory 1");
+    client_ask_expect(&c, "+OK\r\n", "MULTI");
+    client_ask_expect(&c, "+QUEUED\r\n", "SET", job, "1");
+    client_ask_expect(&c, "+QUEUED\r\n", "RPUSH", queue, "entry");
+    assert_true(client_send_command(&c, "EXEC", NULL));
+    client_expect_bytes(&c, refused, strlen(refused));
+    exec_with_step(&c, true, job, info, queue);
+    snprintf(wanted, sizeof(wanted), "*5\r\n%s%s$-1\r\n%s%s", refused, held_back, held_back,
+             held_back);
+    client_expect_bytes(&c, wanted, strlen(wanted));
+    client_ask_expect(&c, ":0\r\n", "EXISTS", queue, info);
+    /* But what has been begun is done as far as it can be. */
+    exec_with_step(&c, false, job, info, queue);
+    snprintf(wanted, sizeof(wanted), "*5\r\n:1\r\n%s$-1\r\n:0\r\n:1\r\n", refused);
+    client_expect_bytes(&c, wanted, strlen(wanted));
+    cluster_do(&cluster, 0, "CONFIG SET maxmemory 0");
+    client_close(&c);
+}
+
 static void test_client_list(void **state)
 {
     struct client a, b;
@@ -378,6 +472,8 @@ int main(void)
         cmocka_unit_test(test_clients_that_leave),
         cmocka_unit_test(test_refused_by_the_node),
         cmocka_unit_test(test_replies_switched_off),
+        cmocka_unit_test(test_entry_comes_behind_its_job),
+        cmocka_unit_test(test_beginning_refused),
         cmocka_unit_test(test_client_list),
     };
 

@@ -157,14 +157,46 @@ static void test_strange_answers_of_several(void **state)
         client_ask_expect(&c, "+QUEUED\r\n", "INCR", "bar");
         client_ask_expect(&c, "-ERR slotgate: a node gave a reply of an unexpected kind\r\n",
                           "EXEC");
+        assert_int_equal(fake_node_count(honest, "MULTI"), 0);
     }
     fake_node_behave(liar, FAKE_CLOSE, "");
     client_ask_expect(&c, "+OK\r\n", "MULTI");
     client_ask_expect(&c, "+QUEUED\r\n", "INCR", "foo");
     client_ask_expect(&c, "+QUEUED\r\n", "INCR", "bar");
     assert_true(client_send_command(&c, "EXEC", NULL));
-    const char *reply = client_expect_start(&c, "*2\r\n-ERR slotgate: ");
-    assert_non_null(strstr(reply, "may have been executed\r\n:1\r\n"));
+    const char *reply = client_expect_start(&c, "-ERR slotgate: ");
+    assert_non_null(strstr(reply, "may have been executed\r\n"));
+    assert_int_equal(fake_node_count(honest, "MULTI"), 0);
+}
+
+static const char *exec_of(const char *first, const char *second, const char *third)
+{
+    const char *const keys[] = { first, second, third };
+    size_t len;
+    client_ask_expect(&c, "+OK\r\n", "MULTI");
+    for (size_t i = 0; i < ARRAY_LEN(keys); i++)
+        client_ask_expect(&c, "+QUEUED\r\n", "INCR", keys[i]);
+    assert_true(client_send_command(&c, "EXEC", NULL));
+    const char *reply = client_read(&c, &len);
+    assert_non_null(reply);
+    return reply;
+}
+
+/* Of several blocks that write, the last one begins unless nothing has been executed. */
+static void test_failed_block_of_several(void **state)
+{
+    (void)state;
+    fake_node_behave(liar, FAKE_CLOSE, "");
+    fake_node_behave(honest, FAKE_ANSWER, "*1\r\n:1\r\n");
+    const char *reply = exec_of("foo", "bar", "bar1"); /* bar1 is at the honest node, too */
+    assert_memory_equal(reply, "*3\r\n-ERR slotgate: ", 19);
+    assert_non_null(strstr(reply, "may have been executed\r\n:1\r\n:1\r\n"));
+    assert_int_equal(fake_node_count(honest, "MULTI"), 2);
+    reply = exec_of("bar", "bar1", "foo");
+    assert_memory_equal(reply, "*3\r\n:1\r\n:1\r\n-ERR slotgate: ", 27);
+    assert_non_null(strstr(reply, "may have been executed\r\n"));
+    assert_int_equal(fake_node_count(honest, "MULTI"), 4);
+    assert_int_equal(fake_node_count(liar, "MULTI"), 2);
 }
 
 /* Of several blocks, one that only reads is sent again, whatever the others do. */
@@ -222,6 +254,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_multi_refused, before_each, after_each),
         cmocka_unit_test_setup_teardown(test_strange_answers, before_each, after_each),
         cmocka_unit_test_setup_teardown(test_strange_answers_of_several, before_each, after_each),
+        cmocka_unit_test_setup_teardown(test_failed_block_of_several, before_each, after_each),
         cmocka_unit_test_setup_teardown(test_block_that_reads, before_each, after_each),
         cmocka_unit_test_setup_teardown(test_watch, before_each, after_each),
     };

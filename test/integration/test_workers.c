@@ -14,6 +14,7 @@
 
 #include <cmocka.h>
 
+#include "test/lib/careful.h"
 #include "test/lib/client.h"
 #include "test/lib/crowd.h"
 #include "test/lib/proxy_process.h"
@@ -336,6 +337,15 @@ static void test_connection_age(void **state)
     cluster_await_settled(&cluster, 20000);
 }
 
+/* Old age interrupts nobody who looks before sending. */
+static void test_age_of_clients_at_work(void **state)
+{
+    (void)state;
+    start_workers("1", 1, (const char *const[]){ "--max-connection-age", "500ms", NULL });
+    struct careful *c = careful_start(proxy.port, 12);
+    assert_int_equal(careful_end(c, scaled_ms(5000)), 0);
+}
+
 /* A client that has something here which would be lost in silence stays, however old it is. */
 static void test_age_of_clients_with_a_state(void **state)
 {
@@ -446,6 +456,7 @@ int main(void)
         cmocka_unit_test_teardown(test_auto, stop_proxy),
         cmocka_unit_test_teardown(test_few_descriptors, stop_proxy),
         cmocka_unit_test_teardown(test_connection_age, stop_proxy),
+        cmocka_unit_test_teardown(test_age_of_clients_at_work, stop_proxy),
         cmocka_unit_test_teardown(test_age_of_clients_with_a_state, stop_proxy),
         cmocka_unit_test_teardown(test_process_1, stop_proxy),
     };

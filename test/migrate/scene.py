@@ -118,6 +118,7 @@ class Process:
     def __init__(self, scene, name, argv, cpus=None):
         self.name, self.log = name, scene.path(name + ".log")
         self.out = scene.path(name + ".out")
+        self.told = False
 
         def before_exec():
             LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
@@ -131,10 +132,16 @@ class Process:
     def lives(self):
         return self.child.poll() is None
 
+    def tell(self):
+        """SIGTERM, and only one: with the second slotgate-migrate stops at once."""
+        if not self.told:
+            self.child.terminate()
+        self.told = True
+
     def end(self, seconds=20):
         """SIGTERM, or SIGKILL when that is not enough; the exit code."""
+        self.tell()
         if self.lives():
-            self.child.terminate()
             try:
                 self.child.wait(seconds)
             except subprocess.TimeoutExpired:
@@ -266,6 +273,9 @@ class Scene:
     def keep(self, process):
         self.processes.append(process)
         return process
+
+    def process(self, name, argv):
+        return self.keep(Process(self, name, argv))
 
     def await_ping(self, process, port):
         def answers():

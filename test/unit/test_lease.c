@@ -99,7 +99,7 @@ static void end(struct rig *g)
 static bool take(struct rig *g, struct holder *h, char letter, int protocol)
 {
     *h = (struct holder){ .rig = g, .letter = letter };
-    h->lease = lease_take(&g->pool, g->node, protocol, &user, h);
+    h->lease = lease_take(&g->pool, g->node, protocol, 0, &user, h);
     return h->lease != NULL;
 }
 
