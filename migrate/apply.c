@@ -339,6 +339,14 @@ enum apply_result apply_take(struct apply *a, struct span bytes, size_t *used)
     return result;
 }
 
+bool apply_wants_ack(struct apply *a)
+{
+    if (a->ack_first == 0 || a->applied < a->ack_first)
+        return false;
+    a->ack_first = a->applied < a->ack_last ? a->ack_last : 0;
+    return true;
+}
+
 bool apply_is_done(const struct apply *a)
 {
     bool half = a->multi != NULL && a->target->pending == 0;

@@ -35,7 +35,9 @@ struct apply {
     uint64_t offset;   /* of the last byte of the last command read */
     uint64_t applied;  /* see above */
     const char *error; /* why it cannot go on; NULL so far */
-    bool wants_ack;    /* the source has asked for one (GETACK); the user clears it */
+    /* GETACK: the source wants to hear when so much is applied, and when so much; 0: no. The user
+       asks apply_wants_ack when `applied` has grown. */
+    uint64_t ack_first, ack_last;
     /* Private from here on. */
     uint64_t db;
     struct request_parser parser;
@@ -71,6 +73,8 @@ void apply_close(struct apply *a);
 void apply_received(struct apply *a, uint64_t offset, int64_t ms);
 /* bytes may be none: to go on with what it has kept. */
 enum apply_result apply_take(struct apply *a, struct span bytes, size_t *used);
+/* True once for what the source waits for. */
+bool apply_wants_ack(struct apply *a);
 /* All that can be is answered; half a transaction stays unsent until its EXEC comes. */
 bool apply_is_done(const struct apply *a);
 

@@ -185,7 +185,11 @@ static void exec(struct apply *a, const struct argv *argv)
 static void replconf(struct apply *a, const struct argv *argv)
 {
     a->counters.dropped++;
-    a->wants_ack |= argv->count > 1 && span_is(argv_get(argv, 1), "getack");
+    if (argv->count <= 1 || !span_is(argv_get(argv, 1), "getack"))
+        return;
+    a->ack_last = a->offset;
+    if (a->ack_first == 0)
+        a->ack_first = a->offset;
 }
 
 /* Scripts and functions: at every master. */
