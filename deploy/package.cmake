@@ -6,6 +6,8 @@ install(FILES deploy/systemd/slotgate.service deploy/systemd/slotgate@.service
 install(FILES deploy/sysctl.d/60-slotgate.conf DESTINATION /usr/lib/sysctl.d ${host})
 install(FILES deploy/limits.d/60-slotgate.conf DESTINATION /etc/security/limits.d ${host})
 install(FILES deploy/slotgate.conf DESTINATION /etc/slotgate ${host})
+install(FILES deploy/prometheus/slotgate.rules.yml deploy/grafana/slotgate.json
+        DESTINATION ${CMAKE_INSTALL_DOCDIR})
 install(DIRECTORY docs/ DESTINATION ${CMAKE_INSTALL_DOCDIR} FILES_MATCHING PATTERN "*.md")
 
 set(CPACK_PACKAGE_NAME slotgate)

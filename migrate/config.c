@@ -19,6 +19,12 @@ static const struct option_choice log_levels[] = {
     { NULL, 0 },
 };
 
+static const struct option_choice log_formats[] = {
+    { "logfmt", LOG_FORMAT_LOGFMT },
+    { "json", LOG_FORMAT_JSON },
+    { NULL, 0 },
+};
+
 static const struct option_choice mixed[] = {
     { "fail", FILTER_MIXED_FAIL },
     { "apply", FILTER_MIXED_APPLY },
@@ -38,12 +44,6 @@ enum { OWNER_DROP, OWNER_REPORT };
 static const struct option_choice owner_policies[] = {
     { "drop", OWNER_DROP },
     { "report", OWNER_REPORT },
-    { NULL, 0 },
-};
-
-static const struct option_choice log_formats[] = {
-    { "logfmt", LOG_FORMAT_LOGFMT },
-    { "json", LOG_FORMAT_JSON },
     { NULL, 0 },
 };
 
@@ -143,6 +143,8 @@ static const struct option rows[] = {
       .choices = flushes, .fallback = "refuse", FIELD(flush),
       .help = "What becomes of FLUSHALL and FLUSHDB in the stream. refuse: the program stops. apply: "
               "the whole target is emptied, so only for its one source. ignore: nothing." },
+    { .name = "publish", .type = OPTION_BOOL, .group = KEYS, .fallback = "no", FIELD(publish),
+      .help = "Pass on the messages in the stream (PUBLISH, SPUBLISH), but none of Sentinel's." },
     { .name = "big-key", .type = OPTION_SIZE, .group = KEYS, .argument = "size",
       .fallback = "8mb", .min = 1 << 10, .max = 256 << 20, FIELD(big_key),
       .help = "Values above it are built piece by piece under a temporary name, which does not "
@@ -433,6 +435,7 @@ static int read_all(struct config *c, char *err, size_t cap)
                                              .replace = c->replace,
                                              .skip_expired = true,
                                              .flush = c->flush,
+                                             .publish = c->publish,
                                              .builds = BUILDS };
     c->expiry_options = (struct expiry_options){
         .folder = c->spool_dir,

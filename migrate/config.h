@@ -48,7 +48,7 @@ struct config {
     int filter_mixed, owner_policy, flush;
     size_t big_key, window, spool_max, rate_limit;
     int rate_limit_commands;
-    bool rewrite, replace, ttl_exact, tail, dry_run, follow, version, help;
+    bool rewrite, replace, ttl_exact, tail, dry_run, publish, follow, version, help;
     uint64_t connect_timeout, request_timeout, source_timeout; /* ms */
     char *failed_file, *psync_command, *announce_ip, *spool_dir;
     int announce_port, rounds;

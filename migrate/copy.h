@@ -31,6 +31,7 @@ struct copy_options {
     enum copy_databases databases;
     uint64_t only;               /* database */
     int flush;                   /* enum copy_flush: FLUSHALL and FLUSHDB in the stream */
+    bool publish;                /* messages of the stream go over, too */
     uint64_t big_key;            /* bytes; values above it are built by commands */
     bool rewrite;                /* so are all others */
     bool replace;                /* keys that are there already; else each is a failure */

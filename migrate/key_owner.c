@@ -128,7 +128,7 @@ static void build_ring(struct key_owner *o)
 {
     size_t room =
         o->distribution == MODULA ? weight_of_all(o) : (size_t)(o->server_count + 1) * POINTS;
-    o->points = calloc(room, sizeof(*o->points));
+    o->points = calloc(room + 1, sizeof(*o->points));
     REQUIRE(o->points != NULL);
     if (o->distribution == KETAMA)
         build_ketama(o);

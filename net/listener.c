@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
+#include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -15,11 +16,11 @@ enum {
 
 /* --- sockets ---------------------------------------------------------------------------------- */
 
-static int set_options(int fd, int family)
+static int set_options(int fd, int family, bool shared)
 {
     int on = 1;
     if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) != 0 ||
-        setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof(on)) != 0)
+        (shared && setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof(on)) != 0))
         return uv_translate_sys_error(errno);
     /* An IPv6 socket leaves IPv4 to a socket of its own. */
     if (family == AF_INET6 && setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof(on)) != 0)
@@ -27,25 +28,50 @@ static int set_options(int fd, int family)
     return 0;
 }
 
-int listener_bind(const char *address, uint16_t port)
+/* Gives the length, 0 if that is no address. */
+static socklen_t read_address(const char *address, uint16_t port, struct sockaddr_storage *a)
 {
-    struct sockaddr_storage a = { 0 };
-    socklen_t len = sizeof(struct sockaddr_in);
-    if (uv_ip4_addr(address, port, (struct sockaddr_in *)&a) != 0) {
-        if (uv_ip6_addr(address, port, (struct sockaddr_in6 *)&a) != 0)
-            return UV_EINVAL;
-        len = sizeof(struct sockaddr_in6);
-    }
+    memset(a, 0, sizeof(*a));
+    if (uv_ip4_addr(address, port, (struct sockaddr_in *)a) == 0)
+        return sizeof(struct sockaddr_in);
+    return uv_ip6_addr(address, port, (struct sockaddr_in6 *)a) == 0 ? sizeof(struct sockaddr_in6)
+                                                                     : 0;
+}
+
+static int bind_to(const char *address, uint16_t port, bool shared)
+{
+    struct sockaddr_storage a;
+    socklen_t len = read_address(address, port, &a);
+    if (len == 0)
+        return UV_EINVAL;
     int fd = socket(a.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (fd < 0)
         return uv_translate_sys_error(errno);
-    int rc = set_options(fd, a.ss_family);
+    int rc = set_options(fd, a.ss_family, shared);
     if (rc == 0 && bind(fd, (const struct sockaddr *)&a, len) != 0)
         rc = uv_translate_sys_error(errno);
     if (rc == 0)
         return fd;
     close(fd);
     return rc;
+}
+
+int listener_bind(const char *address, uint16_t port)
+{
+    return bind_to(address, port, true);
+}
+
+int listener_bind_alone(const char *address, uint16_t port)
+{
+    return bind_to(address, port, false);
+}
+
+bool listener_is_at(int fd, const char *address, uint16_t port)
+{
+    struct sockaddr_storage a, bound = { 0 };
+    socklen_t len = read_address(address, port, &a), bound_len = sizeof(bound);
+    return len > 0 && getsockname(fd, (struct sockaddr *)&bound, &bound_len) == 0 &&
+           bound_len == len && memcmp(&a, &bound, len) == 0;
 }
 
 void listener_hush(int fd)

@@ -35,6 +35,10 @@ struct listener {
 /* A bound socket that does not listen yet. address: numeric, IPv4 or IPv6. Gives the descriptor,
    close-on-exec, or libuv's error (see uv_strerror). */
 MUST_USE int listener_bind(const char *address, uint16_t port);
+/* The same without SO_REUSEPORT: nobody else has the port. */
+MUST_USE int listener_bind_alone(const char *address, uint16_t port);
+/* Whether a socket is bound to just that. */
+bool listener_is_at(int fd, const char *address, uint16_t port);
 /* Refuses connections again, those that wait included. The socket stays bound, if it was bound to a
    port by number: one that the kernel chose is lost. */
 void listener_hush(int fd);

@@ -15,7 +15,7 @@
 #include "resp/rope.h"
 
 /* Which end of this program a stream is at, for counting. */
-enum net_side { NET_NODE, NET_CLIENT, NET_SIDES };
+enum net_side { NET_NODE, NET_CLIENT, NET_ADMIN, NET_SIDES };
 
 struct net_bytes {
     uint64_t in, out;

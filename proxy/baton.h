@@ -25,6 +25,7 @@ enum baton_kind {
     BATON_LISTENER, /* fd, number, index: which address */
     BATON_LEAVER,   /* pid of an earlier generation; number: a signal that it is due, or 0 */
     BATON_END,
+    BATON_ADMIN, /* fd, index: which address of the admin server */
     BATON_ELDER, /* fd, generation, number: the way into the inbox of a worker that drains */
 };
 

@@ -32,6 +32,7 @@ struct seat {
     _Atomic uint32_t clients;
     _Atomic uint32_t topics; /* that its clients are subscribed to */
     _Atomic uint32_t coming; /* connections handed to it that it has not taken yet */
+    _Atomic uint32_t slots;  /* that its slot map covers */
 };
 
 struct board {

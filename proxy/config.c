@@ -21,11 +21,15 @@ enum {
     MINUTE = 60 * SECOND,
     DAY = 24 * 60 * MINUTE,
     WORKERS_AUTO = 0,
+    ADMIN_TOKEN_MAX = 256,
+    ADMIN_ADDRESSES_MAX = 8,
     WORKER_TIMEOUT_MIN = 500, /* a worker shows signs of life every 200 ms */
 };
 
 static const char *node_fault(const char *text);
 static const char *bind_fault(const char *text);
+static const char *admin_bind_fault(const char *text);
+static const char *token_fault(const char *text);
 
 /* Our names, then Redis's. */
 static const struct option_choice log_levels[] = {
@@ -77,6 +81,7 @@ static const struct option_choice tls_verify[] = {
 #define ACCESS "Access"
 #define TLS "TLS"
 #define CLUSTER "The cluster"
+#define ADMIN "Administration"
 #define LIMITS "Limits"
 #define PROCESS "The process"
 
@@ -112,6 +117,19 @@ static const struct option rows[] = {
       .help = "When no master has answered for so long, the port is closed until one does, so that "
               "a load balancer takes this instance out. 0 is never. A plain number is seconds." },
 
+    { .name = "admin-port", .type = OPTION_INT, .group = ADMIN, .argument = "port",
+      .fallback = "0", .min = 0, .max = 65535, FIELD(admin_port),
+      .help = "Port of the HTTP server with the status page, metrics and health; 0 is none." },
+    { .name = "admin-bind", .type = OPTION_LIST, .group = ADMIN, .argument = "addresses",
+      .fallback = "127.0.0.1", .wrong = admin_bind_fault, FIELD(admin_bind),
+      .help = "Addresses of that server, as for bind. Over the loopback everything is shown and "
+              "done; elsewhere, without admin-token, only /metrics, /healthz and /readyz." },
+    { .name = "admin-token", .type = OPTION_SECRET, .group = ADMIN, .argument = "token",
+      .flags = OPTION_BY_RELOAD, .wrong = token_fault, FIELD(admin_token),
+      .help = "Secret that has to come with every request (Authorization: Bearer TOKEN) but those "
+              "for /metrics, /healthz and /readyz, over the loopback, too." },
+    { .name = "admin-token-file", .type = OPTION_STRING, .group = ADMIN, .argument = "file",
+      .flags = OPTION_BY_RELOAD, FIELD(admin_token_file), .help = "File that holds it." },
     { .name = "requirepass", .type = OPTION_SECRET, .group = ACCESS, .argument = "password",
       .flags = OPTION_BY_RELOAD, FIELD(requirepass),
       .help = "Password that clients have to give (AUTH) before anything else. Other users of the "
@@ -365,6 +383,23 @@ static const char *bind_fault(const char *text)
     return ok ? NULL : "bad address (expected *, ::*, an IPv4 or an IPv6 address)";
 }
 
+/* A port that is to be scraped and probed must not be missing, so there is no leading '-'. */
+static const char *admin_bind_fault(const char *text)
+{
+    return text[0] == '-' ? "bad address (expected *, ::*, an IPv4 or an IPv6 address)"
+                          : bind_fault(text);
+}
+
+/* As it stands in a header. */
+static const char *token_fault(const char *text)
+{
+    size_t len = strlen(text);
+    for (size_t i = 0; i < len; i++)
+        if (text[i] <= ' ' || text[i] > '~')
+            return "no blanks and only ASCII, please";
+    return len <= ADMIN_TOKEN_MAX ? NULL : "too long";
+}
+
 PRINTF_LIKE(3, 4)
 static int fail(char *err, size_t cap, const char *fmt, ...)
 {
@@ -397,6 +432,8 @@ static const struct secret secrets[] = {
       offsetof(struct config, requirepass_file) },
     { "admin-password", "admin-password-file", offsetof(struct config, admin_password),
       offsetof(struct config, admin_password_file) },
+    { "admin-token", "admin-token-file", offsetof(struct config, admin_token),
+      offsetof(struct config, admin_token_file) },
 };
 
 static char **text_at(struct config *c, size_t offset)
@@ -459,6 +496,12 @@ int config_check(const struct config *c, char *err, size_t cap)
 {
     if (c->bind.count == 0)
         return fail(err, cap, "bind names no address to listen on");
+    if (c->admin_port != 0 && c->admin_bind.count == 0)
+        return fail(err, cap, "admin-bind names no address to listen on");
+    if (c->admin_bind.count > ADMIN_ADDRESSES_MAX)
+        return fail(err, cap, "admin-bind names more than %d addresses", ADMIN_ADDRESSES_MAX);
+    if (c->admin_port == c->port)
+        return fail(err, cap, "admin-port is the same as port");
     if (c->auth_user != NULL && c->auth == NULL)
         return fail(err, cap, "auth-user needs a password; give auth or auth-file");
     if (c->tls_clients != TLS_CLIENTS_NO && c->tls_cert_file == NULL)

@@ -30,7 +30,11 @@ struct config {
     uint64_t max_connection_age;
     uint64_t not_ready_after;
     int maxclients;
-    int workers; /* ask config_worker_count */
+    int workers;    /* ask config_worker_count */
+    int admin_port; /* 0: no admin server */
+    struct option_list admin_bind;
+    char *admin_token; /* NULL: none; from admin_token_file if that is set */
+    char *admin_token_file;
 
     /* Who may come in. NULL: everybody, or nobody; from the files if those are set. */
     char *requirepass, *requirepass_file;

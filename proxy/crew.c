@@ -33,16 +33,20 @@ static int find_inherited(const struct crew *inherited, uint32_t number, int lik
     return -1;
 }
 
-/* "*" is every IPv4 and "::*" every IPv6 address; "-" in front: it may be missing, as in
-   redis.conf. Gives the socket, -1 for an address that may be missing, or -2. */
+/* "*" is every IPv4 and "::*" every IPv6 address. */
+static const char *numeric(const char *address)
+{
+    if (strcmp(address, "*") == 0)
+        return "0.0.0.0";
+    return strcmp(address, "::*") == 0 ? "::" : address;
+}
+
+/* "-" in front: it may be missing, as in redis.conf. Gives the socket, -1 for an address that may
+ * be missing, or -2. */
 static int bind_address(const struct config *config, const char *address)
 {
     bool optional = address[0] == '-';
-    address += optional;
-    if (strcmp(address, "*") == 0)
-        address = "0.0.0.0";
-    else if (strcmp(address, "::*") == 0)
-        address = "::";
+    address = numeric(address + optional);
     int fd = listener_bind(address, (uint16_t)config->port);
     if (fd >= 0)
         return fd;
@@ -79,6 +83,33 @@ static bool bind_member(struct crew *crew, uint32_t number, const struct config 
     return n > 0;
 }
 
+/* The inherited socket of that address; -1: there is none. */
+static int inherited_admin(const struct crew *inherited, const char *address, uint16_t port)
+{
+    for (uint32_t i = 0; inherited != NULL && i < inherited->admin_count; i++)
+        if (listener_is_at(inherited->admin[i], address, port))
+            return fcntl(inherited->admin[i], F_DUPFD_CLOEXEC, 0);
+    return -1;
+}
+
+static bool bind_admin(struct crew *crew, const struct config *config, const struct crew *inherited)
+{
+    uint16_t port = (uint16_t)config->admin_port;
+    for (size_t i = 0; port != 0 && i < config->admin_bind.count && i < CREW_ADMIN_MAX; i++) {
+        const char *address = numeric(config->admin_bind.items[i]);
+        int fd = inherited_admin(inherited, address, port);
+        if (fd < 0)
+            fd = listener_bind_alone(address, port);
+        if (fd < 0) {
+            log_error("cannot bind", "address=%s port=%u reason=%s", address, port,
+                      log_text(uv_strerror(fd)));
+            return false;
+        }
+        crew->admin[crew->admin_count++] = fd;
+    }
+    return true;
+}
+
 static bool open_inboxes(struct crew_member *m)
 {
     const int type = SOCK_SEQPACKET | SOCK_NONBLOCK | SOCK_CLOEXEC;
@@ -105,7 +136,7 @@ bool crew_open(struct crew *crew, const struct config *config, struct board *boa
             return false;
         memset(crew_seat(crew, i), 0, sizeof(struct seat));
     }
-    return true;
+    return bind_admin(crew, config, inherited);
 }
 
 static void close_fd(int *fd)
@@ -115,8 +146,16 @@ static void close_fd(int *fd)
     *fd = -1;
 }
 
+void crew_close_admin(struct crew *crew)
+{
+    for (uint32_t i = 0; i < crew->admin_count; i++)
+        close_fd(&crew->admin[i]);
+    crew->admin_count = 0;
+}
+
 void crew_close(struct crew *crew)
 {
+    crew_close_admin(crew);
     for (uint32_t i = 0; i < crew->count && crew->members != NULL; i++) {
         for (int end = 0; end < INBOX_ENDS; end++)
             close_fd(&crew->members[i].inbox[end]);

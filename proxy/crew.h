@@ -4,6 +4,8 @@
  *
  * Each worker has a socket of its own per address, all with SO_REUSEPORT. The supervisor holds
  * them too, so what waits in the queue of a worker that dies is served by the one that replaces it.
+ * Of the admin port there is one socket per address for all of them: whoever is free answers, and
+ * one that hangs is asked nothing.
  * An inbox is a socket pair over which other workers hand over connections (balance.h), a second
  * one brings their letters (talk.h). All workers of all generations hold the reading end of the
  * lifeline: it ends when the supervisor does.
@@ -15,7 +17,7 @@
 
 #include "proxy/board.h"
 
-enum { CREW_ADDRESSES_MAX = 32 };
+enum { CREW_ADDRESSES_MAX = 32, CREW_ADMIN_MAX = 8 };
 
 /* Ends of a member's inboxes: for connections (balance.h) and for letters (talk.h). */
 enum { INBOX_READ, INBOX_WRITE, TALK_READ, TALK_WRITE, INBOX_ENDS };
@@ -45,6 +47,9 @@ struct crew {
     uint32_t count;
     uint32_t addresses; /* sockets of each member */
     struct crew_member *members;
+    uint32_t admin_count;
+    int admin[CREW_ADMIN_MAX]; /* sockets of the admin server, which all members accept from */
+    pid_t supervisor;          /* whom a worker may ask to end them all */
     struct crew_elder *elders;
     uint32_t elder_count;
     /* Lent: */
@@ -61,6 +66,8 @@ MUST_USE bool crew_open(struct crew *crew, const struct config *config, struct b
 /* Forks one worker; it never returns in the child. The worker's signals are blocked in the caller,
    and it unblocks them when it can take them. False: no process could be made. */
 MUST_USE bool crew_start(struct crew *crew, uint32_t number, struct worker *w, uint64_t now);
+/* In a worker that leaves to a successor: gives up its part of the admin sockets. */
+void crew_close_admin(struct crew *crew);
 /* Makes the members of the last generation, and its elders, the elders of this one, as far as they
    have not left. Copies the descriptors. */
 void crew_inherit_elders(struct crew *crew, const struct crew *last);

@@ -2,6 +2,7 @@
 
 #include "base/error.h"
 #include "base/log.h"
+#include "proxy/admin.h"
 #include "proxy/blocked.h"
 #include "proxy/op.h"
 #include "proxy/parting.h"
@@ -83,6 +84,8 @@ void leaving_start(struct worker *w, enum leaving_how how)
         port_shut(w);
     else
         port_stop_accepting(w);
+    if (how == LEAVE_TO_SUCCESSOR)
+        admin_retire(w);
     w->draining = true;
     w->leaving.how = how;
     uv_update_time(&w->loop);

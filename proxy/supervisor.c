@@ -293,6 +293,8 @@ static void end(struct supervisor *s)
         if (fds[i] >= 0)
             close(fds[i]);
     free(s->leavers);
+    signal(SIGTERM, SIG_IGN); /* one more of them changes nothing, not even now */
+    signal(SIGINT, SIG_IGN);
     sigprocmask(SIG_UNBLOCK, &set, NULL);
 }
 
@@ -311,6 +313,7 @@ int supervisor_run(struct worker *w, struct baton *baton)
     notify_open(&s.notify);
     s.failed = s.signal_fd < 0 || !(baton != NULL ? takeover_adopt(&s, baton) : begin(&s));
     s.leaving = s.failed;
+    s.crew.supervisor = getpid();
     tick(&s);
     while (!s.leaving || crew_alive(&s.crew) + s.leaver_count > 0) {
         wait_for_something(&s);

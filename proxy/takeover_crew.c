@@ -31,14 +31,29 @@ void takeover_add_crew(struct baton *b, const struct crew *crew)
                 baton_add(b, item);
         }
     }
+    item = (struct baton_item){ .kind = BATON_ADMIN, .generation = crew->generation };
+    for (; item.index < crew->admin_count; item.index++) {
+        item.fd = crew->admin[item.index];
+        baton_add(b, item);
+    }
     for (uint32_t i = 0; i < crew->elder_count; i++) {
         const struct crew_elder *e = &crew->elders[i];
         baton_add(b, (struct baton_item){ BATON_ELDER, e->generation, e->number, 0, 0, e->inbox });
     }
 }
 
+static bool put_admin(struct crew *crew, const struct baton_item *item)
+{
+    if (item->index != crew->admin_count || item->index >= CREW_ADMIN_MAX)
+        return false;
+    crew->admin[crew->admin_count++] = item->fd;
+    return true;
+}
+
 static bool put(struct crew *crew, const struct baton_item *item)
 {
+    if (item->kind == BATON_ADMIN)
+        return put_admin(crew, item);
     bool fits = item->kind == BATON_MEMBER ||
                 (item->kind == BATON_INBOX && item->index < INBOX_ENDS) ||
                 (item->kind == BATON_LISTENER && item->index < crew->addresses);
@@ -82,8 +97,8 @@ bool takeover_read_crew(struct crew *crew, const struct baton *b, uint32_t gener
     bool whole = true;
     for (size_t i = 0; i < b->count; i++) {
         const struct baton_item *item = &b->items[i];
-        bool of_crew =
-            item->kind == BATON_MEMBER || item->kind == BATON_INBOX || item->kind == BATON_LISTENER;
+        bool of_crew = item->kind == BATON_MEMBER || item->kind == BATON_INBOX ||
+                       item->kind == BATON_LISTENER || item->kind == BATON_ADMIN;
         if (of_crew && item->generation == generation)
             whole = put(crew, item) && whole;
         if (item->kind == BATON_ELDER)

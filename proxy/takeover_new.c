@@ -84,6 +84,7 @@ int takeover_launch(struct worker *w, const struct baton *baton)
     l.board = board_map(l.board_fd);
     ok = ok && l.board != NULL &&
          crew_open(&l.next, &w->config, l.board, l.lifeline, role->generation + 1, &l.old);
+    l.next.supervisor = getppid();
     if (ok) {
         w->launch = atomic_load(&l.board->launches);
         crew_inherit_elders(&l.next, &l.old);

@@ -1,5 +1,6 @@
 #include "proxy/talk_topics.h"
 
+#include "proxy/admin_gather.h"
 #include "proxy/config_sets.h"
 #include "proxy/monitor.h"
 #include "proxy/news.h"
@@ -8,6 +9,7 @@
 #include "proxy/survey.h"
 
 const struct talk_topic talk_topics[TALK_TOPICS] = {
+    [TALK_ADMIN_PART] = { "admin_part", admin_on_part_asked },
     [TALK_SURVEY] = { "survey", survey_on_asked },
     [TALK_MONITOR_OFF] = { "monitor off", monitor_on_off },
     [TALK_MONITOR_LINE] = { "monitor line", monitor_on_line },

@@ -19,6 +19,7 @@ enum talk_topic_number {
     TALK_NEWS = 6,         /* asked: by a worker that starts, see news.h */
     TALK_RECEIVERS = 7,    /* asked: a channel, that a message is published to */
     TALK_SUBSCRIBED = 8,   /* asked: PUBSUB as a request */
+    TALK_ADMIN_PART = 32,  /* asked: the name of an admin_part; answered: its JSON values */
     TALK_TOPICS
 };
 

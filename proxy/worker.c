@@ -10,6 +10,7 @@
 
 #include "base/error.h"
 #include "base/log.h"
+#include "proxy/admin.h"
 #include "proxy/blocking_wide.h"
 #include "proxy/client_reply.h"
 #include "proxy/counting.h"
@@ -125,6 +126,7 @@ static void on_ready(void *context)
 static void on_map(void *context)
 {
     struct worker *w = context;
+    atomic_store_explicit(&w->seat->slots, w->router.map->covered, memory_order_relaxed);
     if (w->draining)
         return;
     if (!w->listening && w->router.map->covered < SLOT_COUNT)
@@ -180,19 +182,30 @@ static void on_lifeline(uv_poll_t *poll, int status, int events)
     leaving_start(poll->data, LEAVE_FOR_GOOD);
 }
 
+/* Closed handles leave the default behind: to die. No signal may come in between. */
+static void close_signals(struct worker *w)
+{
+    sigset_t set, before;
+    sigfillset(&set);
+    sigprocmask(SIG_BLOCK, &set, &before);
+    for (size_t i = 0; i < WORKER_SIGNALS; i++) {
+        uv_close((uv_handle_t *)&w->signals[i], NULL);
+        signal(signals[i].number, SIG_IGN);
+    }
+    sigprocmask(SIG_SETMASK, &before, NULL);
+}
+
 static void close_everything(struct worker *w)
 {
     if (uv_is_closing((uv_handle_t *)&w->log_timer))
         return;
-    for (size_t i = 0; i < WORKER_SIGNALS; i++) {
-        uv_close((uv_handle_t *)&w->signals[i], NULL);
-        signal(signals[i].number, SIG_IGN); /* closed handles leave the default behind: to die */
-    }
+    close_signals(w);
     uv_close((uv_handle_t *)&w->lifeline, NULL);
     uv_close((uv_handle_t *)&w->log_timer, NULL);
     uv_close((uv_handle_t *)&w->beat_timer, NULL);
     seat_enter(w->seat, SEAT_LEFT);
     balance_close(w);
+    admin_close(w);
     talk_close(&w->talk);
     leaving_close(w);
     reach_close(w);
@@ -216,7 +229,8 @@ void worker_client_left(struct worker *w)
     if (!w->draining)
         return;
     balance_take_waiting(w);
-    if (w->client_count == 0 && list_is_empty(&w->ops))
+    bool answered = w->leaving.how == LEAVE_FOR_GOOD || admin_is_quiet(w);
+    if (w->client_count == 0 && list_is_empty(&w->ops) && answered)
         close_everything(w);
 }
 
@@ -399,6 +413,7 @@ static void open_all(struct worker *w)
     start_handles(w);
     leaving_open(w);
     balance_open(w);
+    admin_open(w);
     talk_open(&w->talk, &w->loop, w->crew, w->number, talk_topics, TALK_TOPICS, w);
     router_open(&w->router, &w->net, w->commands, &w->router_options);
     stats_open(w);
@@ -429,6 +444,7 @@ static void open_all(struct worker *w)
 /* Everything is closed: nothing may be left over, a leak is a bug. */
 static void free_all(struct worker *w)
 {
+    admin_free(w);
     stats_close(w);
     lease_pool_free(&w->leases);
     keywatch_free(&w->keywatch);

@@ -71,9 +71,9 @@ struct worker {
     struct config_sets config_sets;
     struct leaving leaving;
     struct reach reach;
+    struct admin *admin; /* NULL: no admin port */
     struct list_node clients, scripts_waiting;
-    struct list_node to_resume;      /* clients to look at when the turn ends */
-    struct list_node ops, ops_ready; /* see op.h; those whose next step may run */
+    struct list_node to_resume, ops, ops_ready; /* clients to look at when the turn ends; op.h */
     struct blocked_room blocked;
     struct keywatch keywatch;
     struct slot_tags *slot_tags; /* made when first needed */

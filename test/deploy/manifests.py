@@ -31,6 +31,8 @@ PLANTS = [
      "  maxUnavailable: 1\n  selector:\n    matchLabels: { app.kubernetes.io/name: gate }"),
     ("an end before the drain's", "terminationGracePeriodSeconds: 60", "terminationGracePeriodSeconds: 30"),
     ("a port that nobody listens on", "containerPort: 6379", "containerPort: 6380"),
+    ("metrics of a port that nobody listens on", 'prometheus.io/port: "9121"', 'prometheus.io/port: "9122"'),
+    ("an admin port for the pod alone", '  SLOTGATE_ADMIN_BIND: "*"\n', ""),
     ("a service of a port that is not there", "targetPort: redis", "targetPort: http"),
     ("an option that slotgate does not have", "SLOTGATE_SHUTDOWN_TIMEOUT", "SLOTGATE_SHUTDOWN_TIME"),
     ("links of services", "      enableServiceLinks: false\n", ""),
@@ -78,6 +80,11 @@ def check_together(documents):
     ports = {p["name"]: p["containerPort"] for p in container["ports"]}
     if str(ports["redis"]) != options["SLOTGATE_PORT"]:
         yield "slotgate listens on another port"
+    scraped = deployment["template"]["metadata"]["annotations"]["prometheus.io/port"]
+    if not str(ports["admin"]) == options["SLOTGATE_ADMIN_PORT"] == scraped:
+        yield "Prometheus asks another port"
+    if options.get("SLOTGATE_ADMIN_BIND") != "*":
+        yield "Prometheus cannot reach the admin port"
     if pod.get("enableServiceLinks", True):
         yield "the links of the service overwrite SLOTGATE_PORT"
     if by_kind["Service"]["spec"]["ports"][0]["targetPort"] not in ports:

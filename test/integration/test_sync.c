@@ -551,6 +551,31 @@ static void test_flush_by_policy(void **state)
     }
 }
 
+/* Messages go over if they are wanted; Sentinel's never. */
+static void test_messages(void **state)
+{
+    struct migrate m;
+    redisReply *message;
+    redisContext *listener = redis_open(target.port);
+    (void)state;
+    empty_all();
+    redis_do(listener, "SUBSCRIBE news __sentinel__:hello");
+    assert_int_equal(redisGetReply(listener, (void **)&message), REDIS_OK); /* the second one */
+    freeReplyObject(message);
+    begin(&m, (const char *const[]){ "sync", source_at, target_at, "--spool-dir", testenv_dir(),
+                                     "--publish", NULL });
+    redis_do(from, "PUBLISH __sentinel__:hello first");
+    redis_do(from, "PUBLISH news second");
+    assert_int_equal(redisGetReply(listener, (void **)&message), REDIS_OK);
+    assert_int_equal(message->elements, 3);
+    assert_string_equal(message->element[1]->str, "news");
+    assert_string_equal(message->element[2]->str, "second");
+    freeReplyObject(message);
+    redisFree(listener);
+    finish(&m);
+    migrate_free(&m);
+}
+
 /* Through slotgate, where keys of several databases stand side by side. */
 static void test_between_databases(void **state)
 {
@@ -642,6 +667,7 @@ int main(void)
         cmocka_unit_test(test_at_least_once),
         cmocka_unit_test(test_flush_is_not_repeated),
         cmocka_unit_test(test_flush_by_policy),
+        cmocka_unit_test(test_messages),
         cmocka_unit_test(test_between_databases),
         cmocka_unit_test(test_interrupted),
     };

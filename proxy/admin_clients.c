@@ -1,0 +1,80 @@
+/* /clients: every client with what it costs, as JSON. */
+#include <stdio.h>
+
+#include "proxy/admin.h"
+#include "proxy/admin_gather.h"
+#include "proxy/admin_pages.h"
+#include "proxy/transaction.h"
+#include "proxy/worker.h"
+
+enum { ADDRESS_MAX = 64, NAME_MAX_SHOWN = 128 };
+
+/* A name may be of any length, and there may be ten thousand of them. */
+static void write_name(struct json *j, const char *key, const char *name)
+{
+    size_t len = name != NULL ? strnlen(name, NAME_MAX_SHOWN) : 0;
+    json_bytes(j, key, (struct span){ name, len });
+}
+
+static void write_command(struct json *j, const struct command *cmd)
+{
+    char text[64] = "";
+    if (cmd != NULL)
+        snprintf(text, sizeof(text), "%s%s%s", cmd->parent != NULL ? cmd->parent->name : "",
+                 cmd->parent != NULL ? "|" : "", cmd->name);
+    json_text(j, "command", text);
+}
+
+static const char *doing(const struct client *c)
+{
+    if (c->blocked != NULL && c->blocked->way->is_waiting(c->blocked))
+        return "waits";
+    if (c->subscriber != NULL)
+        return list_is_linked(&c->subscriber->in_monitors) ? "monitor" : "subscribed";
+    if (c->transaction != NULL)
+        return "transaction";
+    return c->flow.count > 0 || c->op != NULL ? "busy" : "idle";
+}
+
+static void write_client(struct json *j, const struct worker *w, const struct client *c)
+{
+    static const struct client_labels none;
+    const struct client_labels *labels = c->labels != NULL ? c->labels : &none;
+    uint64_t now = uv_now(&w->loop);
+    char peer[ADDRESS_MAX];
+    stream_peer_text(&c->stream, peer, sizeof(peer));
+    json_object(j, NULL);
+    json_u64(j, "id", c->id);
+    json_u64(j, "worker", w->number);
+    json_text(j, "address", peer);
+    write_name(j, "name", labels->name);
+    write_name(j, "library", labels->lib_name);
+    json_text(j, "doing", doing(c));
+    write_command(j, c->last_command);
+    json_u64(j, "age_ms", now - c->created_at);
+    json_u64(j, "idle_ms", now - c->active_at);
+    json_u64(j, "commands", c->commands);
+    json_u64(j, "in_flight", c->flow.count);
+    json_u64(j, "bytes_in", c->stream.received);
+    json_u64(j, "bytes_out", stream_sent(&c->stream));
+    json_u64(j, "unread_bytes", c->stream.out.bytes + c->flow.held);
+    json_u64(j, "protocol", c->flow.protocol);
+    json_object_end(j);
+}
+
+static void write_clients(struct worker *w, struct json *j)
+{
+    struct list_node *n, *safe;
+    LIST_EACH (&w->clients, n, safe) {
+        const struct client *c = LIST_ENTRY(n, struct client, in_worker);
+        if (!c->stream.closing)
+            write_client(j, w, c);
+    }
+}
+
+const struct admin_part admin_clients_part = { "clients", write_clients };
+
+void admin_clients(struct worker *w, struct http_exchange *x)
+{
+    admin_gather(w, x, &admin_clients_part);
+}

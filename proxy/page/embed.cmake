@@ -1,0 +1,27 @@
+# cmake -DOUT=FILE.c -DFOLDER=proxy/page -P embed.cmake: writes the page's files as arrays of C.
+set(index.html "/" "text/html; charset=utf-8")
+set(page.css "/page.css" "text/css; charset=utf-8")
+set(page.js "/page.js" "text/javascript; charset=utf-8")
+set(icon.svg "/icon.svg" "image/svg+xml")
+
+set(text "/* Written by proxy/page/embed.cmake. */\n#include \"proxy/admin_files.h\"\n")
+set(rows "")
+set(number 0)
+foreach(name index.html page.css page.js icon.svg)
+  file(READ "${FOLDER}/${name}" hex HEX)
+  string(REGEX REPLACE "([0-9a-f][0-9a-f])" "0x\\1," bytes "${hex}")
+  string(REGEX REPLACE "(0x..,0x..,0x..,0x..,0x..,0x..,0x..,0x..,0x..,0x..,0x..,0x..,)" "\\1\n" bytes "${bytes}")
+  list(GET ${name} 0 path)
+  list(GET ${name} 1 type)
+  list(LENGTH ${name} parts)
+  if(parts GREATER 2) # "text/html; charset=utf-8" is a list to CMake
+    list(GET ${name} 2 charset)
+    string(APPEND type ";${charset}")
+  endif()
+  string(APPEND text "\nstatic const unsigned char file_${number}[] = {\n${bytes}\n};\n")
+  string(APPEND rows "    { \"${path}\", \"${type}\", file_${number}, sizeof(file_${number}) },\n")
+  math(EXPR number "${number} + 1")
+endforeach()
+string(APPEND text "\nconst struct admin_file admin_files[] = {\n${rows}};\n"
+       "const size_t admin_file_count = sizeof(admin_files) / sizeof(admin_files[0]);\n")
+file(WRITE "${OUT}" "${text}")
