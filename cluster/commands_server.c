@@ -114,6 +114,7 @@ static const struct command proxy_subs[] = {
     { .name = "command", .arity = -2, .how = HOW_LOCAL, .flags = CMD_LOADING | CMD_STALE | CMD_OURS },
     { .name = "config", .arity = -4, .how = HOW_LOCAL,
       .flags = CMD_ADMIN | CMD_LOADING | CMD_STALE | CMD_OURS },
+    { .name = "fence", .arity = -2, .how = HOW_LOCAL, .flags = CMD_LOADING | CMD_STALE | CMD_OURS },
     { .name = "help", .arity = 2, .how = HOW_LOCAL, .flags = CMD_LOADING | CMD_STALE | CMD_OURS },
     { .name = "hotkeys", .arity = -2, .how = HOW_LOCAL, .flags = CMD_LOADING | CMD_STALE | CMD_OURS },
     { .name = "info", .arity = -2, .how = HOW_LOCAL, .flags = CMD_LOADING | CMD_STALE | CMD_OURS },

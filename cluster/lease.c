@@ -165,7 +165,10 @@ static void on_open(struct pipe *p)
     struct lease *l = lease_of(p);
     const struct link_options *o = l->pool->options;
     move(l, GREETING);
-    l->greetings = login_send(p, o->auth_user, o->auth_password, l->protocol, l->database);
+    struct login_words words = { .user = o->auth_user,
+                                 .password = o->auth_password,
+                                 .database = l->database };
+    l->greetings = login_send(p, &words, l->protocol);
     if (l->greetings == 0)
         become_ready(l);
 }
@@ -173,7 +176,7 @@ static void on_open(struct pipe *p)
 static void on_greeted(struct lease *l, struct pipe_call *call, struct span bytes, char first,
                        bool done)
 {
-    switch (login_take(call, bytes, first, done, &l->node->endpoint)) {
+    switch (login_take(call, bytes, first, done, &l->node->endpoint, NULL)) {
     case LOGIN_REFUSED:
         pipe_close(&l->pipe, ERR_AUTH);
         return;

@@ -2,7 +2,6 @@
 
 #include "base/error.h"
 #include "base/log.h"
-#include "cluster/login.h"
 
 static void link_dial(struct link *l);
 
@@ -152,7 +151,13 @@ static void on_open(struct pipe *p)
     const struct link_options *o = l->options;
     bool three = l->kind == LINK_RESP3 || l->kind == LINK_BULK3 || l->kind == LINK_READ3;
     l->state = LINK_GREETING;
-    l->greetings = login_send(p, o->auth_user, o->auth_password, three ? 3 : 2, l->database);
+    struct login_words words = { .user = o->auth_user,
+                                 .password = o->auth_password,
+                                 .database = l->database,
+                                 .name = o->name,
+                                 .asks_peer = o->asks_peer,
+                                 .name_is_wish = o->name_is_wish };
+    l->greetings = login_send(p, &words, three ? 3 : 2);
     if (l->kind >= LINK_READ2)
         l->greetings += login_send_readonly(p);
     if (l->greetings == 0)
@@ -162,7 +167,7 @@ static void on_open(struct pipe *p)
 static void on_greeted(struct link *l, struct pipe_call *call, struct span bytes, char first,
                        bool done)
 {
-    switch (login_take(call, bytes, first, done, l->to)) {
+    switch (login_take(call, bytes, first, done, l->to, l->peer)) {
     case LOGIN_REFUSED:
         pipe_close(&l->pipe, ERR_AUTH);
         return;

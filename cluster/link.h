@@ -15,6 +15,7 @@
 #ifndef CLUSTER_LINK_H
 #define CLUSTER_LINK_H
 
+#include "cluster/login.h"
 #include "cluster/request.h"
 
 enum link_kind {
@@ -34,7 +35,9 @@ struct link_options {
     uint64_t buffer_limit;       /* bytes of requests under way; past it link_accepts is false */
     const char *auth_user;       /* NULL or "": none */
     const char *auth_password;
-    struct tls_context *tls; /* of connections dialled from now on; NULL: plain */
+    const char *name;             /* of its connections, as CLIENT LIST shows them; NULL: none */
+    bool asks_peer, name_is_wish; /* as in login.h */
+    struct tls_context *tls;      /* of connections dialled from now on; NULL: plain */
 };
 
 struct link_user {
@@ -72,7 +75,8 @@ struct link {
     int last_error;     /* why it was lost last, 0 when it was not */
     uint16_t database;  /* selected with the login */
     uint8_t kind, state;
-    bool retired; /* closed for good once the pipe is gone */
+    char peer[LOGIN_PEER_MAX]; /* when READY: as in login.h */
+    bool retired;              /* closed for good once the pipe is gone */
 };
 
 void link_init(struct link *l, enum link_kind kind, struct node *node, const struct endpoint *to,

@@ -1,6 +1,7 @@
 /*
  * login.h: what is said first on a new connection to a node: AUTH, HELLO 3 where RESP3 is spoken,
- * SELECT for a database other than 0, and READONLY where a replica shall answer.
+ * SELECT for a database other than 0, the name of the connection, if it shall have one, and
+ * READONLY where a replica shall answer.
  *
  * The whole login leaves at once. Its calls are records of its own that nobody else sees: they are
  * freed with their replies, or by login_drop when the connection ends before.
@@ -16,15 +17,24 @@ enum login_step {
     LOGIN_REFUSED,  /* logged; the connection is of no use and to be closed with ERR_AUTH */
 };
 
-/* Sends the login over p, which has just opened. user and password may be NULL or "". Gives the
-   number of LOGIN_ANSWERED to wait for; 0: nothing had to be said. */
-uint32_t login_send(struct pipe *p, const char *user, const char *password, int protocol,
-                    uint16_t database);
+enum { LOGIN_PEER_MAX = 48 };
+
+struct login_words {
+    const char *user, *password, *name; /* each may be NULL or "" */
+    uint16_t database;
+    bool asks_peer;    /* a slotgate shall say which one it is (PROXY FENCE) */
+    bool name_is_wish; /* a node that refuses the name is used all the same */
+};
+
+/* Sends the login over p, which has just opened. Gives the number of LOGIN_ANSWERED to wait for; 0:
+   nothing had to be said. */
+uint32_t login_send(struct pipe *p, const struct login_words *words, int protocol);
 /* The same for READONLY, behind the login. */
 uint32_t login_send_readonly(struct pipe *p);
-/* A piece of a reply, as pipe_user.on_reply gave it, while the login is under way. */
+/* A piece of a reply, as pipe_user.on_reply gave it, while the login is under way. peer: gets which
+   slotgate it is, "" if it is none; may be NULL if that is not asked. */
 enum login_step login_take(struct pipe_call *call, struct span bytes, char first, bool done,
-                           const struct endpoint *to);
+                           const struct endpoint *to, char peer[LOGIN_PEER_MAX]);
 /* Frees a call that is not answered any more. */
 void login_drop(struct pipe_call *call);
 

@@ -90,6 +90,7 @@ struct flow_user {
     void (*on_walked)(struct flow *f);
     /* r's reply had begun and will never end: the flow cannot go on. */
     void (*on_broken)(struct flow *f, struct request *r, int why);
+    void (*on_refused)(struct flow *f, struct request *r, struct span error); /* a block; or NULL */
 };
 
 struct flow {

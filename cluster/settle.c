@@ -9,6 +9,7 @@
 #include "cluster/order.h"
 #include "cluster/reads.h"
 #include "cluster/router_inner.h"
+#include "cluster/settle_inner.h"
 
 /*
  * Every way in which a request ends:
@@ -30,8 +31,7 @@ static uint64_t now_of(const struct router *rt)
     return uv_now(rt->net->loop);
 }
 
-/* The request leaves the hands of the router; its flow's user gets the last piece next. */
-static void complete(struct router *rt, struct request *r, const struct node *by)
+void settle_complete(struct router *rt, struct request *r, const struct node *by)
 {
     struct flow *f = r->flow;
     bool was_sent = r->state == REQUEST_SENT;
@@ -270,8 +270,11 @@ static void on_reply(struct link *l, struct request *r, struct span bytes, struc
     bool is_error = first == '-' || first == '!';
     if (UNLIKELY(is_error) && !judge(rt, l, r, bytes))
         return;
-    if (UNLIKELY(r->has_error))
+    if (UNLIKELY(r->has_error)) {
+        if (is_error && f->user->on_refused != NULL)
+            f->user->on_refused(f, r, (struct span){ r->reply.head->at, r->reply.head->len });
         drop_kept(rt, r);
+    }
     r->got += (uint32_t)bytes.len;
     if (done) {
         if (UNLIKELY(r->got >= rt->watch.big_after))
@@ -280,19 +283,19 @@ static void on_reply(struct link *l, struct request *r, struct span bytes, struc
             r->served_by = l->node->fingerprint;
         histogram_add(&l->node->stat->latency, (uint32_t)rt->net->clock - r->put);
         link_forget(l, r);
-        complete(rt, r, l->node);
+        settle_complete(rt, r, l->node);
     }
     f->user->on_reply(f, r, bytes, chunk, done);
 }
 
 /* --- errors of our own --------------------------------------------------------------------- */
 
-static void answer(struct router *rt, struct request *r, struct span text)
+void settle_answer(struct router *rt, struct request *r, struct span text)
 {
     struct flow *f = r->flow;
     drop_kept(rt, r);
     count_error(rt, r, text, ROUTER_ERROR_MADE);
-    complete(rt, r, NULL);
+    settle_complete(rt, r, NULL);
     f->user->on_reply(f, r, text, NULL, true);
 }
 
@@ -302,11 +305,11 @@ static void answer_last_error(struct router *rt, struct request *r)
 {
     struct rope last = r->reply;
     r->reply = (struct rope){ 0 };
-    answer(rt, r, (struct span){ last.head->at, last.head->len });
+    settle_answer(rt, r, (struct span){ last.head->at, last.head->len });
     rope_clear(&last, &rt->net->store);
 }
 
-static void answer_unknown_fate(struct router *rt, struct request *r, const struct link *l, int why)
+void settle_unknown_fate(struct router *rt, struct request *r, const struct link *l, int why)
 {
     char to[ENDPOINT_TEXT_MAX], text[ENDPOINT_TEXT_MAX + 160];
     rt->counters.uncertain++;
@@ -314,14 +317,14 @@ static void answer_unknown_fate(struct router *rt, struct request *r, const stru
                      "-ERR slotgate: %s while waiting for node %s; the command may have been "
                      "executed\r\n",
                      error_text(why), endpoint_text(l->to, to));
-    answer(rt, r, (struct span){ text, (size_t)n });
+    settle_answer(rt, r, (struct span){ text, (size_t)n });
 }
 
 static void answer_unservable(struct router *rt, struct request *r)
 {
     static const struct span no_slot = { "-CLUSTERDOWN Hash slot not served\r\n", 35 };
     if (rt->map != NULL && r->slot != SLOT_ANY && rt->map->shard_of[r->slot] == SLOTMAP_NO_SHARD) {
-        answer(rt, r, no_slot);
+        settle_answer(rt, r, no_slot);
         return;
     }
     char to[ENDPOINT_TEXT_MAX] = "any master", text[ENDPOINT_TEXT_MAX + 128];
@@ -336,7 +339,7 @@ static void answer_unservable(struct router *rt, struct request *r)
     const char *reason = r->redirected ? error_text(ERR_REDIRECTS) : error_text(why);
     int n =
         snprintf(text, sizeof(text), "-ERR slotgate: no answer from node %s: %s\r\n", to, reason);
-    answer(rt, r, (struct span){ text, (size_t)n });
+    settle_answer(rt, r, (struct span){ text, (size_t)n });
 }
 
 static void unpark(struct request *r)
@@ -392,12 +395,12 @@ static void on_lost(struct link *l, struct request *r, bool wrote, int why)
         return;
     }
     if (r->started) {
-        complete(rt, r, l->node);
+        settle_complete(rt, r, l->node);
         f->user->on_broken(f, r, why);
         return;
     }
     if (wrote && !r->safe) {
-        answer_unknown_fate(rt, r, l, why);
+        settle_unknown_fate(rt, r, l, why);
         return;
     }
     if (!r->has_error || r->refused != BLOCK_NOT_REFUSED)
@@ -427,122 +430,3 @@ const struct link_user settle_link_user = {
     .on_room = on_room,
     .on_down = on_down,
 };
-
-/* --- deadlines ----------------------------------------------------------------------------- */
-
-/* r's place in its flow goes to a stand-in; r itself stays in the link's FIFO for the reply that
-   may still come. Gives the stand-in. */
-static struct request *replace_by_stand_in(struct router *rt, struct request *r)
-{
-    struct request *s = slab_take(&rt->requests);
-    *s = *r;
-    list_init(&s->call.link);
-    list_insert_before(&r->in_flow, &s->in_flow);
-    list_remove(&r->in_flow);
-    s->link = NULL;
-    chunk_ref(s->chunk);
-    if (s->group != NULL)
-        s->group->refs++;
-    r->flow = NULL;
-    r->reply = (struct rope){ 0 };
-    r->has_error = r->irregular = false;
-    rt->outstanding++;
-    return s;
-}
-
-/* The walk at the end of the turn or the next tick answers it: nobody is called back from here, so
-   that the list of those that wait stays as it is. */
-static void time_out_unsent(struct router *rt, struct link *l, struct request *r)
-{
-    link_withdraw(l, r);
-    if (r->kind == REQUEST_OWN)
-        list_append(&rt->refused, &r->call.link);
-    else
-        router_park(rt, r, now_of(rt));
-}
-
-static void time_out(struct router *rt, struct link *l, struct request *r)
-{
-    if (link_is_unsent(r)) {
-        time_out_unsent(rt, l, r);
-        return;
-    }
-    if (r->kind == REQUEST_OWN) {
-        request_own_done *done = r->on_own;
-        r->on_own = NULL; /* what may still come is dropped */
-        done(r, ERR_TIMEOUT);
-        return;
-    }
-    rt->counters.timeouts++;
-    struct request *s = replace_by_stand_in(rt, r);
-    struct flow *f = s->flow;
-    if (s->started) {
-        complete(rt, s, l->node);
-        f->user->on_broken(f, s, ERR_TIMEOUT);
-    } else if (!s->safe) {
-        answer_unknown_fate(rt, s, l, ERR_TIMEOUT);
-    } else {
-        char to[ENDPOINT_TEXT_MAX], text[ENDPOINT_TEXT_MAX + 128];
-        int n = snprintf(text, sizeof(text), "-ERR slotgate: no answer from node %s in time\r\n",
-                         endpoint_text(l->to, to));
-        answer(rt, s, (struct span){ text, (size_t)n });
-    }
-}
-
-/* Retried requests and the router's own lie among others that have more time, so all are looked at;
-   but only when one is due. A callback may make calls orphans and add others, it removes none. */
-static void time_out_calls(struct router *rt, struct link *l, struct list_node *calls, uint64_t now)
-{
-    if (now < l->due)
-        return;
-    l->due = UINT64_MAX;
-    struct list_node *n, *safe;
-    LIST_EACH (calls, n, safe) {
-        struct request *r = request_of_call(LIST_ENTRY(n, struct pipe_call, link));
-        bool awaited = r->kind == REQUEST_OF_FLOW ? r->flow != NULL : r->on_own != NULL;
-        if (!awaited)
-            continue;
-        if (now >= r->deadline)
-            time_out(rt, l, r);
-        else if (r->deadline < l->due)
-            l->due = r->deadline;
-    }
-}
-
-static void sweep_link(struct router *rt, struct link *l, uint64_t now)
-{
-    uint64_t silent = now - l->pipe.heard_at;
-    switch ((enum link_state)l->state) {
-    case LINK_READY:
-        if (l->pending == 0)
-            return;
-        if (silent > (l->kind >= LINK_READ2 ? reads_patience(rt) : rt->options->request_timeout))
-            link_close(l, ERR_TIMEOUT);
-        else if (silent > ROUTER_SILENT_MS)
-            rt->on_doubt(rt->doubt_context);
-        time_out_calls(rt, l, &l->pipe.calls, now);
-        return;
-    case LINK_GREETING:
-        if (silent > rt->options->link.connect_timeout)
-            link_close(l, ERR_TIMEOUT);
-        time_out_calls(rt, l, &l->waiting, now);
-        return;
-    case LINK_DIALLING:
-        time_out_calls(rt, l, &l->waiting, now);
-        return;
-    default:
-        return;
-    }
-}
-
-void settle_sweep(struct router *rt)
-{
-    uint64_t now = now_of(rt);
-    struct list_node *n, *safe;
-    LIST_EACH (&rt->nodes.nodes, n, safe) {
-        struct node *node = LIST_ENTRY(n, struct node, in_table);
-        struct link *l;
-        NODE_EACH_LINK (node, l)
-            sweep_link(rt, l, now);
-    }
-}

@@ -1,18 +1,26 @@
 #include "migrate/apply.h"
 
 #include <stdlib.h>
+#include <time.h>
 
 #include "base/log.h"
 #include "cluster/keyslot.h"
 #include "migrate/apply_rules.h"
+#include "migrate/replay.h"
 
-enum { TIME_STEP_MS = 20, ARGS_MAX = 64 * 1024 * 1024, GROUP_BYTES_MAX = 8 * 1024 * 1024 };
+enum {
+    TIME_STEP_MS = 20,
+    REPLAY_SLACK_MS = 60 * 1000,
+    ARGS_MAX = 64 * 1024 * 1024,
+    GROUP_BYTES_MAX = 8 * 1024 * 1024
+};
 
 /* A command of the stream, of which `pending` parts are not answered. */
 struct apply_mark {
     struct list_node link; /* in apply->marks */
     struct apply *apply;
     uint64_t offset;
+    uint64_t db; /* that is selected behind it */
     uint32_t pending;
     char name[24];
 };
@@ -22,11 +30,23 @@ struct apply_time {
     int64_t ms;
 };
 
-void apply_open(struct apply *a, const struct copy_options *options, struct target *target,
-                uint64_t offset)
+static void on_unit(void *context, const struct lane_unit *u, const char *error);
+
+static void on_broken(void *context, const char *why)
 {
-    *a = (struct apply){ .options = options, .target = target, .offset = offset };
-    a->applied = offset;
+    struct apply *a = context;
+    log_warn("what became of a command cannot be told", "reason=%s", log_text(why));
+    a->broken = true;
+}
+
+static const struct lanes_user lanes_user = { .on_done = on_unit, .on_broken = on_broken };
+
+void apply_open(struct apply *a, const struct copy_options *options, struct target *target,
+                const struct apply_start *start)
+{
+    *a = (struct apply){ .options = options, .target = target, .offset = start->offset };
+    a->applied = start->offset;
+    a->db = a->applied_db = start->db;
     writer_init(&a->input, 2);
     writer_init(&a->command, 2);
     writer_init(&a->group, 2);
@@ -34,16 +54,33 @@ void apply_open(struct apply *a, const struct copy_options *options, struct targ
     writer_init(&a->group_name, 2);
     list_init(&a->marks);
     slab_init(&a->mark_slab, sizeof(struct apply_mark));
+    a->exact = start->marker != NULL;
+    if (!a->exact)
+        return;
+    a->on_border = start->on_border;
+    a->context = start->context;
+    lanes_open(&a->lanes, target, start->marker, &lanes_user, a);
+    memcpy(a->lanes.history, start->history, sizeof(a->lanes.history) - 1);
+    a->skip = calloc(SLOT_COUNT, sizeof(*a->skip));
+    REQUIRE(a->skip != NULL);
 }
 
-void apply_close(struct apply *a)
+static void forget_marks(struct apply *a)
 {
     while (!list_is_empty(&a->marks)) {
         struct apply_mark *m = LIST_ENTRY(a->marks.next, struct apply_mark, link);
         list_remove(&m->link);
         slab_give(&a->mark_slab, m);
     }
+}
+
+void apply_close(struct apply *a)
+{
+    forget_marks(a);
     slab_close(&a->mark_slab);
+    if (a->exact)
+        lanes_close(&a->lanes);
+    free(a->skip);
     request_parser_reset(&a->parser);
     arg_room_close(&a->args);
     writer_close(&a->input);
@@ -59,37 +96,50 @@ void apply_close(struct apply *a)
 /* Room for one more at the end: the front is free, or there is more room. */
 static void make_room(struct apply *a)
 {
-    if (a->time_first + a->time_count < a->time_room)
+    uint32_t count = a->time_end - a->time_first;
+    if (a->time_end < a->time_room)
         return;
-    uint32_t room = a->time_first > a->time_count ? a->time_room : (a->time_room + 64) * 2;
+    uint32_t room = a->time_first > count ? a->time_room : (a->time_room + 64) * 2;
     struct apply_time *more = malloc(room * sizeof(*more));
     REQUIRE(more != NULL);
-    for (uint32_t i = 0; i < a->time_count; i++)
+    for (uint32_t i = 0; i < count; i++)
         more[i] = a->times[a->time_first + i];
     free(a->times);
     a->times = more;
     a->time_room = room;
+    a->time_at -= a->time_first;
+    a->time_end = count;
     a->time_first = 0;
 }
 
 void apply_received(struct apply *a, uint64_t offset, int64_t ms)
 {
-    uint32_t end = a->time_first + a->time_count;
-    if (a->time_count > 0 && ms - a->times[end - 1].ms < TIME_STEP_MS) {
-        a->times[end - 1].offset = offset;
+    if (a->time_end > a->time_first && ms - a->times[a->time_end - 1].ms < TIME_STEP_MS) {
+        a->times[a->time_end - 1].offset = offset;
         return;
     }
     make_room(a);
-    a->times[a->time_first + a->time_count++] = (struct apply_time){ offset, ms };
+    a->times[a->time_end++] = (struct apply_time){ offset, ms };
 }
 
+/* What has been applied is not asked for again; what lies behind may be. */
 static int64_t time_of(struct apply *a, uint64_t offset)
 {
-    while (a->time_count > 1 && a->times[a->time_first].offset < offset) {
+    while (a->time_at + 1 < a->time_end && a->times[a->time_at].offset < offset)
+        a->time_at++;
+    while (a->time_first < a->time_at && a->times[a->time_first].offset < a->applied)
         a->time_first++;
-        a->time_count--;
-    }
-    return a->time_count > 0 ? a->times[a->time_first].ms : 0;
+    return a->time_end > a->time_first ? a->times[a->time_at].ms : 0;
+}
+
+int64_t apply_expiry(const struct apply *a, int64_t ms)
+{
+    struct timespec t;
+    if (a->offset > a->replay_end)
+        return ms;
+    clock_gettime(CLOCK_REALTIME, &t);
+    int64_t soonest = (int64_t)t.tv_sec * 1000 + REPLAY_SLACK_MS;
+    return ms > soonest ? ms : soonest;
 }
 
 /* --- answers ------------------------------------------------------------------------------- */
@@ -101,10 +151,12 @@ static void advance(struct apply *a)
         if (m->pending > 0)
             return;
         a->applied = m->offset;
+        a->applied_db = m->db;
         list_remove(&m->link);
         slab_give(&a->mark_slab, m);
     }
     a->applied = a->offset;
+    a->applied_db = a->db;
 }
 
 void apply_failed(struct apply *a, struct span name, struct span key, const char *why)
@@ -114,27 +166,47 @@ void apply_failed(struct apply *a, struct span name, struct span key, const char
               log_bytes(key.at, key.len), log_text(why));
 }
 
-/* Errors that only say that the first try of a repeated command was executed. */
-static bool was_executed(const struct target_call *call)
+static void unit_done(struct apply_mark *m, struct span name, struct span key, const char *error)
 {
-    static const char *const texts[] = { "equal or smaller", "BUSYGROUP" };
-    for (size_t i = 0; i < ARRAY_LEN(texts); i++)
-        if (call->repeated && strstr(call->error, texts[i]) != NULL)
-            return true;
-    return false;
+    struct apply *a = m->apply;
+    m->pending--;
+    if (error[0] != '\0')
+        apply_failed(a, name, key, error);
+    if (m->pending == 0)
+        advance(a);
+}
+
+static struct span shown(const char *key, uint32_t len)
+{
+    return (struct span){ key, len < TARGET_KEY_SHOWN ? len : TARGET_KEY_SHOWN };
+}
+
+static void on_unit(void *context, const struct lane_unit *u, const char *error)
+{
+    (void)context;
+    unit_done(u->owner, (struct span){ u->name, strlen(u->name) }, shown(u->key, u->key_len),
+              error);
+}
+
+/* Errors that only say that the first try of a repeated command was executed. */
+static bool was_executed(const struct apply *a, const struct apply_mark *m,
+                         const struct target_call *call)
+{
+    bool again = a->exact ? m->offset <= a->replay_end : call->repeated;
+    return again && replay_is_expected(call->error);
 }
 
 static void on_answer(void *context, const struct target_call *call)
 {
     struct apply_mark *m = context;
     struct apply *a = m->apply;
-    size_t shown = call->key_len < TARGET_KEY_SHOWN ? call->key_len : TARGET_KEY_SHOWN;
-    m->pending--;
-    if (call->error[0] != '\0' && !was_executed(call))
-        apply_failed(a, (struct span){ m->name, strlen(m->name) },
-                     (struct span){ call->key, shown }, call->error);
-    if (m->pending == 0)
-        advance(a);
+    if (a->exact && replay_is_needed(call->error)) {
+        if (!a->broken)
+            on_broken(a, call->error);
+        return;
+    }
+    const char *error = was_executed(a, m, call) ? "" : call->error;
+    unit_done(m, (struct span){ m->name, strlen(m->name) }, shown(call->key, call->key_len), error);
 }
 
 /* --- sending ------------------------------------------------------------------------------- */
@@ -147,25 +219,50 @@ static void lower_name(char *out, size_t room, struct span name)
     out[n] = '\0';
 }
 
+static void send_unit(struct apply *a, struct span name, struct span key, struct span bytes,
+                      const struct lane_unit *what)
+{
+    struct lane_unit u = *what;
+    u.owner = a->mark;
+    u.bytes = (uint32_t)bytes.len;
+    u.key_len = (uint32_t)key.len;
+    lower_name(u.name, sizeof(u.name), name);
+    memcpy(u.key, key.at, shown(key.at, u.key_len).len);
+    a->mark->pending++;
+    lanes_send(&a->lanes, &u, key, bytes);
+}
+
 /* What has been gathered goes out, as a transaction if it is more than one command. */
 static void send_group(struct apply *a)
 {
     struct apply_mark *m = a->mark;
     struct span key = writer_span(&a->group_key), name = writer_span(&a->group_name);
-    if (a->group_count == 0)
+    struct span bytes = writer_span(&a->group);
+    uint32_t count = a->group_count;
+    if (count == 0)
         return;
-    lower_name(m->name, sizeof(m->name), a->group_count > 1 ? SPAN("exec") : name);
-    m->pending++;
-    if (a->group_count > 1)
-        target_send_block(a->target, key, writer_span(&a->group), a->group_count, on_answer, m);
-    else
-        target_send(a->target, name, key, writer_span(&a->group), true, on_answer, m);
+    if (count > 1)
+        name = SPAN("exec");
     a->group_count = 0;
+    if (a->exact) {
+        struct lane_unit u = { .offset = a->group_offset,
+                               .commands = count,
+                               .absolute = a->group_absolute };
+        send_unit(a, name, key, bytes, &u);
+    } else {
+        lower_name(m->name, sizeof(m->name), name);
+        m->pending++;
+        if (count > 1)
+            target_send_block(a->target, key, bytes, count, true, on_answer, m);
+        else
+            target_send(a->target, name, key, bytes, true, on_answer, m);
+    }
     writer_clear(&a->group, 2);
 }
 
 /* A group is of one slot and of bounded size. */
-static void add_to_group(struct apply *a, struct span name, struct span key, struct span command)
+static void add_to_group(struct apply *a, struct span name, struct span key, struct span command,
+                         bool absolute)
 {
     bool other = a->group_count > 0 && keyslot_of(writer_span(&a->group_key)) != keyslot_of(key);
     if (other || a->group.len > GROUP_BYTES_MAX)
@@ -175,7 +272,10 @@ static void add_to_group(struct apply *a, struct span name, struct span key, str
         writer_clear(&a->group_name, 2);
         write_raw(&a->group_key, key);
         write_raw(&a->group_name, name);
+        a->group_absolute = true;
     }
+    a->group_absolute &= absolute;
+    a->group_offset = a->offset;
     write_raw(&a->group, command);
 }
 
@@ -198,20 +298,42 @@ void apply_exec(struct apply *a)
     advance(a);
 }
 
+/* The target has it from before the rewind, or it is no data: a marker of a target that is a source
+   now. */
+static bool needs_nothing(struct apply *a, struct span key)
+{
+    if (replay_is_own_key(key)) {
+        a->counters.dropped++;
+        return true;
+    }
+    bool done = a->offset <= a->skip_max && a->offset <= a->skip[keyslot_of(key)];
+    a->counters.skipped += done;
+    return done;
+}
+
 void apply_send(struct apply *a, const struct span *words, size_t count, struct span key)
 {
     struct writer *w = &a->command;
     struct apply_mark *m = a->mark;
+    if (key.at != NULL && needs_nothing(a, key))
+        return;
     writer_clear(w, 2);
     write_array(w, count);
     for (size_t i = 0; i < count; i++)
         write_bulk(w, words[i]);
     a->counters.sent++;
     if (a->multi != NULL && key.at != NULL && !a->cross) {
-        add_to_group(a, words[0], key, writer_span(w));
+        add_to_group(a, words[0], key, writer_span(w), replay_is_absolute(words, count));
         return;
     }
     send_group(a);
+    if (a->exact && key.at != NULL && !a->cross) {
+        struct lane_unit u = { .offset = a->offset,
+                               .commands = 1,
+                               .absolute = replay_is_absolute(words, count) };
+        send_unit(a, words[0], key, writer_span(w), &u);
+        return;
+    }
     if (m->pending == 0)
         lower_name(m->name, sizeof(m->name), words[0]);
     m->pending++;
@@ -219,7 +341,7 @@ void apply_send(struct apply *a, const struct span *words, size_t count, struct 
         m->pending += target_send_all(a->target, words[0], writer_span(w), on_answer, m) - 1;
         return;
     }
-    target_send(a->target, words[0], key, writer_span(w), true, on_answer, m);
+    target_send(a->target, words[0], key, writer_span(w), !a->exact, on_answer, m);
 }
 
 /* --- the stream ---------------------------------------------------------------------------- */
@@ -235,15 +357,26 @@ static void take_command(struct apply *a, const struct argv *argv, size_t len)
     a->mark = m;
     apply_rules_take(a, argv);
     a->mark = NULL;
+    m->db = a->db;
     if (m->pending == 0)
         advance(a);
 }
 
+static bool is_quiet(const struct apply *a)
+{
+    return a->target->pending == 0 && (!a->exact || a->lanes.held == 0);
+}
+
 static bool may_send(struct apply *a)
 {
-    if (a->barrier && a->target->pending > 0)
+    const struct target_options *o = a->target->options;
+    if (a->broken || (a->barrier && !is_quiet(a)))
         return false;
+    if (a->barrier && a->exact)
+        a->on_border(a->context);
     a->barrier = false;
+    if (a->exact && (a->lanes.held_bytes > o->window_bytes || a->lanes.held > o->window))
+        return false;
     return target_has_room(a->target);
 }
 
@@ -256,7 +389,7 @@ static bool must_wait(struct apply *a, const struct argv *argv)
     a->mark = a->multi; /* what is gathered came before it */
     send_group(a);
     a->mark = NULL;
-    a->barrier = a->target->pending > 0;
+    a->barrier = !is_quiet(a);
     return a->barrier;
 }
 
@@ -347,8 +480,35 @@ bool apply_wants_ack(struct apply *a)
     return true;
 }
 
+void apply_send_held(struct apply *a)
+{
+    if (a->exact)
+        lanes_flush(&a->lanes);
+}
+
+void apply_rewind(struct apply *a, uint64_t offset, uint64_t db, uint64_t end, const uint64_t *skip)
+{
+    forget_marks(a);
+    lanes_reset(&a->lanes);
+    request_parser_reset(&a->parser);
+    a->replay_end = end > a->replay_end ? end : a->replay_end;
+    a->lanes.skipped_to = a->replay_end;
+    a->offset = a->applied = offset;
+    a->db = a->applied_db = db;
+    a->input.len = a->group_count = 0;
+    writer_clear(&a->group, 2);
+    a->multi = NULL;
+    a->barrier = a->cross = a->broken = false;
+    a->time_at = a->time_first;
+    a->skip_max = 0;
+    for (uint32_t i = 0; i < SLOT_COUNT; i++) {
+        a->skip[i] = skip[i];
+        a->skip_max = skip[i] > a->skip_max ? skip[i] : a->skip_max;
+    }
+}
+
 bool apply_is_done(const struct apply *a)
 {
-    bool half = a->multi != NULL && a->target->pending == 0;
-    return half || list_is_empty(&a->marks);
+    bool half = a->multi != NULL && is_quiet(a);
+    return !a->broken && (half || list_is_empty(&a->marks));
 }

@@ -2,17 +2,22 @@
  * apply.h: the commands of a replication stream, brought to the target.
  *
  * Splits the stream into commands, makes of each what a cluster can execute (apply_rules.c), and
- * sends them with the order kept on each slot. A command is delivered at least once: one whose
- * connection is lost before its answer is sent again. What cannot be applied is told, counted, and
- * stops nothing; only commands that would empty a target that others may share end the copy.
+ * sends them with the order kept on each slot. What cannot be applied is told, counted, and stops
+ * nothing; only commands that would empty a target that others may share end the copy.
  *
- * `applied` is the offset up to which everything has been answered: what may be acknowledged.
+ * With markers each command is executed once (lane.h): when `broken` is set the user finds out how
+ * far each slot has come (mend.h) and calls apply_rewind. Without, a command whose connection is
+ * lost before its answer is sent again.
+ *
+ * `applied` is the offset up to which everything has been answered: what may be acknowledged, and
+ * where a rewind may begin. It never lies inside a transaction.
  */
 #ifndef MIGRATE_APPLY_H
 #define MIGRATE_APPLY_H
 
 #include "cluster/keys.h"
 #include "migrate/copy.h"
+#include "migrate/lane.h"
 #include "resp/request.h"
 
 struct apply_counters {
@@ -20,6 +25,7 @@ struct apply_counters {
     uint64_t sent;     /* to the target; a DEL of three keys is three */
     uint64_t dropped;  /* no change of data: PING, PUBLISH, MULTI ... */
     uint64_t other_database;
+    uint64_t skipped;  /* sent before a rewind, and executed then */
     uint64_t filtered; /* not meant to go over */
     uint64_t mixed;    /* keys that go over and keys that do not: left out, or applied */
     uint64_t stale;    /* about keys whose owner is another source */
@@ -32,9 +38,11 @@ struct apply {
     struct target *target;
     const struct copy_options *options;
     struct apply_counters counters;
-    uint64_t offset;   /* of the last byte of the last command read */
-    uint64_t applied;  /* see above */
-    const char *error; /* why it cannot go on; NULL so far */
+    uint64_t offset;     /* of the last byte of the last command read */
+    uint64_t applied;    /* see above */
+    uint64_t applied_db; /* the database that is selected there */
+    bool broken;         /* see above */
+    const char *error;   /* why it cannot go on; NULL so far */
     /* GETACK: the source wants to hear when so much is applied, and when so much; 0: no. The user
        asks apply_wants_ack when `applied` has grown. */
     uint64_t ack_first, ack_last;
@@ -48,7 +56,7 @@ struct apply {
     struct slab mark_slab;
     struct apply_mark *mark; /* of the command that is being handled */
     struct apply_time *times;
-    uint32_t time_first, time_count, time_room;
+    uint32_t time_first, time_at, time_end, time_room;
     int64_t now;  /* ms since 1970: when the command was received */
     bool barrier; /* nothing may be sent before all is answered */
     /* Between MULTI and EXEC: commands in one slot that go together, and the mark of MULTI, which
@@ -56,16 +64,35 @@ struct apply {
     struct apply_mark *multi;
     struct writer group;
     struct writer group_key, group_name;
+    uint64_t group_offset; /* of its last command */
     uint32_t group_count;
+    bool group_absolute;
     bool codis_warned;
     bool cross; /* the command at hand lies in several slots */
+    bool exact;
+    void (*on_border)(void *context);
+    void *context;
+    struct lanes lanes;  /* with exact */
+    uint64_t *skip;      /* of each slot: up to where it has been executed */
+    uint64_t skip_max;   /* the highest of them */
+    uint64_t replay_end; /* up to here commands may be executed again */
+};
+
+/* Where the stream begins, and what the markers of a target that takes them are called. */
+struct apply_start {
+    uint64_t offset, db; /* the last byte before the stream; the database that is selected */
+    const char *marker;  /* as in lane.h; NULL: none */
+    const char *history;
+    /* Around a command without a marker, over several slots: all up to `applied` is for good. */
+    void (*on_border)(void *context);
+    void *context;
 };
 
 enum apply_result { APPLY_BAD = -1, APPLY_MORE = 0, APPLY_FULL };
 
-/* Borrows options and a target that is ready. offset: that of the last byte before the stream. */
+/* Borrows options, a target that is ready, and the marker's name. */
 void apply_open(struct apply *a, const struct copy_options *options, struct target *target,
-                uint64_t offset);
+                const struct apply_start *start);
 /* The target is closed before. */
 void apply_close(struct apply *a);
 /* The stream up to that offset has been received at that time; for times to live that a source
@@ -75,6 +102,12 @@ void apply_received(struct apply *a, uint64_t offset, int64_t ms);
 enum apply_result apply_take(struct apply *a, struct span bytes, size_t *used);
 /* True once for what the source waits for. */
 bool apply_wants_ack(struct apply *a);
+/* Sends what waited for an answer. To be called in each turn. */
+void apply_send_held(struct apply *a);
+/* What comes next is the stream behind that offset once more. target_drop has been called. skip:
+   up to where each slot has executed it; copied. end: what lies behind was never sent. */
+void apply_rewind(struct apply *a, uint64_t offset, uint64_t db, uint64_t end,
+                  const uint64_t *skip);
 /* All that can be is answered; half a transaction stays unsent until its EXEC comes. */
 bool apply_is_done(const struct apply *a);
 
@@ -84,5 +117,8 @@ void apply_exec(struct apply *a);
 /* For apply_rules.c. The words: what the target shall execute; the key decides where it goes. */
 void apply_send(struct apply *a, const struct span *words, size_t count, struct span key);
 void apply_failed(struct apply *a, struct span name, struct span key, const char *why);
+/* For apply_rules.c. While commands may be executed again, no key may die of a time that a later
+   one has renewed: the source's own DEL comes at the right moment. */
+int64_t apply_expiry(const struct apply *a, int64_t ms);
 
 #endif

@@ -24,12 +24,12 @@ static int64_t time_for(struct apply *a, struct span key, int64_t at)
 {
     struct writer name;
     if (a->options->expiry == NULL)
-        return at;
+        return apply_expiry(a, at);
     writer_init(&name, 2);
     at =
         expiry_of_stream(a->options->expiry, apply_name(a, key, &name), at, a->now, copy_now(NULL));
     writer_close(&name);
-    return at;
+    return apply_expiry(a, at);
 }
 
 static void send_moment(struct apply *a, struct span key, int64_t at)

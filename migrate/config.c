@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "base/option_doc.h"
 #include "base/text.h"
+#include "migrate/state.h"
 
 enum { SECOND = 1000, MINUTE = 60 * SECOND, DAY = 24 * 60 * MINUTE, BUILDS = 64, WINDOW = 4096 };
 
@@ -18,6 +19,24 @@ static const struct option_choice log_levels[] = {
     { "error", LOG_LEVEL_ERROR },
     { NULL, 0 },
 };
+
+enum { EXACTLY_MARKERS, EXACTLY_OFF };
+
+static const struct option_choice exactly[] = {
+    { "markers", EXACTLY_MARKERS },
+    { "off", EXACTLY_OFF },
+    { NULL, 0 },
+};
+
+/* It stands in names of keys beside a hash tag, and in a line of CLIENT LIST. */
+static const char *name_fault(const char *text)
+{
+    size_t len = strlen(text);
+    for (size_t i = 0; i < len; i++)
+        if (text[i] <= ' ' || text[i] > '~' || text[i] == '{' || text[i] == '}')
+            return "expected letters, digits and signs without blanks and braces";
+    return len > 0 && len <= STATE_NAME_MAX ? NULL : "expected 1 to 64 letters";
+}
 
 static const struct option_choice log_formats[] = {
     { "logfmt", LOG_FORMAT_LOGFMT },
@@ -94,6 +113,11 @@ static const struct option rows[] = {
     { .name = "request-timeout", .type = OPTION_DURATION, .group = TARGET, .argument = "duration",
       .fallback = "60s", .min = 1, .max = DAY, FIELD(request_timeout),
       .help = "Time that one command may take with all its retries before it counts as failed." },
+    { .name = "exactly", .type = OPTION_ENUM, .group = TARGET, .argument = "markers | off",
+      .fallback = "markers", .choices = exactly, FIELD(exactly),
+      .help = "How sync delivers the stream. markers: each command once, whatever breaks; costs one "
+              "key for each slot of the target, __mig:NAME:{...}, and the right to CLIENT LIST, "
+              "KILL and SETNAME. off: at least once." },
 
     { .name = "rate-limit", .type = OPTION_SIZE, .group = TARGET, .argument = "size",
       .fallback = "0", FIELD(rate_limit),
@@ -127,6 +151,14 @@ static const struct option rows[] = {
       .help = "Bytes of that at most; when it is full, the source is read no further until the "
               "target has caught up." },
 
+    { .name = "name", .type = OPTION_STRING, .group = SOURCE, .argument = "name",
+      .wrong = name_fault, FIELD(name),
+      .help = "What the source is called in the names of keys and connections at the target. Two "
+              "sources of one target need two names. Without it: the source's address." },
+    { .name = "state-dir", .type = OPTION_STRING, .group = SOURCE, .argument = "directory",
+      FIELD(state_dir),
+      .help = "Directory for the spool and for what sync needs to go on after it was stopped or "
+              "killed; needs --exactly markers. Without it each start is a new full copy." },
     { .name = "follow", .type = OPTION_BOOL, .group = SOURCE, .fallback = "yes", FIELD(follow),
       .help = "Behind the full copy, follow the stream. With no, sync ends with the full copy." },
 
@@ -249,8 +281,8 @@ static const struct config_command commands[] = {
       "Take a full copy of the source, as a replica does, into an RDB file.", 2, 2, true, false },
     { "sync", "SOURCE [TARGET]",
       "Copy everything of the source into the target, then follow its stream until stopped\n"
-      "      (SIGINT, SIGTERM). Delivery is at least once: INCR and its like may take effect twice\n"
-      "      where a connection to the target breaks. A new start is a new full copy.",
+      "      (SIGINT, SIGTERM). Each command is delivered exactly once (--exactly). With --state-dir\n"
+      "      a new start goes on where the last one ended, else it is a new full copy.",
       1, 2, true, true },
     { "scan", "SOURCE [TARGET]",
       "Copy the keys of database 0 by SCAN, DUMP and PTTL, for sources that let nobody replicate.\n"
@@ -400,6 +432,23 @@ static int read_source(struct config *c, char *err, size_t cap)
     return 0;
 }
 
+/* What sync leaves at the target bears the source's name. */
+static int read_exactly(struct config *c, char *err, size_t cap)
+{
+    const struct endpoint *from = &c->source.endpoints[0];
+    if (c->state_dir != NULL && c->exactly == EXACTLY_OFF)
+        return fail(err, cap, "--state-dir needs --exactly markers");
+    if (c->exactly == EXACTLY_OFF || strcmp(c->command->name, "sync") != 0)
+        return 0;
+    char address[ENDPOINT_TEXT_MAX];
+    snprintf(c->source_name, sizeof(c->source_name), "%.64s",
+             c->name != NULL ? c->name : endpoint_text(from, address));
+    snprintf(c->marker, sizeof(c->marker), "__mig:%s", c->source_name);
+    snprintf(c->connection_name, sizeof(c->connection_name), "slotgate-migrate:%s", c->source_name);
+    c->target_options.name = c->connection_name;
+    return 0;
+}
+
 static int read_filter(struct config *c, char *err, size_t cap)
 {
     char why[200];
@@ -446,7 +495,9 @@ static int read_all(struct config *c, char *err, size_t cap)
         return ERR_OPTION;
     if (command->has_source && read_source(c, err, cap) != 0)
         return ERR_OPTION;
-    return command->has_target ? read_target(c, err, cap) : 0;
+    if (command->has_target && read_target(c, err, cap) != 0)
+        return ERR_OPTION;
+    return read_exactly(c, err, cap);
 }
 
 int config_load(struct config *c, int argc, char *const *argv, char *err, size_t cap)

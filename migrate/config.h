@@ -13,6 +13,7 @@
 #include "base/option.h"
 #include "migrate/copy.h"
 #include "migrate/source.h"
+#include "migrate/state.h"
 #include "migrate/url.h"
 
 enum { CONFIG_WORDS_MAX = 2 };
@@ -50,6 +51,10 @@ struct config {
     int rate_limit_commands;
     bool rewrite, replace, ttl_exact, tail, dry_run, publish, follow, version, help;
     uint64_t connect_timeout, request_timeout, source_timeout; /* ms */
+    char *name, *state_dir;
+    int exactly;
+    char source_name[STATE_NAME_MAX + 1]; /* --name, or the address */
+    char marker[STATE_NAME_MAX + 8], connection_name[STATE_NAME_MAX + 24]; /* "": no markers */
     char *failed_file, *psync_command, *announce_ip, *spool_dir;
     int announce_port, rounds;
     uint64_t round_pause, ttl_tolerance, ttl_slack, ttl_calm; /* ms */

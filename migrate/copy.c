@@ -8,6 +8,7 @@
 #include "base/text.h"
 #include "migrate/build.h"
 #include "migrate/rdb_payload.h"
+#include "migrate/replay.h"
 
 /* What becomes of the value that is being read. */
 enum { NO_VALUE, COLLECT, SKIP, BUILD };
@@ -110,7 +111,7 @@ static void begin_key(struct copy *c)
     const struct rdb_reader *r = &c->reader;
     c->counters.keys++;
     c->state = SKIP;
-    if (!is_wanted(c) || !name_key(c))
+    if (replay_is_own_key(r->name) || !is_wanted(c) || !name_key(c))
         return;
     if (c->options->skip_expired && r->expire_at != RDB_NO_TIME && r->expire_at <= copy_now(c)) {
         c->counters.expired++;

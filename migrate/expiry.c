@@ -166,6 +166,12 @@ void expiry_turn(struct expiry *e, bool behind, int64_t now)
         settle_some(e, now);
 }
 
+void expiry_forget(struct expiry *e)
+{
+    e->unset += e->pending;
+    e->pending = 0;
+}
+
 bool expiry_settle(struct expiry *e, int64_t now)
 {
     e->live = true;

@@ -57,6 +57,9 @@ void expiry_follow(struct expiry *e, struct span from, struct span to);
 /* At the end of a turn, behind the full copy. behind: there is more of the stream than has been
    sent. */
 void expiry_turn(struct expiry *e, bool behind, int64_t now);
+/* Everything under way at the target has been dropped: nobody knows whether it was done, so those
+   keys count as unset. */
+void expiry_forget(struct expiry *e);
 /* At the end of all: settles what it can at once. True: nothing is held or unanswered any more. */
 bool expiry_settle(struct expiry *e, int64_t now);
 

@@ -211,6 +211,13 @@ void source_open(struct source *s, struct net *net, const struct source_options 
     dial(s);
 }
 
+void source_go_on(struct source *s, const char *id, uint64_t offset)
+{
+    snprintf(s->id, sizeof(s->id), "%s", id);
+    s->offset = s->acknowledged = offset;
+    s->resuming = true;
+}
+
 void source_close(struct source *s)
 {
     if (s->closing)

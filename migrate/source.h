@@ -76,6 +76,8 @@ struct source {
 /* Borrows options and net. */
 void source_open(struct source *s, struct net *net, const struct source_options *options,
                  const struct source_user *user, void *context);
+/* Right after source_open: no full copy, but what follows that offset of that history. */
+void source_go_on(struct source *s, const char *id, uint64_t offset);
 /* No callback comes any more. s must live until the loop has run empty. */
 void source_close(struct source *s);
 /* Stops and goes on reading; the source keeps what it has to send in its output buffer. */

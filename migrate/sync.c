@@ -5,59 +5,30 @@
 #include <string.h>
 
 #include "base/log.h"
-#include "migrate/apply.h"
-#include "migrate/run.h"
-#include "migrate/spool.h"
 #include "migrate/summary.h"
+#include "migrate/sync_private.h"
 
-/*
- *   the source's bytes -> spool (all of them, in order) -> pump, at the end of each turn:
- *     COPYING (the payload; copy.h) -> SETTLING (its last answers) -> LIVE (the stream; apply.h)
- *
- *   The stream begins only when every key of the payload is there, so no command meets a key that
- * an older RESTORE then overwrites. SIGINT, SIGTERM: the source is read no further; what the spool
- *   has is applied, then everything closes. A second one: at once.
- */
-enum phase { WAITING, COPYING, SETTLING, LIVE };
+enum { PUMP_TURN = 2 * 1024 * 1024 };
 
-enum { PUMP_BUFFER = 256 * 1024, PUMP_TURN = 2 * 1024 * 1024 };
-
-struct sync {
-    const struct config *config;
-    struct copy_options copy_options;
-    struct run run;
-    struct target target;
-    struct source source;
-    struct spool spool;
-    struct copy copy;
-    struct expiry expiry;
-    struct apply apply;
-    uint64_t begun;
-    uint8_t phase; /* enum phase */
-    bool applying, payload_whole, stopping, failed, closing;
-    size_t at, len; /* in the buffer: taken, and all */
-    char buffer[PUMP_BUFFER];
-};
-
-static void close_all(struct sync *s)
+void sync_close(struct sync *s)
 {
     if (s->closing)
         return;
     s->closing = true;
-    if (s->phase != WAITING)
+    if (s->reading)
         source_close(&s->source);
+    sync_keep_close(s);
     target_close(&s->target);
     run_close(&s->run);
 }
 
-static void give_up(void *context, const char *why)
+void sync_give_up(struct sync *s, const char *why)
 {
-    struct sync *s = context;
     if (s->closing)
         return;
     log_error("cannot go on", "reason=%s", log_text(why));
     s->failed = true;
-    close_all(s);
+    sync_close(s);
 }
 
 /* --- from the source to the spool ---------------------------------------------------------- */
@@ -66,12 +37,12 @@ static void keep(struct sync *s, struct span bytes)
 {
     int error = s->closing ? 0 : spool_write(&s->spool, bytes);
     if (error != 0) {
-        give_up(s, strerror(error));
+        sync_give_up(s, strerror(error));
         return;
     }
     if (spool_is_full(&s->spool) && !s->source.paused) {
         log_warn("the spool is full; the source has to wait", "bytes=%llu",
-                 (unsigned long long)s->spool.used);
+                 (unsigned long long)spool_unread(&s->spool));
         source_pause(&s->source);
     }
     net_hurry(&s->run.net);
@@ -84,10 +55,7 @@ static void on_payload(void *context, struct span bytes)
 
 static void on_payload_end(void *context)
 {
-    struct sync *s = context;
-    s->payload_whole = true;
-    apply_open(&s->apply, &s->copy_options, &s->target, s->source.offset);
-    s->applying = true;
+    sync_payload_whole(context);
 }
 
 static void on_stream(void *context, struct span bytes)
@@ -105,7 +73,7 @@ static void on_source_failed(void *context, const char *why)
     s->failed = true;
     s->stopping = true;
     if (!s->payload_whole)
-        close_all(s);
+        sync_close(s);
     net_hurry(&s->run.net);
 }
 
@@ -122,12 +90,14 @@ static bool fill_buffer(struct sync *s)
 {
     if (s->at < s->len)
         return true;
-    long n = spool_read(&s->spool, s->buffer, PUMP_BUFFER);
+    long n = spool_read(&s->spool, s->buffer, SYNC_BUFFER);
     if (n < 0)
-        give_up(s, strerror((int)-n));
+        sync_give_up(s, strerror((int)-n));
     s->at = 0;
     s->len = n > 0 ? (size_t)n : 0;
-    if (s->source.paused && s->spool.used < s->spool.max / 2)
+    if (!s->exact || !s->copied)
+        sync_release(s);
+    if (s->source.paused && spool_unread(&s->spool) < s->spool.max / 2)
         source_resume(&s->source);
     return n > 0;
 }
@@ -141,9 +111,9 @@ static bool copy_some(struct sync *s)
     enum copy_result result = copy_take(&s->copy, bytes, &used);
     s->at += used;
     if (result == COPY_BAD)
-        give_up(s, s->copy.reader.error);
+        sync_give_up(s, s->copy.reader.error);
     if (result == COPY_END) {
-        s->phase = SETTLING;
+        s->phase = SYNC_SETTLING;
         log_info("the payload is read; waiting for its last answers", "keys=%llu",
                  (unsigned long long)s->copy.counters.keys);
     }
@@ -154,12 +124,18 @@ static bool settle(struct sync *s)
 {
     if (!s->payload_whole || !copy_is_done(&s->copy))
         return false;
+    if (s->exact && s->target.router.counters.lost_links != s->lost_links) {
+        sync_mend(s); /* what a lost connection has left behind must not come after the stream */
+        return false;
+    }
     log_info("full copy done", "keys=%llu failed=%llu", (unsigned long long)s->copy.counters.keys,
              (unsigned long long)s->copy.counters.failed);
-    s->phase = LIVE;
+    if (!sync_payload_copied(s))
+        return false;
+    s->phase = SYNC_LIVE;
     if (!s->config->follow)
-        close_all(s);
-    return !s->closing;
+        sync_clean(s);
+    return s->phase == SYNC_LIVE && !s->closing;
 }
 
 /* Without bytes, too: it may have kept commands that had to wait. */
@@ -172,33 +148,46 @@ static bool apply_some(struct sync *s)
         return false;
     enum apply_result result = apply_take(&s->apply, bytes, &used);
     s->at += used;
-    if (result == APPLY_BAD)
-        give_up(s, s->apply.error);
+    if (result == APPLY_BAD) {
+        log_error("cannot go on", "reason=%s", log_text(s->apply.error));
+        s->failed = true;
+        sync_clean(s);
+    }
     return result == APPLY_MORE && more;
 }
 
 /* One step. False: there is nothing to do now. */
 static bool pump_some(struct sync *s)
 {
-    if (s->phase == SETTLING)
+    switch ((enum sync_phase)s->phase) {
+    case SYNC_COPYING:
+        return copy_some(s);
+    case SYNC_SETTLING:
         return settle(s);
-    return s->phase == COPYING ? copy_some(s) : apply_some(s);
+    case SYNC_LIVE:
+        return apply_some(s);
+    default:
+        return false;
+    }
 }
 
 static void pump(struct sync *s)
 {
-    uint64_t left = s->spool.used, most = left > PUMP_TURN ? left - PUMP_TURN : 0;
+    uint64_t left = spool_unread(&s->spool), most = left > PUMP_TURN ? left - PUMP_TURN : 0;
     while (!s->closing && pump_some(s)) {
-        if (s->spool.used < most) { /* the rest in the next turn: replies have to be read, too */
+        if (spool_unread(&s->spool) <
+            most) { /* the rest in the next turn: replies have to be read, too */
             net_hurry(&s->run.net);
-            return;
+            break;
         }
     }
+    if (s->phase == SYNC_LIVE && !s->closing)
+        apply_send_held(&s->apply);
 }
 
 static void acknowledge(struct sync *s)
 {
-    if (s->phase != LIVE || s->closing)
+    if (s->phase != SYNC_LIVE || s->closing)
         return;
     s->source.acknowledged = s->apply.applied;
     if (apply_wants_ack(&s->apply))
@@ -207,20 +196,48 @@ static void acknowledge(struct sync *s)
 
 static void close_if_drained(struct sync *s)
 {
-    if (s->stopping && s->phase == LIVE && s->at == s->len && s->spool.used == 0 &&
+    if (s->stopping && s->phase == SYNC_LIVE && s->at == s->len && spool_unread(&s->spool) == 0 &&
         apply_is_done(&s->apply) && expiry_settle(&s->expiry, copy_now(&s->copy)))
-        close_all(s);
+        sync_clean(s);
+    if (s->phase == SYNC_CLEANING && s->target.pending == 0)
+        sync_close(s);
 }
 
 static void settle_expiry(struct sync *s)
 {
     int64_t now = copy_now(&s->copy);
-    bool more = s->spool.used > 0 || s->at < s->len;
-    if (s->phase == LIVE && !s->closing)
+    bool more = spool_unread(&s->spool) > 0 || s->at < s->len;
+    if (s->phase == SYNC_LIVE && !s->closing)
         expiry_turn(&s->expiry, more && now - s->apply.now > EXPIRY_LAG_MS, now);
 }
 
 /* --- the target ---------------------------------------------------------------------------- */
+
+void sync_open_stream(struct sync *s, uint64_t offset, uint64_t db)
+{
+    struct apply_start start = { .offset = offset,
+                                 .db = db,
+                                 .marker = s->exact ? s->config->marker : NULL,
+                                 .history = s->state.history,
+                                 .on_border = sync_border,
+                                 .context = s };
+    apply_open(&s->apply, &s->copy_options, &s->target, &start);
+    s->applying = true;
+}
+
+void sync_begin(struct sync *s)
+{
+    const struct state *st = &s->state;
+    copy_open(&s->copy, &s->copy_options, &s->target);
+    s->copying = s->reading = true;
+    s->phase = SYNC_COPYING;
+    s->begun = uv_now(&s->run.loop);
+    source_open(&s->source, &s->run.net, &s->config->source_options, &source_user, s);
+    if (!s->resumed)
+        return;
+    source_go_on(&s->source, st->id, st->stream + (s->spool.end - st->payload));
+    sync_open_stream(s, s->copied ? st->applied : st->stream, s->copied ? st->db : 0);
+}
 
 static void on_ready(void *context)
 {
@@ -230,22 +247,34 @@ static void on_ready(void *context)
              s->target.router.map->shard_count, f->rdb);
     if (f->evicts)
         log_warn("the target may evict keys when its memory is full", "");
-    copy_open(&s->copy, &s->copy_options, &s->target);
-    s->phase = COPYING;
-    s->begun = uv_now(&s->run.loop);
-    source_open(&s->source, &s->run.net, &s->config->source_options, &source_user, s);
+    if (s->exact)
+        sync_claim(s);
+    else
+        sync_begin(s);
+}
+
+static void on_failed(void *context, const char *why)
+{
+    sync_give_up(context, why);
 }
 
 static void on_progress(void *context)
 {
     struct sync *s = context;
-    copy_progress(&s->copy);
+    if (s->copying)
+        copy_progress(&s->copy);
+}
+
+static void on_peer(void *context)
+{
+    sync_peer(context);
 }
 
 static const struct target_user target_user = {
     .on_ready = on_ready,
-    .on_failed = give_up,
+    .on_failed = on_failed,
     .on_progress = on_progress,
+    .on_peer = on_peer,
 };
 
 /* --- life ---------------------------------------------------------------------------------- */
@@ -253,8 +282,12 @@ static const struct target_user target_user = {
 static void on_turn_end(void *context)
 {
     struct sync *s = context;
+    /* First: what was refused by an old master must not go to the new one before we know what that
+       has. */
+    if (s->exact && s->phase == SYNC_LIVE && !s->closing)
+        sync_watch(s);
     target_turn_end(&s->target);
-    if (s->closing || s->phase == WAITING)
+    if (s->closing || !s->reading)
         return;
     pump(s);
     acknowledge(s);
@@ -266,8 +299,8 @@ static void on_turn_end(void *context)
 static void on_stop(void *context)
 {
     struct sync *s = context;
-    if (s->stopping || s->phase != LIVE) {
-        give_up(s, "interrupted before the end of the full copy");
+    if (s->stopping || !s->copied || !s->reading) {
+        sync_give_up(s, "interrupted before the end of the full copy");
         return;
     }
     log_info("stopping: what has been received is still applied", "offset=%llu",
@@ -288,12 +321,14 @@ static void write_stream_summary(const struct sync *s, FILE *out)
         { "commands sent", n->sent },
         { "commands without effect", n->dropped },
         { "commands, other database", n->other_database },
+        { "commands not sent again", n->skipped },
         { "commands filtered", n->filtered },
         { "commands of mixed keys", n->mixed },
         { "commands on stale copies", n->stale },
         { "commands failed", n->failed },
         { "times to live held back", s->expiry.deferred },
         { "times to live a day too long", s->expiry.unset + s->expiry.table.held },
+        { "times sent again", s->mends },
         { "offset applied", s->apply.applied },
         { "spool at its fullest", s->spool.peak },
     };
@@ -303,9 +338,9 @@ static void write_stream_summary(const struct sync *s, FILE *out)
 
 static int end(struct sync *s)
 {
-    bool good = !s->failed && s->phase == LIVE && summary_is_good(&s->copy) &&
+    bool good = !s->failed && s->phase == SYNC_CLEANING && summary_is_good(&s->copy) &&
                 s->apply.counters.failed == 0 && s->expiry.unset + s->expiry.table.held == 0;
-    if (s->phase != WAITING) {
+    if (s->copying) {
         summary_write(&s->copy, uv_now(&s->run.loop) - s->begun, stdout);
         if (s->applying)
             write_stream_summary(s, stdout);
@@ -313,7 +348,7 @@ static int end(struct sync *s)
     }
     if (s->applying)
         apply_close(&s->apply);
-    spool_close(&s->spool);
+    sync_keep_free(s);
     expiry_close(&s->expiry);
     target_free(&s->target);
     run_free(&s->run);
@@ -334,12 +369,15 @@ int sync_run(const struct config *config)
         log_error("cannot write", "file=%s reason=%s", log_text(config->failed_file),
                   log_text(strerror(errno)));
     } else {
-        spool_open(&s->spool, config->spool_dir, config->spool_max);
         run_open(&s->run, on_turn_end, on_stop, s);
         target_open(&s->target, &s->run.net, &config->target_options, &target_user, s);
         expiry_open(&s->expiry, &config->expiry_options, &s->target);
         if (config->follow && config->replace) /* keys of others keep their times */
             s->copy_options.expiry = &s->expiry;
+        if (!sync_keep_open(s)) {
+            s->failed = true;
+            sync_close(s);
+        }
         uv_run(&s->run.loop, UV_RUN_DEFAULT);
         code = end(s);
     }

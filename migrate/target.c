@@ -137,6 +137,15 @@ static void look_into_block(struct target_call *call)
     }
 }
 
+/* Of a transaction that was refused, EXEC says nothing but that. */
+static void on_refused(struct flow *f, struct request *r, struct span error)
+{
+    struct target_call *call = r->own_context;
+    (void)f;
+    keep_error(call, error);
+    call->refused = true;
+}
+
 static void free_call(struct target *t, struct target_call *call)
 {
     writer_close(&call->exec);
@@ -164,7 +173,8 @@ static void on_reply(struct flow *f, struct request *r, struct span bytes, struc
     struct target *t = CONTAINER_OF(f, struct target, flow);
     struct target_call *call = r->own_context;
     (void)chunk;
-    if (!r->started && bytes.len > 0 && (bytes.at[0] == '-' || bytes.at[0] == '!'))
+    if (!r->started && !call->refused && bytes.len > 0 &&
+        (bytes.at[0] == '-' || bytes.at[0] == '!'))
         keep_error(call, bytes);
     if (call->reply != NULL)
         write_raw(call->reply, bytes);
@@ -202,10 +212,36 @@ static void on_broken(struct flow *f, struct request *r, int why)
 static const struct flow_user target_flow_user = {
     .on_reply = on_reply,
     .on_walked = on_walked,
+    .on_refused = on_refused,
     .on_broken = on_broken,
 };
 
 /* --- life ---------------------------------------------------------------------------------- */
+
+void target_add_peer(struct target *t, const char *peer)
+{
+    for (uint32_t i = 0; i < t->peer_count; i++)
+        if (strcmp(t->peers[i], peer) == 0)
+            return;
+    if (peer[0] == '\0')
+        return;
+    if (t->peer_count == TARGET_PEERS_MAX) { /* a fence comes long before, but for a full copy */
+        memmove(t->peers[0], t->peers[1], sizeof(t->peers) - sizeof(t->peers[0]));
+        t->peer_count--;
+    }
+    snprintf(t->peers[t->peer_count++], LOGIN_PEER_MAX, "%s", peer);
+}
+
+static void greet(void *context, struct link *l)
+{
+    struct target *t = context;
+    uint32_t before = t->peer_count;
+    if (t->closing)
+        return;
+    target_add_peer(t, l->peer);
+    if (t->peer_count != before && t->user->on_peer != NULL)
+        t->user->on_peer(t->context);
+}
 
 /* What the probe has been waiting for. A timer that is not active has a request under way. */
 static void on_map(void *context)
@@ -249,6 +285,8 @@ void target_open(struct target *t, struct net *net, const struct target_options 
                   .buffer_limit = UINT64_MAX, /* the window bounds it */
                   .auth_user = o->user,
                   .auth_password = o->password,
+                  .name = o->name,
+                  .asks_peer = !o->cluster && o->name != NULL,
                   .tls = o->tls },
     };
     t->commands = command_table_new();
@@ -257,6 +295,8 @@ void target_open(struct target *t, struct net *net, const struct target_options 
     limit_init(&t->limit, o->rate_bytes, o->rate_commands, uv_now(net->loop));
     writer_init(&t->block, 2);
     router_open(&t->router, net, t->commands, &t->router_options);
+    t->router.greet = greet;
+    t->router.rescue_context = t;
     flow_init(&t->flow, &target_flow_user, 0);
     uv_timer_init(net->loop, &t->timer);
     t->timer.data = t;
@@ -303,6 +343,18 @@ void target_close(struct target *t)
     router_close(&t->router);
 }
 
+void target_drop(struct target *t)
+{
+    struct list_node *n, *safe;
+    drop_calls(t);
+    t->pending = 0;
+    t->pending_bytes = 0;
+    t->kept = false;
+    LIST_EACH (&t->router.nodes.nodes, n, safe)
+        for (int kind = 0; kind < LINK_KINDS; kind++)
+            link_close(&LIST_ENTRY(n, struct node, in_table)->links[kind], ERR_CANCELED);
+}
+
 void target_free(struct target *t)
 {
     router_free(&t->router);
@@ -345,6 +397,7 @@ static struct target_call *send_block(struct target *t, struct span name, struct
     call->error[0] = '\0';
     call->reply = NULL;
     call->block = blocked > 0;
+    call->refused = false;
     writer_init(&call->exec, 2);
     memcpy(call->key, key.at, key.len < TARGET_KEY_SHOWN ? key.len : TARGET_KEY_SHOWN);
     const struct command *cmd = command_find(t->commands, name);
@@ -370,13 +423,13 @@ static struct target_call *send_to(struct target *t, struct span name, struct sp
 }
 
 void target_send_block(struct target *t, struct span key, struct span parts, uint32_t commands,
-                       target_done *done, void *context)
+                       bool again, target_done *done, void *context)
 {
     writer_clear(&t->block, 2);
     write_raw(&t->block, SPAN(BLOCK_BEGIN));
     write_raw(&t->block, parts);
     write_raw(&t->block, SPAN(BLOCK_END));
-    send_block(t, SPAN("exec"), key, keyslot_of(key), writer_span(&t->block), true, commands, done,
+    send_block(t, SPAN("exec"), key, keyslot_of(key), writer_span(&t->block), again, commands, done,
                context);
 }
 

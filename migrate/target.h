@@ -16,17 +16,18 @@
 #include "migrate/limit.h"
 #include "migrate/target_facts.h"
 
-enum { TARGET_KEY_SHOWN = 96, TARGET_ERROR_SHOWN = 160 };
+enum { TARGET_KEY_SHOWN = 96, TARGET_ERROR_SHOWN = 160, TARGET_PEERS_MAX = 64 };
 
 struct target_options {
     bool cluster;               /* endpoints are seeds */
     struct endpoint *endpoints; /* borrowed */
     uint32_t endpoint_count;
     const char *user, *password;               /* NULL: none */
+    const char *name;                          /* of our connections, for a fence; NULL: none */
     struct tls_context *tls;                   /* NULL: plain */
     uint64_t connect_timeout, request_timeout; /* ms; the second one with all retries */
-    uint64_t window_bytes; /* of commands in flight; past it target_has_room is false */
-    uint32_t window;       /* the same in commands */
+    uint64_t window_bytes; /* in flight; past it, or so many commands, target_has_room is false */
+    uint32_t window;
     uint64_t rate_bytes, rate_commands; /* a second, past which target_has_room is false; 0: any */
 };
 
@@ -45,7 +46,7 @@ struct target_call {
     char key[TARGET_KEY_SHOWN];
     struct writer *reply;           /* borrowed: the whole reply goes there; or NULL */
     struct writer exec;             /* EXEC's reply; of a transaction only */
-    bool block;                     /* it is a transaction */
+    bool block, refused;            /* a transaction; ... of which nothing was executed */
     bool zero;                      /* the reply was the number 0 */
     bool repeated;                  /* it was sent more than once, and may have been executed so */
     char error[TARGET_ERROR_SHOWN]; /* cut if it is longer */
@@ -56,6 +57,7 @@ struct target_user {
     void (*on_failed)(void *context, const char *why); /* it cannot be used */
     /* At the end of a turn in which something was answered: now one may send. */
     void (*on_progress)(void *context);
+    void (*on_peer)(void *context); /* a new one of `peers` gets its first command; or NULL */
 };
 
 struct target {
@@ -71,16 +73,15 @@ struct target {
     struct slab calls;
     struct slot_tags *tags;
     struct target_facts facts; /* valid from on_ready on */
-    uint64_t pending_bytes;
-    uint32_t pending;
-    uint32_t probed; /* shards that have told their facts */
-    uint64_t probing_since;
+    uint64_t pending_bytes, probing_since;
+    uint32_t pending, probed; /* commands; shards that have told their facts */
     struct limit limit;
     uv_timer_t timer;    /* the next probe; once it is ready, the end of a wait for the limit */
     struct writer block; /* scratch */
+    char peers[TARGET_PEERS_MAX][LOGIN_PEER_MAX]; /* slotgates with commands since the last fence */
+    uint32_t peer_count;
     bool ready, closing;
-    bool progress; /* something was answered in this turn */
-    bool kept;     /* answers of a walk wait for its end */
+    bool progress, kept; /* something was answered in this turn; answers of a walk wait */
 };
 
 /* Borrows options and net; net's turns must call target_turn_end. */
@@ -98,7 +99,7 @@ void target_send(struct target *t, struct span name, struct span key, struct spa
 /* So many commands, all about keys in the key's slot, as a transaction; parts: their bytes, one
    behind the other. An error of any of them is the call's error. */
 void target_send_block(struct target *t, struct span key, struct span parts, uint32_t commands,
-                       target_done *done, void *context);
+                       bool again, target_done *done, void *context);
 /* A command that changes nothing; its reply is appended to *reply, which must live until done. */
 void target_ask(struct target *t, struct span name, struct span key, struct span command,
                 struct writer *reply, target_done *done, void *context);
@@ -109,6 +110,10 @@ uint32_t target_shards(const struct target *t);
 /* A command about no key, sent to every master. Gives how many answers come. */
 uint32_t target_send_all(struct target *t, struct span name, struct span command, target_done *done,
                          void *context);
+void target_add_peer(struct target *t, const char *peer); /* of an earlier run */
+/* Forgets everything under way and hangs up: no done comes. What was written may still be executed.
+   What is sent from now on goes over new connections. Not from inside a done. */
+void target_drop(struct target *t);
 /* The key's slot as a tag, for another key beside it. */
 const char *target_tag(const struct target *t, struct span key);
 

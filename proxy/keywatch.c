@@ -90,7 +90,11 @@ static void on_broken(struct flow *f, struct request *r, int why)
     check_fail("the length of a key cannot break off", __FILE__, __LINE__);
 }
 
-static const struct flow_user keywatch_flow_user = { on_reply, on_walked, on_broken };
+static const struct flow_user keywatch_flow_user = {
+    .on_reply = on_reply,
+    .on_walked = on_walked,
+    .on_broken = on_broken,
+};
 
 /* --- questions -------------------------------------------------------------------------------- */
 

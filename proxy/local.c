@@ -67,6 +67,7 @@ static const struct {
     { "proxy|cluster", local_proxy_cluster },
     { "proxy|command", local_proxy_command },
     { "proxy|config", local_proxy_config },
+    { "proxy|fence", local_proxy_fence },
     { "proxy|help", local_proxy_help },
     { "proxy|hotkeys", local_proxy_hotkeys },
     { "proxy|info", local_proxy_info },

@@ -72,6 +72,9 @@ local_command local_slowlog_get, local_slowlog_len, local_slowlog_reset, local_p
 local_command local_latency_none, local_latency_reset, local_latency_graph, local_latency_doctor,
     local_latency_histogram, local_config_resetstat;
 
+/* local_fence.c */
+local_command local_proxy_fence;
+
 /* local_proxy.c */
 local_command local_proxy_command, local_proxy_help;
 

@@ -4,6 +4,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/random.h>
 #include <sys/resource.h>
 #include <time.h>
 #include <unistd.h>
@@ -318,6 +319,8 @@ static void read_limits(struct worker *w)
                   .buffer_limit = cf->node_buffer_limit,
                   .auth_user = cf->auth_user,
                   .auth_password = cf->auth,
+                  .name = w->fence_name,
+                  .name_is_wish = true,
                   .tls = w->secure.nodes },
     };
 }
@@ -392,10 +395,21 @@ void worker_prepare(struct worker *w)
     snprintf(w->redis_version, sizeof(w->redis_version), "7.0.15");
 }
 
+/* No other worker of any proxy may have the same. */
+static void name_fence(struct worker *w)
+{
+    uint64_t random;
+    while (getrandom(&random, sizeof(random), 0) != sizeof(random))
+        continue;
+    snprintf(w->fence_id, sizeof(w->fence_id), "%016llx", (unsigned long long)random);
+    snprintf(w->fence_name, sizeof(w->fence_name), "slotgate:%s", w->fence_id);
+}
+
 static void open_all(struct worker *w)
 {
     REQUIRE(uv_loop_init(&w->loop) == 0);
     w->started_at = uv_now(&w->loop);
+    name_fence(w);
     net_open(&w->net, &w->loop, on_turn_end, w);
     list_init(&w->clients);
     list_init(&w->to_resume);

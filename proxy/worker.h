@@ -87,13 +87,13 @@ struct worker {
     uv_signal_t signals[WORKER_SIGNALS];
     uv_poll_t lifeline; /* see crew.h */
     uv_timer_t log_timer, beat_timer;
-    uint64_t accepted, random; /* clients, so far; see worker_random */
-    uint64_t started_at;       /* ms of loop time */
-    char run_id[INFO_ID_SIZE]; /* the same in all workers of a proxy */
-    char redis_version[24];    /* of the cluster, as the last INFO said; until then a guess */
-    uint32_t number;           /* of this worker, from 0 */
-    uint32_t launch;           /* the takeover that started it; 0: a supervisor did. See board.h */
-    uint32_t keyspace_events;  /* notify-keyspace-events, as last set through this worker */
+    uint64_t accepted, random, started_at; /* clients; see worker_random; ms of loop time */
+    char fence_id[24], fence_name[40]; /* this worker's own; it names our connections to nodes */
+    char run_id[INFO_ID_SIZE];         /* the same in all workers of a proxy */
+    char redis_version[24];   /* of the cluster, as the last INFO said; until then a guess */
+    uint32_t number;          /* of this worker, from 0 */
+    uint32_t launch;          /* the takeover that started it; 0: a supervisor did. See board.h */
+    uint32_t keyspace_events; /* notify-keyspace-events, as last set through this worker */
     bool listening, draining, left, attention; /* the last: commands are paused, or monitored */
 };
 

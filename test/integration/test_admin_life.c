@@ -252,6 +252,24 @@ static void test_says_that_it_drains(void **state)
     client_close(&c);
 }
 
+/* --- no master ---------------------------------------------------------------------------------
+ */
+
+static void test_no_master_answers(void **state)
+{
+    (void)state;
+    start_proxy((const char *const[]){ "--not-ready-after", "1s", NULL });
+    await_readyz(200);
+    for (int i = 0; i < 3; i++)
+        cluster_stop_node(&cluster, i);
+    await_readyz(503);
+    assert_string_equal(body, "not ready: no master answers\n");
+    assert_int_equal(ask("GET", "/healthz", ""), 200);
+    for (int i = 0; i < 3; i++)
+        cluster_continue_node(&cluster, i);
+    await_readyz(200);
+}
+
 /* --- tokens ------------------------------------------------------------------------------------
  */
 
@@ -314,14 +332,9 @@ static void test_beyond_the_loopback(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        LIFE(test_before_the_cluster),
-        LIFE(test_a_worker_hangs),
-        LIFE(test_takeovers),
-        LIFE(test_port_is_ours_alone),
-        LIFE(test_drain),
-        LIFE(test_says_that_it_drains),
-        LIFE(test_token),
-        LIFE(test_beyond_the_loopback),
+        LIFE(test_before_the_cluster), LIFE(test_a_worker_hangs), LIFE(test_takeovers),
+        LIFE(test_port_is_ours_alone), LIFE(test_drain),          LIFE(test_says_that_it_drains),
+        LIFE(test_no_master_answers),  LIFE(test_token),          LIFE(test_beyond_the_loopback),
     };
 
     return testenv_finish(cmocka_run_group_tests(tests, start, stop));

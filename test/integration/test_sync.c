@@ -2,11 +2,9 @@
  * slotgate-migrate sync: a source that is written to all the time is copied and followed, into a
  * cluster, through a slotgate, and into one Redis; afterwards every key is the same.
  */
-#include <pthread.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,6 +13,7 @@
 
 #include "cluster/keyslot.h"
 #include "test/lib/every_type.h"
+#include "test/lib/ledger.h"
 #include "test/lib/migrate_process.h"
 #include "test/lib/oracle.h"
 #include "test/lib/proxy_process.h"
@@ -98,64 +97,6 @@ static long long sum_of_keys(redisContext *const *servers, size_t count)
     return sum;
 }
 
-/* --- writing ------------------------------------------------------------------------------- */
-
-/* A ledger: one command lost, doubled or out of order shows. */
-struct load {
-    pthread_t thread;
-    atomic_bool stop;
-    atomic_uint rounds;
-};
-
-static void put(redisContext *r, const char *fmt, unsigned n, unsigned value)
-{
-    redisAppendCommand(r, fmt, n, value);
-}
-
-static void *write_all_the_time(void *arg)
-{
-    struct load *l = arg;
-    redisContext *r = redisConnect("127.0.0.1", source.port);
-    static const char *const commands[] = {
-        "INCRBY ledger:counter:%u %u",
-        "RPUSH ledger:list:%u %u",
-        "APPEND ledger:text:%u %u,",
-        "ZINCRBY ledger:scores:%u 1 m%u",
-        "HINCRBY ledger:hash:%u f %u",
-        "SADD ledger:set:%u %u",
-        "SPOP ledger:set:%u",
-        "LPOP ledger:list:%u",
-        "SETEX ledger:expiring:%u 100000 %u",
-        "XADD ledger:stream:%u * f %u",
-    };
-    while (!atomic_load(&l->stop)) {
-        unsigned round = atomic_fetch_add(&l->rounds, 1);
-        for (size_t i = 0; i < ARRAY_LEN(commands); i++)
-            put(r, commands[i], round % 50, round);
-        for (size_t i = 0; i < ARRAY_LEN(commands); i++) {
-            void *reply = NULL;
-            if (redisGetReply(r, &reply) != REDIS_OK)
-                return NULL;
-            freeReplyObject(reply);
-        }
-    }
-    redisFree(r);
-    return NULL;
-}
-
-static void load_begin(struct load *l)
-{
-    atomic_init(&l->stop, false);
-    atomic_init(&l->rounds, 0);
-    assert_int_equal(pthread_create(&l->thread, NULL, write_all_the_time, l), 0);
-}
-
-static void load_end(struct load *l)
-{
-    atomic_store(&l->stop, true);
-    pthread_join(l->thread, NULL);
-}
-
 /* --- one sync ------------------------------------------------------------------------------ */
 
 static bool has_said(const struct migrate *m, const char *text)
@@ -219,15 +160,15 @@ static void expect_plain(void)
 static void sync_under_load(const char *const *words)
 {
     struct migrate m;
-    struct load load;
+    struct ledger load = { .rest_us = 200 };
     empty_all();
     every_type_fill(from, false);
     every_type_fill_large(from, 3 * 1000 * 1000);
-    load_begin(&load);
+    ledger_begin(&load, source.port);
     begin(&m, words);
     unsigned before = atomic_load(&load.rounds);
     rest_us(300000); /* a load for some time behind the copy, too */
-    load_end(&load);
+    ledger_end(&load);
     assert_true(atomic_load(&load.rounds) > before);
     finish(&m);
     assert_true(migrate_count(&m, "commands sent") > 0);
@@ -373,7 +314,7 @@ static void test_transactions(void **state)
     redis_do(from, "EXEC");
     finish(&m);
     migrate_free(&m);
-    assert_int_equal(calls_of("exec"), 1);
+    assert_int_equal(calls_of("exec"), 3); /* two for single INCRs, each with its marker */
     assert_int_equal(calls_of("incr"), 12);
     expect_cluster();
 }
@@ -442,16 +383,16 @@ static void test_databases(void **state)
 static void test_cut_connection(void **state)
 {
     struct migrate m;
-    struct load load;
+    struct ledger load = { .rest_us = 200 };
     (void)state;
     empty_all();
     redis_do(from, "CONFIG SET repl-backlog-size 200mb");
     begin(&m, (const char *const[]){ "sync", source_at, "--target-cluster", seeds, "--spool-dir",
                                      testenv_dir(), "--ttl-exact", NULL });
-    load_begin(&load);
+    ledger_begin(&load, source.port);
     redis_do(from, "CLIENT KILL TYPE REPLICA");
     bool again = wait_until(went_on, &m, scaled_ms(10000));
-    load_end(&load);
+    ledger_end(&load);
     assert_true(again);
     finish(&m);
     migrate_free(&m);
@@ -486,23 +427,23 @@ static long long number_at(redisContext *server, const char *fmt, unsigned i)
     return n;
 }
 
-/* Connections to the nodes are cut under load. Nothing is lost; what cannot be told from executed
-   is executed again, so only what may be repeated has to be the same. */
+/* Without markers: connections to the nodes are cut under load. Nothing is lost; what cannot be
+   told from executed is executed again, so only what may be repeated has to be the same. */
 static void test_at_least_once(void **state)
 {
     struct migrate m;
-    struct load load;
+    struct ledger load = { .rest_us = 200 };
     (void)state;
     empty_all();
     begin(&m, (const char *const[]){ "sync", source_at, "--target-cluster", seeds, "--spool-dir",
-                                     testenv_dir(), "--ttl-exact", NULL });
-    load_begin(&load);
+                                     testenv_dir(), "--ttl-exact", "--exactly", "off", NULL });
+    ledger_begin(&load, source.port);
     for (int i = 0; i < 20; i++) {
         redisReply *reply = redis_ask(nodes[i % 3], "CLIENT KILL TYPE NORMAL SKIPME YES");
         freeReplyObject(reply);
         rest_us(30000);
     }
-    load_end(&load);
+    ledger_end(&load);
     finish(&m);
     migrate_free(&m);
     for (unsigned i = 0; i < 50; i++) {

@@ -90,7 +90,7 @@ async function main() {
     expect((await number(page, "clients")) >= 20, "too few clients");
   });
 
-  await sleep(4000); /* so that the screenshots show a line */
+  await sleep(2500); /* so that the screenshots show a line */
   await check("fits a phone, and a wide screen, dark and light", async () => {
     const grounds = new Set();
     for (const [name, width, scheme] of [

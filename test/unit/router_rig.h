@@ -99,7 +99,9 @@ static inline void rig_on_broken(struct flow *flow, struct request *r, int why)
     router_release(&f->rig->router, r);
 }
 
-static const struct flow_user rig_flow_user = { rig_on_reply, rig_on_walked, rig_on_broken };
+static const struct flow_user rig_flow_user = { .on_reply = rig_on_reply,
+                                                .on_walked = rig_on_walked,
+                                                .on_broken = rig_on_broken };
 
 /* A map in which slots from `from` on belong to b, and what is below to a. */
 static inline struct slotmap *rig_map(struct rig *g, unsigned from)

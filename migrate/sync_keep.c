@@ -1,0 +1,434 @@
+/* What a sync keeps for a later start, and the way back after something broke; see
+   sync_private.h. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "migrate/sync_private.h"
+
+enum { TICK_MS = 1000 };
+
+uint64_t sync_position(const struct sync *s, uint64_t offset)
+{
+    return s->state.payload + (offset - s->state.stream);
+}
+
+/* --- the state file ------------------------------------------------------------------------ */
+
+static struct sync_point safe_point(const struct sync *s)
+{
+    struct sync_point now = { s->apply.applied, s->apply.applied_db };
+    return s->safe_count > 0 ? s->safe[0] : now;
+}
+
+static void note_point(struct sync *s)
+{
+    if (s->safe_count == SYNC_SAFE_S)
+        memmove(s->safe, s->safe + 1, sizeof(s->safe[0]) * --s->safe_count);
+    s->safe[s->safe_count++] = (struct sync_point){ s->apply.applied, s->apply.applied_db };
+}
+
+static void note_peers(struct sync *s)
+{
+    size_t len = 0;
+    s->state.peers[0] = '\0';
+    for (uint32_t i = 0; i < s->target.peer_count && len < STATE_PEERS_MAX; i++)
+        len += (size_t)snprintf(s->state.peers + len, STATE_PEERS_MAX - len, "%s%s",
+                                i > 0 ? " " : "", s->target.peers[i]);
+}
+
+/* A slotgate is about to get commands: whoever comes after us has to know it. */
+void sync_peer(struct sync *s)
+{
+    const char *folder = s->config->state_dir;
+    if (!s->exact || folder == NULL || s->closing)
+        return;
+    note_peers(s);
+    int error = state_write(&s->state, folder);
+    if (error != 0)
+        sync_give_up(s, strerror(error));
+}
+
+/* Spool first, then the file that speaks of it. */
+static bool save(struct sync *s)
+{
+    const char *folder = s->config->state_dir;
+    struct state *st = &s->state;
+    if (folder == NULL || !s->payload_whole || (s->payload_gone && !s->copied))
+        return true;
+    struct sync_point from = safe_point(s);
+    note_peers(s);
+    memcpy(st->id, s->source.id, sizeof(st->id));
+    st->applied = from.offset;
+    st->db = from.db;
+    st->spool_begin = s->copied ? sync_position(s, from.offset) : 0;
+    st->spool_end = s->spool.end;
+    /* The payload itself is not waited for: without it there is a new full copy. */
+    uint64_t needed = s->copied ? st->spool_begin : st->payload;
+    int error = spool_sync(&s->spool, needed);
+    if (error == 0)
+        error = state_write(st, folder);
+    if (error == 0)
+        return true;
+    sync_give_up(s, strerror(error));
+    return false;
+}
+
+/* What cannot be needed any more. */
+void sync_release(struct sync *s)
+{
+    uint64_t kept = s->spool.end - s->spool.begin;
+    bool keeps = s->config->state_dir != NULL && !s->payload_gone;
+    if (s->copied && s->exact) {
+        spool_release(&s->spool, sync_position(s, safe_point(s).offset));
+        return;
+    }
+    if (keeps && kept < s->spool.max)
+        return;
+    spool_release(&s->spool, s->spool.at);
+    if (keeps)
+        log_warn("the spool cannot hold the full copy (--spool-max); if this run ends before the "
+                 "copy is done, the next one begins anew",
+                 "");
+    s->payload_gone = true;
+}
+
+void sync_payload_whole(struct sync *s)
+{
+    s->payload_whole = true;
+    s->state.payload = s->spool.end;
+    s->state.stream = s->source.offset;
+    memcpy(s->state.history, s->source.id, sizeof(s->state.history));
+    sync_open_stream(s, s->source.offset, 0);
+    save(s);
+}
+
+bool sync_payload_copied(struct sync *s)
+{
+    s->copied = true;
+    s->state.live = 1;
+    note_point(s);
+    return save(s);
+}
+
+void sync_border(void *context)
+{
+    struct sync *s = context;
+    s->safe_count = 0;
+    note_point(s);
+    save(s);
+}
+
+/* --- what was there before ----------------------------------------------------------------- */
+
+static bool same_boot(const struct state *old)
+{
+    char boot[STATE_ID_LEN + 1];
+    state_boot(boot);
+    return boot[0] != '\0' && strcmp(boot, old->boot) == 0;
+}
+
+/* Takes up an earlier state if one can go on from it. */
+static bool take_up(struct sync *s, const struct state *old)
+{
+    bool same = same_boot(old);
+    if (strcmp(old->name, s->config->source_name) != 0) {
+        log_error("the state directory belongs to another source", "name=%s", old->name);
+        return false;
+    }
+    char peers[sizeof(old->peers)], *save = NULL;
+    memcpy(peers, old->peers, sizeof(peers));
+    for (char *at = strtok_r(peers, " ", &save); at != NULL; at = strtok_r(NULL, " ", &save))
+        target_add_peer(&s->target, at);
+    memcpy(s->state.token, old->token, sizeof(old->token));
+    if (old->payload == 0 || (old->live == 0 && !same))
+        return true;
+    /* After another start of the machine only what was waited for is sure to be on the disk. */
+    uint64_t end = same ? UINT64_MAX : old->spool_end;
+    int error = spool_reopen(&s->spool, old->spool_begin, end);
+    if (error != 0) {
+        log_error("the spool of the last run cannot be read; remove the state directory for a new "
+                  "full copy",
+                  "reason=%s", log_text(strerror(error)));
+        return false;
+    }
+    char boot[STATE_ID_LEN + 1];
+    memcpy(boot, s->state.boot, sizeof(boot));
+    s->state = *old;
+    memcpy(s->state.boot, boot, sizeof(boot));
+    s->resumed = s->payload_whole = true;
+    s->copied = old->live != 0;
+    log_info("going on where the last run ended", "phase=%s offset=%llu",
+             s->copied ? "stream" : "copy", (unsigned long long)old->applied);
+    return true;
+}
+
+static bool open_folder(struct sync *s)
+{
+    const char *folder = s->config->state_dir;
+    struct state old;
+    s->lock = state_lock(folder);
+    if (s->lock < 0) {
+        bool taken = s->lock == -EWOULDBLOCK;
+        log_error("the state directory cannot be used", "directory=%s reason=%s", log_text(folder),
+                  taken ? "\"another process has it\"" : log_text(strerror(-s->lock)));
+        return false;
+    }
+    int error = state_read(&old, folder);
+    if (error != 0 && error != ENOENT) {
+        log_error("the state file cannot be read", "reason=%s", log_text(strerror(error)));
+        return false;
+    }
+    if (error == 0 && !take_up(s, &old))
+        return false;
+    if (!s->resumed) {
+        state_remove(folder);
+        spool_remove_all(folder);
+    }
+    return true;
+}
+
+/* --- who is at work ------------------------------------------------------------------------ */
+
+static void on_claimed(void *context, const char *why)
+{
+    struct sync *s = context;
+    if (s->closing)
+        return;
+    if (why != NULL) {
+        sync_give_up(s, why);
+        return;
+    }
+    const char *folder = s->config->state_dir;
+    memcpy(s->state.token, s->owner.token, sizeof(s->state.token));
+    memcpy(s->state.work, s->owner.work, sizeof(s->state.work));
+    int error = folder != NULL ? state_write(&s->state, folder) : 0;
+    if (error != 0)
+        sync_give_up(s, strerror(error));
+    else
+        sync_mend(s);
+}
+
+static void on_owner_lost(void *context, const char *why)
+{
+    sync_give_up(context, why);
+}
+
+static const struct owner_user owner_user = { .on_claimed = on_claimed, .on_lost = on_owner_lost };
+
+void sync_claim(struct sync *s)
+{
+    s->phase = SYNC_CLAIMING;
+    owner_claim(&s->owner);
+}
+
+/* --- the way back -------------------------------------------------------------------------- */
+
+static uint32_t master_of(const struct sync *s, uint32_t slot)
+{
+    const struct router *rt = &s->target.router;
+    uint16_t shard = rt->map->shard_of[slot];
+    return shard == SLOTMAP_NO_SHARD ? 0 : rt->masters[shard]->fingerprint;
+}
+
+static bool is_master(const struct sync *s, uint32_t fingerprint)
+{
+    const struct router *rt = &s->target.router;
+    for (uint32_t i = 0; i < rt->map->shard_count; i++)
+        if (rt->masters[i]->fingerprint == fingerprint)
+            return true;
+    return false;
+}
+
+/* A slot whose master is no master any more may have lost what was answered last. One that was
+   moved by hand has not. (The fence has asked all that the map calls masters whether they are.) */
+static bool has_new_master(const struct sync *s, uint32_t slot)
+{
+    uint32_t old = s->masters[slot];
+    return old != 0 && old != master_of(s, slot) && !is_master(s, old);
+}
+
+static void look_at_target(struct sync *s)
+{
+    s->lost_links = s->target.router.counters.lost_links;
+    s->epoch = s->target.router.epoch;
+    for (uint32_t slot = 0; slot < SLOT_COUNT; slot++)
+        s->masters[slot] = master_of(s, slot);
+}
+
+static void go_back(struct sync *s, const uint64_t *markers)
+{
+    struct sync_point from = { s->apply.applied, s->apply.applied_db };
+    uint64_t *skip = calloc(SLOT_COUNT, sizeof(*skip));
+    uint32_t lost = 0;
+    REQUIRE(skip != NULL);
+    for (uint32_t slot = 0; slot < SLOT_COUNT; slot++) {
+        bool affected = has_new_master(s, slot);
+        skip[slot] = affected || markers[slot] > from.offset ? markers[slot] : from.offset;
+        lost += affected;
+    }
+    if (lost > 0)
+        from = safe_point(s);
+    log_info("sending the stream again from where it is safe", "offset=%llu slots=%u",
+             (unsigned long long)from.offset, lost);
+    apply_rewind(&s->apply, from.offset, from.db, s->apply.offset, skip);
+    free(skip);
+    spool_seek(&s->spool, sync_position(s, from.offset));
+    s->at = s->len = 0;
+    s->phase = SYNC_LIVE;
+}
+
+static void go_on_with_state(struct sync *s, const uint64_t *markers)
+{
+    const struct state *st = &s->state;
+    sync_begin(s);
+    if (!s->copied)
+        return;
+    uint64_t end = s->source.offset;
+    for (uint32_t slot = 0; slot < SLOT_COUNT; slot++) {
+        s->apply.lanes.marked[slot] = markers[slot] > 0;
+        end = markers[slot] > end ? markers[slot] : end;
+    }
+    apply_rewind(&s->apply, st->applied, st->db, end, markers);
+    note_point(s);
+    spool_seek(&s->spool, sync_position(s, st->applied));
+    s->phase = SYNC_LIVE;
+}
+
+static void on_mended(void *context, const uint64_t *markers)
+{
+    struct sync *s = context;
+    if (s->closing)
+        return;
+    if (s->reading && s->copied)
+        go_back(s, markers);
+    else if (s->reading) /* between copy and stream */
+        s->phase = SYNC_SETTLING;
+    else if (s->resumed)
+        go_on_with_state(s, markers);
+    else
+        sync_begin(s);
+    look_at_target(s);
+    net_hurry(&s->run.net);
+}
+
+void sync_mend(struct sync *s)
+{
+    s->phase = SYNC_MENDING;
+    s->mends++;
+    owner_forget(&s->owner);
+    expiry_forget(&s->expiry);
+    mend_start(&s->mend, on_mended, s);
+}
+
+void sync_watch(struct sync *s)
+{
+    const struct router *rt = &s->target.router;
+    bool changed = rt->epoch != s->epoch, lost = rt->counters.lost_links != s->lost_links;
+    s->epoch = rt->epoch;
+    for (uint32_t slot = 0; changed && !lost && slot < SLOT_COUNT; slot++)
+        lost = s->masters[slot] != master_of(s, slot);
+    if (lost || s->apply.broken)
+        sync_mend(s);
+}
+
+/* --- the end ------------------------------------------------------------------------------- */
+
+static void on_deleted(void *context, const struct target_call *call)
+{
+    (void)context, (void)call;
+}
+
+static void delete_key(struct sync *s, const char *key)
+{
+    struct writer w;
+    writer_init(&w, 2);
+    write_request(&w, (const char *[]){ "DEL", key }, 2);
+    target_send(&s->target, SPAN("del"), (struct span){ key, strlen(key) }, writer_span(&w), true,
+                on_deleted, s);
+    writer_close(&w);
+}
+
+void sync_clean(struct sync *s)
+{
+    char name[LANE_MARKER_MAX];
+    s->phase = SYNC_CLEANING;
+    s->safe_count = 0;
+    if (!s->exact || !save(s))
+        return;
+    delete_key(s, s->owner.key);
+    if (s->config->state_dir != NULL)
+        return;
+    delete_key(s, s->owner.lwm_key);
+    for (uint32_t slot = 0; slot < SLOT_COUNT; slot++) {
+        if (!s->apply.lanes.marked[slot])
+            continue;
+        lane_marker(&s->target, s->config->marker, (uint16_t)slot, name);
+        delete_key(s, name);
+    }
+}
+
+/* --- life ---------------------------------------------------------------------------------- */
+
+static void on_tick(uv_timer_t *timer)
+{
+    struct sync *s = timer->data;
+    bool mending = s->phase == SYNC_MENDING;
+    if (s->closing || s->phase < SYNC_MENDING || s->phase == SYNC_CLEANING)
+        return;
+    if (s->copied && s->applying && !mending)
+        note_point(s);
+    if (s->reading && !save(s))
+        return;
+    if (s->reading)
+        sync_release(s);
+    if (!mending)
+        owner_tick(&s->owner, s->payload_whole ? s->state.history : "", s->apply.applied);
+}
+
+bool sync_keep_open(struct sync *s)
+{
+    const struct config *c = s->config;
+    const char *folder = c->state_dir != NULL ? c->state_dir : c->spool_dir;
+    s->lock = -1;
+    s->exact = c->marker[0] != '\0';
+    spool_open(&s->spool, folder, c->state_dir != NULL, c->spool_max);
+    snprintf(s->state.name, sizeof(s->state.name), "%s", c->source_name);
+    state_boot(s->state.boot);
+    if (!s->exact)
+        return true;
+    if (c->state_dir != NULL && !open_folder(s))
+        return false;
+    s->masters = calloc(SLOT_COUNT, sizeof(*s->masters));
+    REQUIRE(s->masters != NULL);
+    mend_open(&s->mend, &s->run.net, &s->target, c->marker, s->state.history);
+    owner_open(&s->owner, &s->run.net, &s->target, c->marker, s->state.token, s->state.work,
+               &owner_user, s);
+    uv_timer_init(&s->run.loop, &s->tick);
+    s->tick.data = s;
+    uv_timer_start(&s->tick, on_tick, TICK_MS, TICK_MS);
+    return true;
+}
+
+void sync_keep_close(struct sync *s)
+{
+    if (!s->exact || s->masters == NULL)
+        return;
+    mend_close(&s->mend);
+    owner_close(&s->owner);
+    uv_close((uv_handle_t *)&s->tick, NULL);
+}
+
+void sync_keep_free(struct sync *s)
+{
+    spool_close(&s->spool);
+    if (s->lock >= 0)
+        close(s->lock);
+    if (s->masters == NULL)
+        return;
+    mend_free(&s->mend);
+    owner_free(&s->owner);
+    free(s->masters);
+}

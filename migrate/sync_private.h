@@ -1,0 +1,111 @@
+/*
+ * sync_private.h: one sync, as its parts know it. Private to sync*.c.
+ *
+ *   sync.c        the way of the bytes: source -> spool -> copy, then stream
+ *   sync_keep.c   what is kept for a later start, and the way back after something broke
+ */
+#ifndef MIGRATE_SYNC_PRIVATE_H
+#define MIGRATE_SYNC_PRIVATE_H
+
+#include "migrate/apply.h"
+#include "migrate/config.h"
+#include "migrate/expiry.h"
+#include "migrate/mend.h"
+#include "migrate/owner.h"
+#include "migrate/run.h"
+#include "migrate/spool.h"
+
+/*
+ *   the source's bytes -> spool (all of them, in order) -> pump, at the end of each turn:
+ *     COPYING (the payload; copy.h) -> SETTLING (its last answers) -> LIVE (the stream; apply.h)
+ *
+ *   before, with markers: WAITING -> CLAIMING (owner.h) -> MENDING -> COPYING, or LIVE when a state
+ *   is gone on with. LIVE -> MENDING -> LIVE when a connection to the target was lost: the stream
+ *   is sent again from where everything was answered, without what the markers say to be there.
+ *   At the end LIVE -> CLEANING (our own keys) -> closed.
+ *
+ *   The stream begins only when every key of the payload is there, so no command meets a key that
+ * an older RESTORE then overwrites. SIGINT, SIGTERM: the source is read no further; what the spool
+ *   has is applied, then everything closes. A second one: at once.
+ */
+enum sync_phase {
+    SYNC_WAITING,
+    SYNC_CLAIMING,
+    SYNC_MENDING,
+    SYNC_COPYING,
+    SYNC_SETTLING,
+    SYNC_LIVE,
+    SYNC_CLEANING,
+};
+
+enum { SYNC_BUFFER = 256 * 1024, SYNC_SAFE_S = 60 };
+
+/* A point of the stream where a replay may begin. */
+struct sync_point {
+    uint64_t offset, db;
+};
+
+struct sync {
+    const struct config *config;
+    struct copy_options copy_options;
+    struct run run;
+    struct target target;
+    struct source source;
+    struct spool spool;
+    struct copy copy;
+    struct expiry expiry;
+    struct apply apply;
+    uint64_t begun;
+    uint8_t phase; /* enum sync_phase */
+    bool reading;  /* the source has been opened */
+    bool copying;  /* copy has been opened */
+    bool applying, payload_whole, copied, stopping, failed, closing;
+    size_t at, len; /* in the buffer: taken, and all */
+    /* Of sync_keep.c. */
+    bool exact, resumed;
+    bool payload_gone; /* the spool could not keep it */
+    int lock;
+    struct state state; /* what was written last; live etc. say what is gone on with */
+    struct mend mend;
+    struct owner owner;
+    uv_timer_t tick;
+    uint64_t lost_links;                 /* of the router, when all was well */
+    uint32_t epoch;                      /* of its map, then */
+    uint32_t *masters;                   /* for each slot the fingerprint of its master, then */
+    struct sync_point safe[SYNC_SAFE_S]; /* one for each second, the oldest first */
+    uint32_t safe_count;
+    uint64_t mends;
+    char buffer[SYNC_BUFFER];
+};
+
+/* sync.c */
+void sync_give_up(struct sync *s, const char *why);
+void sync_close(struct sync *s);
+/* Opens the source, and the copy or the stream, as the state says. */
+void sync_begin(struct sync *s);
+void sync_open_stream(struct sync *s, uint64_t offset, uint64_t db);
+
+/* sync_keep.c. False: it cannot begin, the reason is logged. */
+bool sync_keep_open(struct sync *s);
+void sync_keep_close(struct sync *s);
+void sync_keep_free(struct sync *s);
+/* The target is ready. */
+void sync_claim(struct sync *s);
+/* A connection was lost, or a command's fate is unknown. */
+void sync_mend(struct sync *s);
+/* In each turn of LIVE. */
+void sync_watch(struct sync *s);
+/* The payload is whole; or all of it is at the target. Saves that. */
+void sync_payload_whole(struct sync *s);
+bool sync_payload_copied(struct sync *s);
+void sync_border(void *context);
+/* All has been applied; closes when our keys at the target are in order. */
+void sync_clean(struct sync *s);
+/* As on_peer in target.h. */
+void sync_peer(struct sync *s);
+/* Gives back what the spool holds for nothing. */
+void sync_release(struct sync *s);
+/* Where in the spool the byte behind that offset lies. */
+uint64_t sync_position(const struct sync *s, uint64_t offset);
+
+#endif
