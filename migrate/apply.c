@@ -472,14 +472,6 @@ enum apply_result apply_take(struct apply *a, struct span bytes, size_t *used)
     return result;
 }
 
-bool apply_wants_ack(struct apply *a)
-{
-    if (a->ack_first == 0 || a->applied < a->ack_first)
-        return false;
-    a->ack_first = a->applied < a->ack_last ? a->ack_last : 0;
-    return true;
-}
-
 void apply_send_held(struct apply *a)
 {
     if (a->exact)

@@ -207,6 +207,14 @@ static void replconf(struct apply *a, const struct argv *argv)
         a->ack_first = a->offset;
 }
 
+bool apply_wants_ack(struct apply *a)
+{
+    if (a->ack_first == 0 || a->applied < a->ack_first)
+        return false;
+    a->ack_first = a->applied < a->ack_last ? a->ack_last : 0;
+    return true;
+}
+
 /* Scripts and functions: at every master. */
 static void everywhere(struct apply *a, const struct argv *argv)
 {
