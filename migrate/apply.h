@@ -44,8 +44,8 @@ struct apply {
     uint64_t applied_db; /* the database that is selected there */
     bool broken;         /* see above */
     const char *error;   /* why it cannot go on; NULL so far */
-    bool wants_ack;      /* the source has asked for one (GETACK); the user clears it */
     /* Private from here on. */
+    uint64_t ack_first, ack_last; /* GETACK: what is to be applied before the answer; 0: none */
     uint64_t db;
     struct request_parser parser;
     struct arg_room args;
@@ -91,13 +91,13 @@ enum apply_result { APPLY_BAD = -1, APPLY_MORE = 0, APPLY_FULL };
 /* Borrows options, a target that is ready, and the marker's name. */
 void apply_open(struct apply *a, const struct copy_options *options, struct target *target,
                 const struct apply_start *start);
-/* The target is closed before. */
-void apply_close(struct apply *a);
+void apply_close(struct apply *a); /* the target is closed before */
 /* The stream up to that offset has been received at that time; for times to live that a source
    older than 7.0 counts from then. */
 void apply_received(struct apply *a, uint64_t offset, int64_t ms);
 /* bytes may be none: to go on with what it has kept. */
 enum apply_result apply_take(struct apply *a, struct span bytes, size_t *used);
+bool apply_wants_ack(struct apply *a); /* true once for each GETACK that is due now */
 /* Sends what waited for an answer. To be called in each turn. */
 void apply_send_held(struct apply *a);
 /* What comes next is the stream behind that offset once more. target_drop has been called. skip:

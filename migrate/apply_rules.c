@@ -200,7 +200,19 @@ static void publish(struct apply *a, const struct argv *argv)
 static void replconf(struct apply *a, const struct argv *argv)
 {
     a->counters.dropped++;
-    a->wants_ack |= argv->count > 1 && span_is(argv_get(argv, 1), "getack");
+    if (argv->count <= 1 || !span_is(argv_get(argv, 1), "getack"))
+        return;
+    a->ack_last = a->offset;
+    if (a->ack_first == 0)
+        a->ack_first = a->offset;
+}
+
+bool apply_wants_ack(struct apply *a)
+{
+    if (a->ack_first == 0 || a->applied < a->ack_first)
+        return false;
+    a->ack_first = a->applied < a->ack_last ? a->ack_last : 0;
+    return true;
 }
 
 /* Scripts and functions: at every master. */

@@ -191,9 +191,8 @@ static void acknowledge(struct sync *s)
     if (s->phase != SYNC_LIVE || s->closing)
         return;
     s->source.acknowledged = s->apply.applied;
-    if (s->apply.wants_ack)
+    if (apply_wants_ack(&s->apply))
         source_acknowledge(&s->source);
-    s->apply.wants_ack = false;
 }
 
 static void close_if_drained(struct sync *s)

@@ -82,8 +82,8 @@ static void on_facts(struct request *r, int status)
     }
     if (!read_facts(t, &r->reply))
         fail(t, "the target does not tell its version (INFO); has its user the right to?");
-    else
-        probe_later(t); /* not from inside: a link may be handing back its requests */
+    else /* not from inside: a link may be handing back its requests */
+        uv_timer_start(&t->timer, on_probe_timer, 0, 0);
 }
 
 static void probe(struct target *t)
@@ -244,9 +244,12 @@ static void greet(void *context, struct link *l)
         t->user->on_peer(t->context);
 }
 
+/* What the probe has been waiting for. A timer that is not active has a request under way. */
 static void on_map(void *context)
 {
-    (void)context; /* the probe looks by itself */
+    struct target *t = context;
+    if (!t->ready && !t->closing && uv_is_active((const uv_handle_t *)&t->timer))
+        uv_timer_start(&t->timer, on_probe_timer, 0, 0);
 }
 
 /* All slots, in equal shares, as a cluster's own reply would tell them. */

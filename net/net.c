@@ -2,6 +2,7 @@
 
 #include "base/error.h"
 #include "net/stream_private.h"
+#include "net/turn_watch.h"
 
 enum { PATIENT_TURNS = 4 };
 
@@ -37,6 +38,8 @@ static void on_flush(uv_prepare_t *handle)
         net->on_turn_end(net->context);
     flush_patient(net);
     stream_flush_all(&net->dirty);
+    if (UNLIKELY(net->turn_watch != NULL))
+        turn_watch_over(net->turn_watch);
     net->turns++;
     net->clock_old = true;
     if (UNLIKELY(net->again))

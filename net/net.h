@@ -21,6 +21,8 @@ struct net_bytes {
     uint64_t in, out;
 };
 
+struct turn_watch;
+
 struct net {
     uv_loop_t *loop;
     uint64_t clock; /* us of the monotonic clock: true while bytes that were read are dealt with */
@@ -42,7 +44,8 @@ struct net {
     uint32_t waited; /* turns that patient streams have waited in a row */
     void (*on_turn_end)(void *context);
     void *context;
-    uint32_t streams; /* open ones */
+    struct turn_watch *turn_watch; /* NULL: nobody asks how long turns take */
+    uint32_t streams;              /* open ones */
     uint64_t turns;
     struct net_bytes bytes[NET_SIDES];
 };

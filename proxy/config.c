@@ -292,6 +292,11 @@ static const struct option rows[] = {
     { .name = "slowlog-max-len", .type = OPTION_INT, .group = LIMITS, .argument = "number",
       .fallback = "128", .min = 0, .max = 1000000, .flags = OPTION_RELOADABLE,
       FIELD(slowlog_max_len), .help = "How many of them each worker keeps." },
+    { .name = "latency-monitor-threshold", .type = OPTION_INT, .group = LIMITS,
+      .argument = "milliseconds", .fallback = "0", .min = 0, .max = INT32_MAX,
+      .flags = OPTION_RELOADABLE, FIELD(latency_monitor_threshold),
+      .help = "Commands and turns of a worker's loop that take at least so long are events for "
+              "LATENCY LATEST and HISTORY; 0 watches nothing." },
     { .name = "hotkeys-sample", .type = OPTION_INT, .group = LIMITS, .argument = "calls",
       .fallback = "128", .min = 0, .max = 1000000, .flags = OPTION_RELOADABLE,
       FIELD(hotkeys_sample),

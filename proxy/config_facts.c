@@ -76,7 +76,7 @@ const struct config_fact config_facts[] = {
     { "io-threads", "1", CONFIG_FIXED },
     { "io-threads-do-reads", "no", CONFIG_FIXED },
     { "jemalloc-bg-thread", "yes", CONFIG_KNOWN },
-    { "latency-monitor-threshold", "0", CONFIG_KNOWN },
+    { "latency-monitor-threshold", "", CONFIG_OPTION },
     { "latency-tracking", "yes", CONFIG_KNOWN },
     { "latency-tracking-info-percentiles", "50 99 99.9", CONFIG_KNOWN },
     { "lazyfree-lazy-eviction", "no", CONFIG_KNOWN },

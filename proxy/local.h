@@ -69,8 +69,11 @@ void local_refuse(const struct command *cmd, struct writer *w);
 local_command local_slowlog_get, local_slowlog_len, local_slowlog_reset, local_proxy_slowlog;
 
 /* latency.c */
-local_command local_latency_none, local_latency_reset, local_latency_graph, local_latency_doctor,
-    local_latency_histogram, local_config_resetstat;
+local_command local_latency_latest, local_latency_history, local_latency_reset, local_latency_graph,
+    local_latency_doctor;
+
+/* latency_histogram.c */
+local_command local_latency_histogram, local_config_resetstat;
 
 /* local_fence.c */
 local_command local_proxy_fence;
@@ -102,6 +105,9 @@ local_command local_randomkey;
 /* broadcast.c */
 local_command local_function_stats, local_memory_doctor, local_memory_stats,
     local_memory_malloc_stats, local_script_exists;
+
+/* function_restore.c */
+local_command local_function_restore;
 
 /* "ERR Client names cannot contain ..." unless it is a name that Redis accepts. */
 bool local_label_ok(struct span label);

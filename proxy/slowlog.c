@@ -150,17 +150,20 @@ static void on_slow(struct router *rt, const struct request *r, const struct nod
         return;
     struct client *c = client_of_flow(r->flow);
     struct worker *w = c->worker;
+    uint32_t now = (uint32_t)rt->net->clock, us = now - r->began;
+    latency_see(w, r->cmd, us);
+    if (us < w->slowlog.least_us)
+        return;
     struct request_parser parser = { 0 };
     struct arg_room room = { 0 };
     struct argv argv;
     const char *error;
     size_t used;
-    uint32_t now = (uint32_t)rt->net->clock;
     struct slow slow = { .client = c,
                          .cmd = r->cmd,
                          .argv = &argv,
                          .node = by,
-                         .us = now - r->began,
+                         .us = us,
                          .node_us = by != NULL ? now - r->put : 0 };
     if (r->chunk != NULL && request_parse(&parser, &w->limits, &room, r->bytes, r->len, &argv,
                                           &used, &error) == REQUEST_ARGS)
@@ -173,6 +176,9 @@ void slowlog_see_op(const struct op *op)
 {
     struct worker *w = op->worker;
     uint32_t us = (uint32_t)net_clock(&w->net) - op->began;
+    if (us < w->router.watch.slow_after)
+        return;
+    latency_see(w, op->cmd, us);
     if (us >= w->slowlog.least_us)
         see(&(struct slow){ .client = op->client, .cmd = op->cmd, .argv = &op->argv, .us = us });
 }
@@ -183,7 +189,8 @@ void slowlog_set_options(struct worker *w)
     int us = w->config.slowlog_log_slower_than;
     s->max = (uint32_t)w->config.slowlog_max_len;
     s->least_us = us < 0 ? UINT32_MAX : (uint32_t)us;
-    w->router.watch.slow_after = s->least_us;
+    w->router.watch.slow_after =
+        s->least_us < w->latency.least_us ? s->least_us : w->latency.least_us;
     trim(s, s->max);
 }
 

@@ -27,14 +27,15 @@ struct slowlog {
     uint32_t max;
 };
 
-/* Opens an empty one; w->router is open. */
+/* Opens an empty one; w->router and w->latency are open. */
 void slowlog_open(struct worker *w);
-/* Takes over the worker's options. */
+/* Takes over the worker's options, and what w->latency wants to see. */
 void slowlog_set_options(struct worker *w);
 /* Drops all entries; the ids go on. */
 void slowlog_reset(struct slowlog *s);
 
-/* An op has its answer; it is looked at whether it took long. Its client is still there. */
+/* An op has its answer; it is looked at whether it took long, for w->latency, too. Its client is
+ * still there. */
 void slowlog_see_op(const struct op *op);
 
 enum slowlog_form { SLOWLOG_AS_REDIS, SLOWLOG_LONG };

@@ -23,6 +23,10 @@ extern const struct survey_row survey_monitor;
 extern const struct survey_row survey_slowlog_get, survey_slowlog_len, survey_slowlog_reset,
     survey_proxy_slowlog;
 
+/* latency.c */
+extern const struct survey_row survey_latency_latest, survey_latency_history, survey_latency_graph,
+    survey_latency_doctor, survey_latency_reset;
+
 /* local_config.c; the others are told in another way, see config_sets.h */
 extern const struct survey_row survey_config_set;
 

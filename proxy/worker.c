@@ -221,6 +221,7 @@ static void close_everything(struct worker *w)
     watch_room_close(&w->watches);
     lease_pool_close(&w->leases);
     router_close(&w->router);
+    latency_close(w);
     net_close(&w->net);
 }
 
@@ -381,6 +382,7 @@ void worker_take_options(struct worker *w)
     fit_to_descriptors(w);
     w->leases.limit = w->max_leases;
     poller_set_options(&w->poller, &topology);
+    latency_set_options(w);
     slowlog_set_options(w);
     key_report_set_options(w);
     set_reads(w);
@@ -444,6 +446,7 @@ static void open_all(struct worker *w)
     set_reads(w);
     reach_open(w);
     scripts_open(&w->scripts, &w->router);
+    latency_open(w);
     slowlog_open(w);
     pubsub_open(w);
     pause_open(w);

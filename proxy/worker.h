@@ -1,12 +1,10 @@
 /*
  * worker.h: one process's whole state: the loop, the listeners, the clients and the way to the
- * cluster.
+ * cluster. Everything hangs off it; there are no globals but const tables and the log.
  *
  *   worker_run: poll until there is a slot map -> listen -> serve -> drain (leaving.h) -> leave
  *   SIGTERM, SIGINT, the end of the supervisor: drains for good    SIGHUP: reads its options anew
  *   SIGUSR2: drains, others go on with its sockets
- *
- * Everything hangs off one struct worker; there are no globals but const tables and the log.
  */
 #ifndef PROXY_WORKER_H
 #define PROXY_WORKER_H
@@ -25,6 +23,7 @@
 #include "proxy/dispatch.h"
 #include "proxy/info.h"
 #include "proxy/keywatch.h"
+#include "proxy/latency.h"
 #include "proxy/leaving.h"
 #include "proxy/monitor.h"
 #include "proxy/pause.h"
@@ -61,6 +60,7 @@ struct worker {
     struct readiness readiness;
     struct scripts scripts;
     struct slowlog slowlog;
+    struct latency latency;
     struct stats stats;
     struct pubsub pubsub;
     struct pause pause;

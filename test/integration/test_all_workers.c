@@ -452,6 +452,52 @@ static void test_functions(void **state)
     client_ask_expect(&c[0], "-ERR Function not found\r\n", "FCALL", "five", "1", "k");
 }
 
+/* Only a node can read what RESTORE brings, so this heals once a master has been asked. */
+struct payload {
+    const char *argv[4];
+    size_t len[4];
+    bool healed[WORKERS];
+};
+
+static bool is_restored(void *arg)
+{
+    struct payload *p = arg;
+    assert_true(client_send_argv(&c[0], 4, p->argv, p->len));
+    client_expect(&c[0], "+OK\r\n");
+    nodes_forget();
+    for (int i = 0; i < WORKERS; i++) {
+        const char *reply = client_ask(&c[i], "FCALL", "six", "1", text_of(i), NULL);
+        assert_non_null(reply);
+        p->healed[i] = p->healed[i] || strcmp(reply, ":6\r\n") == 0;
+        nodes_forget();
+    }
+    return p->healed[0] && p->healed[1] && p->healed[2];
+}
+
+static void test_restored_functions(void **state)
+{
+    static const char library[] =
+        "#!lua name=other\nredis.register_function('six', function() return 6 end)";
+    struct payload p = { { "FUNCTION", "RESTORE", NULL, "FLUSH" }, { 8, 7, 0, 5 }, { false } };
+    char dump[1024];
+    size_t len;
+
+    (void)state;
+    client_ask_expect(&c[0], "$5\r\nother\r\n", "FUNCTION", "LOAD", library);
+    assert_true(client_send_command(&c[0], "FUNCTION", "DUMP", NULL));
+    const char *reply = client_read(&c[0], &len);
+    assert_true(reply != NULL && len < sizeof(dump));
+    memcpy(dump, reply, len);
+    client_ask_expect(&c[1], "+OK\r\n", "FUNCTION", "FLUSH");
+    p.argv[2] = (char *)memchr(dump, '\n', len) + 1;
+    p.len[2] = (size_t)atoll(dump + 1);
+    assert_true(wait_until(is_restored, &p, scaled_ms(5000)));
+    client_ask_expect(&c[2], "+OK\r\n", "FUNCTION", "FLUSH");
+    nodes_forget();
+    for (int i = 0; i < WORKERS; i++)
+        client_ask_expect(&c[i], "-ERR Function not found\r\n", "FCALL", "six", "1", "k");
+}
+
 /* --- inside MULTI ------------------------------------------------------------------------------
  */
 
@@ -568,6 +614,7 @@ int main(void)
         ON_ALL(test_slowlog),
         ON_ALL(test_scripts),
         ON_ALL(test_functions),
+        ON_ALL(test_restored_functions),
         ON_ALL(test_in_a_transaction),
         ON_ALL(test_a_worker_hangs),
         ON_ALL(test_a_worker_dies_when_asked),
