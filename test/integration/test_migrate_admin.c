@@ -266,7 +266,7 @@ static void test_repair_under_writes(void **state)
     for (size_t i = 0; i < keys->elements; i++)
         fprintf(f, "\"%s\" planted\n", keys->element[i]->str);
     fclose(f);
-    ledger.rest_us = 0;
+    ledger.rest_us = REST_US / 2;
     begin(&m, "--repair", "no");
     for (size_t i = 0; i < keys->elements; i++)
         redis_do(node_of(keys->element[i]->str), "DEL %s", keys->element[i]->str);
@@ -308,13 +308,37 @@ static void test_repair_by_itself(void **state)
     migrate_free(&m);
 }
 
+/* The set outlives the program that has filled it. */
+static void test_repair_after_a_kill(void **state)
+{
+    struct migrate m, next;
+    long long expected = 2;
+    char folder[320];
+    (void)state;
+    snprintf(folder, sizeof(folder), "%s/state", testenv_dir());
+    assert_int_equal(mkdir(folder, 0700), 0);
+    redis_do(from, "SET key:300 x");
+    redis_do(from, "DEL renamed:300");
+    begin(&m, "--state-dir", folder);
+    redis_do(from, "RENAME key:300 renamed:300");
+    assert_true(wait_until(is_in_repair_set, &expected, scaled_ms(TIMEOUT)));
+    process_kill(&m.process);
+    ledger_end(&ledger);
+    begin(&next, "--state-dir", folder); /* takes the dead one's socket, too */
+    assert_true(number("repair set") >= expected);
+    migrate_expect_good("cutover", path);
+    ledger_end(&ledger);
+    finish(&next);
+    expect_same();
+    migrate_free(&next);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_pause_and_resume),
-        cmocka_unit_test(test_repair),
-        cmocka_unit_test(test_repair_under_writes),
-        cmocka_unit_test(test_repair_by_itself),
+        cmocka_unit_test(test_pause_and_resume),    cmocka_unit_test(test_repair),
+        cmocka_unit_test(test_repair_under_writes), cmocka_unit_test(test_repair_by_itself),
+        cmocka_unit_test(test_repair_after_a_kill),
     };
     return testenv_finish(cmocka_run_group_tests(tests, start, stop));
 }
