@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "cluster/keyslot.h"
 #include "migrate/apply_rules.h"
+#include "migrate/apply_words.h"
 #include "migrate/replay.h"
 
 enum {
@@ -23,6 +24,7 @@ struct apply_mark {
     uint64_t db; /* that is selected behind it */
     uint32_t pending;
     char name[24];
+    struct writer keys; /* see apply_dirty_note */
 };
 
 struct apply_time {
@@ -52,6 +54,8 @@ void apply_open(struct apply *a, const struct copy_options *options, struct targ
     writer_init(&a->group, 2);
     writer_init(&a->group_key, 2);
     writer_init(&a->group_name, 2);
+    writer_init(&a->group_keys, 2);
+    a->stop_at = UINT64_MAX;
     list_init(&a->marks);
     slab_init(&a->mark_slab, sizeof(struct apply_mark));
     a->exact = start->marker != NULL;
@@ -65,12 +69,18 @@ void apply_open(struct apply *a, const struct copy_options *options, struct targ
     REQUIRE(a->skip != NULL);
 }
 
+static void free_mark(struct apply *a, struct apply_mark *m)
+{
+    list_remove(&m->link);
+    writer_close(&m->keys);
+    slab_give(&a->mark_slab, m);
+}
+
 static void forget_marks(struct apply *a)
 {
     while (!list_is_empty(&a->marks)) {
         struct apply_mark *m = LIST_ENTRY(a->marks.next, struct apply_mark, link);
-        list_remove(&m->link);
-        slab_give(&a->mark_slab, m);
+        free_mark(a, m);
     }
 }
 
@@ -88,6 +98,7 @@ void apply_close(struct apply *a)
     writer_close(&a->group);
     writer_close(&a->group_key);
     writer_close(&a->group_name);
+    writer_close(&a->group_keys);
     free(a->times);
 }
 
@@ -152,8 +163,7 @@ static void advance(struct apply *a)
             return;
         a->applied = m->offset;
         a->applied_db = m->db;
-        list_remove(&m->link);
-        slab_give(&a->mark_slab, m);
+        free_mark(a, m);
     }
     a->applied = a->offset;
     a->applied_db = a->db;
@@ -170,8 +180,10 @@ static void unit_done(struct apply_mark *m, struct span name, struct span key, c
 {
     struct apply *a = m->apply;
     m->pending--;
-    if (error[0] != '\0')
+    if (error[0] != '\0') {
         apply_failed(a, name, key, error);
+        apply_dirty_unit(a, &m->keys, key, error);
+    }
     if (m->pending == 0)
         advance(a);
 }
@@ -244,6 +256,9 @@ static void send_group(struct apply *a)
     if (count > 1)
         name = SPAN("exec");
     a->group_count = 0;
+    if (a->options->dirty != NULL)
+        write_raw(&m->keys, writer_span(&a->group_keys));
+    writer_clear(&a->group_keys, 2);
     if (a->exact) {
         struct lane_unit u = { .offset = a->group_offset,
                                .commands = count,
@@ -274,6 +289,8 @@ static void add_to_group(struct apply *a, struct span name, struct span key, str
         write_raw(&a->group_name, name);
         a->group_absolute = true;
     }
+    write_bulk(&a->group_keys, key);
+    write_raw(&a->group_keys, writer_span(&a->mark->keys));
     a->group_absolute &= absolute;
     a->group_offset = a->offset;
     write_raw(&a->group, command);
@@ -355,6 +372,7 @@ static void take_command(struct apply *a, const struct argv *argv, size_t len)
     *m = (struct apply_mark){ .apply = a, .offset = a->offset };
     list_append(&a->marks, &m->link);
     a->mark = m;
+    apply_dirty_note(a, argv, &m->keys);
     apply_rules_take(a, argv);
     a->mark = NULL;
     m->db = a->db;
@@ -370,6 +388,8 @@ static bool is_quiet(const struct apply *a)
 static bool may_send(struct apply *a)
 {
     const struct target_options *o = a->target->options;
+    if (a->offset >= a->stop_at && a->multi == NULL)
+        return false;
     if (a->broken || (a->barrier && !is_quiet(a)))
         return false;
     if (a->barrier && a->exact)
@@ -489,6 +509,7 @@ void apply_rewind(struct apply *a, uint64_t offset, uint64_t db, uint64_t end, c
     a->db = a->applied_db = db;
     a->input.len = a->group_count = 0;
     writer_clear(&a->group, 2);
+    writer_clear(&a->group_keys, 2);
     a->multi = NULL;
     a->barrier = a->cross = a->broken = false;
     a->time_at = a->time_first;

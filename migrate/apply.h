@@ -40,6 +40,7 @@ struct apply {
     struct apply_counters counters;
     uint64_t offset;     /* of the last byte of the last command read */
     uint64_t applied;    /* see above */
+    uint64_t stop_at;    /* nothing is taken behind it, but the rest of a transaction; the user's */
     uint64_t applied_db; /* the database that is selected there */
     bool broken;         /* see above */
     const char *error;   /* why it cannot go on; NULL so far */
@@ -60,8 +61,7 @@ struct apply {
     /* Between MULTI and EXEC: commands in one slot that go together, and the mark of MULTI, which
        keeps `applied` from passing it. */
     struct apply_mark *multi;
-    struct writer group;
-    struct writer group_key, group_name;
+    struct writer group, group_key, group_name, group_keys;
     uint64_t group_offset; /* of its last command */
     uint32_t group_count;
     bool group_absolute;

@@ -55,11 +55,10 @@ static bool take_mixed(struct apply *a, const struct argv *argv)
 {
     switch (a->options->filter->mixed) {
     case FILTER_MIXED_APPLY:
-        a->counters.mixed++;
-        return true;
     case FILTER_MIXED_DROP:
         a->counters.mixed++;
-        return false;
+        apply_dirty_command(a, argv, "a command about keys that go over and keys that do not");
+        return a->options->filter->mixed == FILTER_MIXED_APPLY;
     default:
         apply_fail(a, argv, "of its keys some go over and some do not; see --filter-mixed");
         return false;

@@ -46,4 +46,5 @@ void apply_drop(struct apply *a, const struct argv *argv)
 void apply_fail(struct apply *a, const struct argv *argv, const char *why)
 {
     apply_failed(a, argv_get(argv, 0), argv->count > 1 ? argv_get(argv, 1) : SPAN(""), why);
+    apply_dirty_command(a, argv, why);
 }

@@ -46,4 +46,11 @@ bool apply_moves_between_slots(const struct apply *a, const struct argv *argv);
 /* Whether it is a FLUSHALL or FLUSHDB that shall be repeated. */
 bool apply_empties_target(const struct apply *a, const struct argv *argv);
 
+/* For the repair set (apply_dirty.c). The keys of a command whose answer would not name them all;
+   the keys of one that has failed, listed so or the one that is named; and of one that was not
+   sent. */
+void apply_dirty_note(struct apply *a, const struct argv *argv, struct writer *keys);
+void apply_dirty_unit(struct apply *a, const struct writer *keys, struct span key, const char *why);
+void apply_dirty_command(struct apply *a, const struct argv *argv, const char *why);
+
 #endif

@@ -89,6 +89,7 @@ static const char *url_fault(const char *text)
 #define KEYS "Keys"
 #define FILTERS "What goes over"
 #define VERIFY "Comparing"
+#define CONTROL "Watching and ending"
 #define TLS "TLS"
 #define PROCESS "The process"
 
@@ -245,6 +246,28 @@ static const struct option rows[] = {
     { .name = "diff-file", .type = OPTION_STRING, .group = VERIFY, .argument = "file",
       FIELD(diff_file), .help = "File that gets a line for each key that differs: key, how." },
 
+    { .name = "admin-socket", .type = OPTION_STRING, .group = CONTROL, .argument = "path",
+      FIELD(admin_socket),
+      .help = "sync: UNIX socket for the commands status, pause, resume, cutover and finish. "
+              "Without it, NAME.sock in the state directory, if there is one." },
+    { .name = "repair", .type = OPTION_BOOL, .group = CONTROL, .fallback = "no", FIELD(repair),
+      .help = "sync: bring keys of the repair set over again as soon as the stream is caught up, "
+              "not only at cutover." },
+    { .name = "repair-file", .type = OPTION_STRING, .group = CONTROL, .argument = "file",
+      FIELD(repair_file),
+      .help = "sync: the repair set: a line for each key that could not be brought over exactly. "
+              "Without it, NAME.repair in the state directory or the spool directory." },
+    { .name = "repair-from", .type = OPTION_STRING, .group = CONTROL, .argument = "file",
+      FIELD(repair_from),
+      .help = "cutover: repair the keys of this file, too, such as verify's --diff-file." },
+    { .name = "sample", .type = OPTION_INT, .group = CONTROL, .argument = "number",
+      .fallback = "1000", .max = 100000, FIELD(sample),
+      .help = "cutover: keys, chosen by the source, that are compared." },
+    { .name = "pause-source", .type = OPTION_DURATION, .group = CONTROL, .argument = "duration",
+      .fallback = "0", .max = DAY, FIELD(pause_source),
+      .help = "cutover: first let the source hold back all writes for so long (CLIENT PAUSE WRITE, "
+              "6.2 or later). 0: it does not." },
+
     { .name = "tls-ca-cert-file", .type = OPTION_STRING, .group = TLS, .argument = "file",
       FIELD(tls_ca_cert_file),
       .help = "Authorities that are trusted to have signed the certificates of servers named by "
@@ -292,6 +315,16 @@ static const struct config_command commands[] = {
     { "verify", "SOURCE [TARGET]",
       "Compare all keys of source and target, in some rounds; exit code 1 if any differs for good.",
       1, 2, true, true },
+    { "status", "SOCKET", "Tell how far a running sync has come.", 1, 1, false, false },
+    { "metrics", "SOCKET", "The same for Prometheus.", 1, 1, false, false },
+    { "pause", "SOCKET", "Let it write nothing to the target; the spool takes what comes.", 1, 1,
+      false, false },
+    { "resume", "SOCKET", "Let it write again.", 1, 1, false, false },
+    { "cutover", "SOCKET",
+      "Wait until the target has all, set the times to live that were held back, compare a sample,\n"
+      "      repair, and report; exit code 1 if anything remains. The sync goes on until finish.",
+      1, 1, false, false },
+    { "finish", "SOCKET", "Apply what has been received, then end it.", 1, 1, false, false },
 };
 /* clang-format on */
 
@@ -470,6 +503,29 @@ static int read_filter(struct config *c, char *err, size_t cap)
     return 0;
 }
 
+static const char *or_default(const char *given, const char *folder, const char *name,
+                              const char *suffix, char *out)
+{
+    if (or_null(given) != NULL || folder == NULL)
+        return or_null(given);
+    snprintf(out, CONFIG_PATH_MAX, "%.900s/%s%s", folder, name, suffix);
+    return out;
+}
+
+/* Of two processes in one directory each has its own. */
+static void name_files(struct config *c)
+{
+    char address[ENDPOINT_TEXT_MAX];
+    const char *name = c->name;
+    if (strcmp(c->command->name, "sync") != 0)
+        return;
+    if (name == NULL)
+        name = endpoint_text(&c->source.endpoints[0], address);
+    c->socket_path = or_default(c->admin_socket, c->state_dir, name, ".sock", c->socket_room);
+    c->repair_path = or_default(c->repair_file, c->state_dir != NULL ? c->state_dir : c->spool_dir,
+                                name, ".repair", c->repair_room);
+}
+
 static int read_all(struct config *c, char *err, size_t cap)
 {
     const struct config_command *command = c->command;
@@ -497,7 +553,10 @@ static int read_all(struct config *c, char *err, size_t cap)
         return ERR_OPTION;
     if (command->has_target && read_target(c, err, cap) != 0)
         return ERR_OPTION;
-    return read_exactly(c, err, cap);
+    if (read_exactly(c, err, cap) != 0)
+        return ERR_OPTION;
+    name_files(c);
+    return 0;
 }
 
 int config_load(struct config *c, int argc, char *const *argv, char *err, size_t cap)

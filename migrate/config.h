@@ -16,7 +16,7 @@
 #include "migrate/state.h"
 #include "migrate/url.h"
 
-enum { CONFIG_WORDS_MAX = 2 };
+enum { CONFIG_WORDS_MAX = 2, CONFIG_PATH_MAX = 1024 };
 
 struct config_command {
     const char *name;
@@ -59,6 +59,13 @@ struct config {
     int announce_port, rounds;
     uint64_t round_pause, ttl_tolerance, ttl_slack, ttl_calm; /* ms */
     char *diff_file;
+    char *admin_socket, *repair_file, *repair_from;
+    bool repair;
+    int sample;
+    uint64_t pause_source;   /* ms */
+    const char *socket_path; /* what is used; NULL: none */
+    const char *repair_path;
+    char socket_room[CONFIG_PATH_MAX], repair_room[CONFIG_PATH_MAX];
     int log_level, log_format;
 
     struct options options;

@@ -50,7 +50,7 @@ void copy_close(struct copy *c)
     writer_close(&c->command);
 }
 
-void copy_failed(struct copy *c, struct span key, const char *why)
+static void tell_failed(struct copy *c, struct span key, const char *why)
 {
     c->counters.failed++;
     log_error("key not copied", "key=%s reason=%s", log_bytes(key.at, key.len), log_text(why));
@@ -62,6 +62,13 @@ void copy_failed(struct copy *c, struct span key, const char *why)
     text_quote(quoted, room, key.at, key.len);
     fprintf(c->options->failed, "%s %s\n", quoted, why);
     free(quoted);
+}
+
+void copy_failed(struct copy *c, struct span key, const char *why)
+{
+    tell_failed(c, key, why);
+    if (c->options->dirty != NULL)
+        dirty_add(c->options->dirty, key, why);
 }
 
 /* --- one key ------------------------------------------------------------------------------- */
@@ -86,7 +93,9 @@ static bool name_key(struct copy *c)
     }
     snprintf(why, sizeof(why), "it is in database %llu; say what to do with that by --db",
              (unsigned long long)r->db);
-    copy_failed(c, r->name, why);
+    tell_failed(c, r->name, why);
+    if (o->dirty != NULL)
+        o->dirty->unlisted++; /* nobody knows where it should go */
     return false;
 }
 
@@ -136,12 +145,11 @@ static void begin_build(struct copy *c)
 static void on_restored(void *context, const struct target_call *call)
 {
     struct copy *c = context;
-    size_t shown = call->key_len < TARGET_KEY_SHOWN ? call->key_len : TARGET_KEY_SHOWN;
     c->pending--;
     if (call->error[0] == '\0')
         c->counters.restored++;
     else
-        copy_failed(c, (struct span){ call->key, shown }, call->error);
+        copy_failed(c, target_key(call), call->error);
 }
 
 static void on_deleted(void *context, const struct target_call *call)

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "migrate/control.h"
 #include "migrate/dump.h"
 #include "migrate/plan.h"
 #include "migrate/restore.h"
@@ -18,8 +19,10 @@ static const struct {
     const char *name;
     int (*run)(const struct config *config);
 } runs[] = {
-    { "restore", restore_run }, { "dump", dump_run },     { "sync", sync_run },
-    { "scan", scan_run },       { "verify", verify_run },
+    { "restore", restore_run }, { "dump", dump_run },      { "sync", sync_run },
+    { "scan", scan_run },       { "verify", verify_run },  { "status", control_run },
+    { "metrics", control_run }, { "pause", control_run },  { "resume", control_run },
+    { "cutover", control_run }, { "finish", control_run },
 };
 
 static int run_command(const struct config *config)

@@ -6,7 +6,7 @@
 
 #include "base/log.h"
 #include "migrate/summary.h"
-#include "migrate/sync_private.h"
+#include "migrate/sync_desk.h"
 
 enum { PUMP_TURN = 2 * 1024 * 1024 };
 
@@ -15,6 +15,7 @@ void sync_close(struct sync *s)
     if (s->closing)
         return;
     s->closing = true;
+    sync_desk_close(s);
     if (s->reading)
         source_close(&s->source);
     sync_keep_close(s);
@@ -197,7 +198,8 @@ static void acknowledge(struct sync *s)
 static void close_if_drained(struct sync *s)
 {
     if (s->stopping && s->phase == SYNC_LIVE && s->at == s->len && spool_unread(&s->spool) == 0 &&
-        apply_is_done(&s->apply) && expiry_settle(&s->expiry, copy_now(&s->copy)))
+        apply_is_done(&s->apply) && sync_desk_is_idle(s) &&
+        expiry_settle(&s->expiry, copy_now(&s->copy)))
         sync_clean(s);
     if (s->phase == SYNC_CLEANING && s->target.pending == 0)
         sync_close(s);
@@ -207,7 +209,7 @@ static void settle_expiry(struct sync *s)
 {
     int64_t now = copy_now(&s->copy);
     bool more = spool_unread(&s->spool) > 0 || s->at < s->len;
-    if (s->phase == SYNC_LIVE && !s->closing)
+    if (s->phase == SYNC_LIVE && !s->closing && !s->held)
         expiry_turn(&s->expiry, more && now - s->apply.now > EXPIRY_LAG_MS, now);
 }
 
@@ -289,16 +291,19 @@ static void on_turn_end(void *context)
     target_turn_end(&s->target);
     if (s->closing || !s->reading)
         return;
-    pump(s);
+    sync_desk_turn(s);
+    if (!s->held)
+        pump(s);
     acknowledge(s);
     settle_expiry(s);
     close_if_drained(s);
     target_turn_end(&s->target);
+    sync_desk_turn_end(s);
 }
 
-static void on_stop(void *context)
+void sync_stop(struct sync *s)
 {
-    struct sync *s = context;
+    s->held = false;
     if (s->stopping || !s->copied || !s->reading) {
         sync_give_up(s, "interrupted before the end of the full copy");
         return;
@@ -308,6 +313,11 @@ static void on_stop(void *context)
     s->stopping = true;
     source_close(&s->source);
     net_hurry(&s->run.net);
+}
+
+static void on_stop(void *context)
+{
+    sync_stop(context);
 }
 
 static void write_stream_summary(const struct sync *s, FILE *out)
@@ -336,18 +346,28 @@ static void write_stream_summary(const struct sync *s, FILE *out)
         fprintf(out, "%-28s %12llu\n", rows[i].name, (unsigned long long)rows[i].count);
 }
 
+/* A key that failed counts no more once it has been repaired. */
+bool sync_is_good(const struct sync *s)
+{
+    const struct copy_counters *n = &s->copy.counters;
+    return !s->failed && s->phase == SYNC_CLEANING && n->functions_failed == 0 &&
+           n->field_times_lost == 0 && sync_desk_is_good(s) &&
+           s->expiry.unset + s->expiry.table.held == 0;
+}
+
 static int end(struct sync *s)
 {
-    bool good = !s->failed && s->phase == SYNC_CLEANING && summary_is_good(&s->copy) &&
-                s->apply.counters.failed == 0 && s->expiry.unset + s->expiry.table.held == 0;
+    bool good = sync_is_good(s);
     if (s->copying) {
         summary_write(&s->copy, uv_now(&s->run.loop) - s->begun, stdout);
         if (s->applying)
             write_stream_summary(s, stdout);
+        sync_desk_summary(s, stdout);
         copy_close(&s->copy);
     }
     if (s->applying)
         apply_close(&s->apply);
+    sync_desk_free(s);
     sync_keep_free(s);
     expiry_close(&s->expiry);
     target_free(&s->target);
@@ -374,7 +394,7 @@ int sync_run(const struct config *config)
         expiry_open(&s->expiry, &config->expiry_options, &s->target);
         if (config->follow && config->replace) /* keys of others keep their times */
             s->copy_options.expiry = &s->expiry;
-        if (!sync_keep_open(s)) {
+        if (!sync_keep_open(s) || !sync_desk_open(s)) {
             s->failed = true;
             sync_close(s);
         }

@@ -6,7 +6,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
-#include "migrate/sync_private.h"
+#include "migrate/sync_desk.h"
 
 enum { TICK_MS = 1000 };
 
@@ -320,6 +320,7 @@ void sync_mend(struct sync *s)
     s->mends++;
     owner_forget(&s->owner);
     expiry_forget(&s->expiry);
+    sync_desk_mend(s);
     mend_start(&s->mend, on_mended, s);
 }
 

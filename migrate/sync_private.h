@@ -2,6 +2,7 @@
  * sync_private.h: one sync, as its parts know it. Private to sync*.c.
  *
  *   sync.c        the way of the bytes: source -> spool -> copy, then stream
+ *   sync_desk.c   the operator's commands, repairs, cutover, progress
  *   sync_keep.c   what is kept for a later start, and the way back after something broke
  */
 #ifndef MIGRATE_SYNC_PRIVATE_H
@@ -75,12 +76,18 @@ struct sync {
     struct sync_point safe[SYNC_SAFE_S]; /* one for each second, the oldest first */
     uint32_t safe_count;
     uint64_t mends;
+    struct sync_desk *desk; /* of sync_desk.c; NULL: not opened */
+    bool held;              /* nothing is written to the target */
     char buffer[SYNC_BUFFER];
 };
 
 /* sync.c */
 void sync_give_up(struct sync *s, const char *why);
 void sync_close(struct sync *s);
+/* As SIGTERM does. */
+void sync_stop(struct sync *s);
+/* Behind the end: all that should be has been done. */
+bool sync_is_good(const struct sync *s);
 /* Opens the source, and the copy or the stream, as the state says. */
 void sync_begin(struct sync *s);
 void sync_open_stream(struct sync *s, uint64_t offset, uint64_t db);

@@ -149,6 +149,7 @@ static void on_refused(struct flow *f, struct request *r, struct span error)
 static void free_call(struct target *t, struct target_call *call)
 {
     writer_close(&call->exec);
+    writer_close(&call->long_key);
     slab_give(&t->calls, call);
 }
 
@@ -399,6 +400,9 @@ static struct target_call *send_block(struct target *t, struct span name, struct
     call->block = blocked > 0;
     call->refused = false;
     writer_init(&call->exec, 2);
+    writer_init(&call->long_key, 2);
+    if (key.len > TARGET_KEY_SHOWN)
+        write_raw(&call->long_key, key);
     memcpy(call->key, key.at, key.len < TARGET_KEY_SHOWN ? key.len : TARGET_KEY_SHOWN);
     const struct command *cmd = command_find(t->commands, name);
     if (cmd == NULL) /* newer than the table; the key stands where SET has it */
@@ -472,6 +476,12 @@ uint32_t target_send_all(struct target *t, struct span name, struct span command
     for (uint32_t shard = 0; shard < shards; shard++)
         send_to(t, name, SPAN(""), slot_of_shard(t, shard), command, true, done, context);
     return shards;
+}
+
+struct span target_key(const struct target_call *call)
+{
+    bool shown = call->key_len <= TARGET_KEY_SHOWN;
+    return shown ? (struct span){ call->key, call->key_len } : writer_span(&call->long_key);
 }
 
 const char *target_tag(const struct target *t, struct span key)

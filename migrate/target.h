@@ -41,11 +41,10 @@ typedef void target_done(void *context, const struct target_call *call);
 struct target_call {
     target_done *done;
     void *context;
-    uint32_t bytes;
-    uint32_t key_len; /* of which the first TARGET_KEY_SHOWN are in key */
+    uint32_t bytes, key_len; /* of the key the first TARGET_KEY_SHOWN are in key */
     char key[TARGET_KEY_SHOWN];
+    struct writer exec, long_key;   /* a transaction's reply of EXEC; the key, if it is longer */
     struct writer *reply;           /* borrowed: the whole reply goes there; or NULL */
-    struct writer exec;             /* EXEC's reply; of a transaction only */
     bool block, refused;            /* a transaction; ... of which nothing was executed */
     bool zero;                      /* the reply was the number 0 */
     bool repeated;                  /* it was sent more than once, and may have been executed so */
@@ -114,6 +113,7 @@ void target_add_peer(struct target *t, const char *peer); /* of an earlier run *
 /* Forgets everything under way and hangs up: no done comes. What was written may still be executed.
    What is sent from now on goes over new connections. Not from inside a done. */
 void target_drop(struct target *t);
+struct span target_key(const struct target_call *call); /* whole */
 /* The key's slot as a tag, for another key beside it. */
 const char *target_tag(const struct target *t, struct span key);
 
