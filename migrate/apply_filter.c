@@ -57,7 +57,6 @@ static bool take_mixed(struct apply *a, const struct argv *argv)
     case FILTER_MIXED_APPLY:
     case FILTER_MIXED_DROP:
         a->counters.mixed++;
-        apply_dirty_command(a, argv, "a command about keys that go over and keys that do not");
         return a->options->filter->mixed == FILTER_MIXED_APPLY;
     default:
         apply_fail(a, argv, "of its keys some go over and some do not; see --filter-mixed");
