@@ -166,13 +166,13 @@ static void test_renewed_while_copied(void **state)
     struct renewal n;
     struct migrate m;
     (void)state;
-    fill(3000);
+    fill(12000);
     for (int i = 0; i < SETS; i++)
         renew(from, i);
     atomic_init(&n.stop, false);
     assert_int_equal(pthread_create(&n.thread, NULL, renew_all_the_time, &n), 0);
     migrate_start(&m, (const char *const[]){ "sync", source_at, target_at, "--spool-dir",
-                                             testenv_dir(), "--rate-limit-commands", "1000",
+                                             testenv_dir(), "--rate-limit-commands", "4000",
                                              "--ttl-calm", "300ms", NULL });
     bool done =
         wait_until(copied, &m, scaled_ms(20000)) && wait_until(settled, &m, scaled_ms(20000));
@@ -220,11 +220,11 @@ static void test_times_in_the_end(void **state)
     };
     struct migrate m;
     (void)state;
-    fill(1500);
+    fill(6000);
     for (size_t i = 0; i < ARRAY_LEN(before); i++)
         redis_do(from, before[i]);
     migrate_start(&m, (const char *const[]){ "sync", source_at, target_at, "--spool-dir",
-                                             testenv_dir(), "--rate-limit-commands", "1000",
+                                             testenv_dir(), "--rate-limit-commands", "4000",
                                              "--ttl-calm", "300ms", "--ttl-exact", NULL });
     assert_true(wait_until(attached, NULL, scaled_ms(20000)));
     for (size_t i = 0; i < ARRAY_LEN(meanwhile); i++)
