@@ -82,11 +82,16 @@ static const char *ask(int fd)
 static const char *check_one(const char *host, int port)
 {
     const char *why = NULL;
-    int fd = dial(host, port, &why);
-    if (fd < 0)
-        return why;
-    why = ask(fd);
-    close(fd);
+    bool reset = true; /* as by a proxy that is full, when its answer is overtaken by its close */
+    for (int tries = 0; tries < 5 && reset; tries++) {
+        int fd = dial(host, port, &why);
+        if (fd < 0)
+            return why;
+        errno = 0;
+        why = ask(fd);
+        reset = why != NULL && errno == ECONNRESET;
+        close(fd);
+    }
     return why;
 }
 
