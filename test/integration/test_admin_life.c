@@ -250,6 +250,10 @@ static void test_says_that_it_drains(void **state)
         cluster_continue_node(&cluster, i);
     client_expect(&c, "$1\r\nv\r\n");
     client_close(&c);
+    assert_true(wait_until(has_ended, NULL, scaled_ms(6000)));
+    assert_int_equal(proxy.process.exit_code, 0);
+    port_give_back(proxy.port);
+    proxy.port = 0;
 }
 
 /* --- no master ---------------------------------------------------------------------------------
