@@ -17,30 +17,21 @@
 
 #include "cluster/keyslot.h"
 #include "test/lib/client.h"
-#include "test/lib/every_type.h"
 #include "test/lib/ledger.h"
-#include "test/lib/migrate_process.h"
-#include "test/lib/oracle.h"
-#include "test/lib/proxy_process.h"
-#include "test/lib/redis_cluster.h"
+#include "test/lib/moving.h"
 #include "test/lib/testenv.h"
 
-static struct redis_cluster cluster;
-static struct oracle source;
-static redisContext *from;
-static char seeds[512], source_at[32];
 static uint64_t random_state;
 static int points;
 
-static const char *const debug[] = { "--enable-debug-command",
-                                     "yes",
-                                     "--repl-diskless-sync-delay",
-                                     "0",
-                                     "--repl-backlog-size",
-                                     "200mb",
-                                     "--cluster-node-timeout",
-                                     "1000",
-                                     NULL };
+static const char *const source_with[] = { "--repl-backlog-size", "200mb", NULL };
+static const char *const nodes_with[] = { "--repl-diskless-sync-delay",
+                                          "0",
+                                          "--repl-backlog-size",
+                                          "200mb",
+                                          "--cluster-node-timeout",
+                                          "1000",
+                                          NULL };
 
 /* Chances and moments, all from the seed. */
 static unsigned below(unsigned n)
@@ -60,21 +51,10 @@ static int start(void **state)
     (void)state;
     random_state = (uint64_t)number_from("SLOTGATE_SEED", 1);
     points = number_from("SLOTGATE_POINTS", 4);
-    oracle_start_with(&source, debug);
+    moving_start(&(struct moving){ .source = source_with });
     cluster_start(&cluster,
-                  &(struct cluster_options){ .masters = 3, .replicas = 1, .extra = debug });
+                  &(struct cluster_options){ .masters = 3, .replicas = 1, .extra = nodes_with });
     cluster_seeds(&cluster, seeds);
-    from = redis_open(source.port);
-    snprintf(source_at, sizeof(source_at), "127.0.0.1:%d", source.port);
-    return 0;
-}
-
-static int stop(void **state)
-{
-    (void)state;
-    redisFree(from);
-    cluster_stop(&cluster);
-    oracle_stop(&source);
     return 0;
 }
 
@@ -166,51 +146,14 @@ static void empty_all(void)
 
 /* --- one sync ------------------------------------------------------------------------------ */
 
-static int said(const struct migrate *m, const char *text)
-{
-    char *log = file_text(m->process.err);
-    int n = 0;
-    for (char *at = log; at != NULL && (at = strstr(at, text)) != NULL; at++)
-        n++;
-    free(log);
-    return n;
-}
-
-static bool copied(void *arg)
-{
-    return said(arg, "full copy done") > 0;
-}
-
 static bool copies(void *arg)
 {
-    return said(arg, "full copy begins") > 0 || said(arg, "the stream goes on") > 0;
+    return migrate_says(arg, "full copy begins") > 0 || moving_went_on(arg);
 }
 
 static bool follows(void *arg)
 {
-    return said(arg, "full copy done") > 0 || said(arg, "the stream goes on") > 0;
-}
-
-static bool caught_up(void *arg)
-{
-    (void)arg;
-    redisReply *reply = redis_ask(from, "WAIT 1 2000");
-    bool yes = reply->integer == 1;
-    freeReplyObject(reply);
-    return yes;
-}
-
-static void finish(struct migrate *m)
-{
-    redis_do(from, "SET the-last-one yes");
-    if (!wait_until(caught_up, NULL, scaled_ms(20000)))
-        fail_msg("it does not catch up; see its log");
-    process_signal(&m->process, SIGTERM);
-    migrate_wait(m, 30000);
-    if (m->code != 0) {
-        fprintf(stderr, "%s%s", m->err, m->out);
-        fail_msg("exit code %d", m->code);
-    }
+    return moving_copied(arg) || moving_went_on(arg);
 }
 
 static const char *state_dir(void)
@@ -230,7 +173,7 @@ static void begin_with(struct migrate *m, struct ledger *load, const char *reque
     migrate_start(m, (const char *const[]){ "sync", source_at, "--target-cluster", seeds,
                                             "--spool-dir", testenv_dir(), "--request-timeout",
                                             request_timeout, NULL });
-    assert_true(wait_until(copied, m, scaled_ms(30000)));
+    assert_true(wait_until(moving_copied, m, scaled_ms(30000)));
     ledger_begin(load, source.port);
 }
 
@@ -242,7 +185,7 @@ static void begin(struct migrate *m, struct ledger *load)
 static void end(struct migrate *m, struct ledger *load)
 {
     ledger_end(load);
-    finish(m);
+    moving_finish(m);
     testenv_file("last.log", m->err);
     migrate_free(m);
     expect_the_same();
@@ -259,7 +202,7 @@ static void test_cut_links(void **state)
         cluster_do(&cluster, (int)below(3), "CLIENT KILL TYPE NORMAL SKIPME YES");
     }
     ledger_end(&load);
-    finish(&m);
+    moving_finish(&m);
     assert_true(migrate_count(&m, "times sent again") > 1);
     migrate_free(&m);
     expect_the_same();
@@ -290,7 +233,7 @@ struct saying {
 static bool says_more(void *arg)
 {
     const struct saying *s = arg;
-    return said(s->m, s->text) > s->times;
+    return migrate_says(s->m, s->text) > s->times;
 }
 
 /* A master hangs, and the program gives its connection up. What that has brought still lies in the
@@ -307,7 +250,7 @@ static void test_hanging_master(void **state)
         int node = (int)below(3);
         cluster_stop_node(&cluster, node);
         append_much();
-        given_up.times = said(&m, given_up.text);
+        given_up.times = migrate_says(&m, given_up.text);
         assert_true(wait_until(says_more, &given_up, scaled_ms(20000)));
         cluster_continue_node(&cluster, node);
     }
@@ -337,7 +280,7 @@ static void test_killed(void **state)
     migrate_start(&m, words);
     assert_true(wait_until(follows, &m, scaled_ms(30000)));
     ledger_end(&load);
-    finish(&m);
+    moving_finish(&m);
     migrate_free(&m);
     expect_the_same();
 }
@@ -377,13 +320,13 @@ static void test_slots_move(void **state)
         static const char *const names[] = { "ledger:mixed:%u", "ledger:counter:%u",
                                              "ledger:{multi:%u}:a" };
         snprintf(key, sizeof(key), names[i % 3], (unsigned)i / 3 % LEDGER_KEYS);
-        int slot = cluster_slot(key), to = cluster_owner(&cluster, slot);
-        cluster_slot_open(&cluster, slot, to, (to + 1) % 3);
+        int slot = cluster_slot(key), owner = cluster_owner(&cluster, slot);
+        cluster_slot_open(&cluster, slot, owner, (owner + 1) % 3);
         rest_us((int)below(10000));
         if (below(3) == 0)
             cluster_do(&cluster, (int)below(3), "CLIENT KILL TYPE NORMAL SKIPME YES");
-        cluster_slot_move_keys(&cluster, slot, to, (to + 1) % 3, 1 << 20);
-        cluster_slot_close(&cluster, slot, (to + 1) % 3);
+        cluster_slot_move_keys(&cluster, slot, owner, (owner + 1) % 3, 1 << 20);
+        cluster_slot_close(&cluster, slot, (owner + 1) % 3);
         /* Else two nodes may raise the same epoch, and never agree. */
         assert_true(wait_until(all_agree, &slot, 20000));
     }
@@ -544,7 +487,7 @@ static void test_through_proxies(void **state)
     front_start(&front);
     const char *const words[] = { "sync", source_at, front.at, "--state-dir", dir, NULL };
     migrate_start(&m, words);
-    assert_true(wait_until(copied, &m, scaled_ms(30000)));
+    assert_true(wait_until(moving_copied, &m, scaled_ms(30000)));
     ledger_begin(&load, source.port);
     for (int i = 0; i < points * 2; i++) {
         rest_us((int)below(200000));
@@ -582,7 +525,7 @@ static void test_only_one(void **state)
     redis_do(from, "SET a 1");
     migrate_start(&m, (const char *const[]){ "sync", source_at, "--target-cluster", seeds,
                                              "--state-dir", dir, NULL });
-    assert_true(wait_until(copied, &m, scaled_ms(30000)));
+    assert_true(wait_until(moving_copied, &m, scaled_ms(30000)));
     migrate_run(&other, "sync", source_at, "--target-cluster", seeds, "--spool-dir", testenv_dir(),
                 NULL);
     assert_int_equal(other.code, 1);
@@ -592,7 +535,7 @@ static void test_only_one(void **state)
     assert_int_equal(other.code, 1);
     assert_non_null(strstr(other.err, "another process has it"));
     migrate_free(&other);
-    finish(&m);
+    moving_finish(&m);
     migrate_free(&m);
     empty_all(); /* then it is another target */
     migrate_run(&other, "sync", source_at, "--target-cluster", seeds, "--state-dir", dir, NULL);
@@ -614,8 +557,8 @@ int main(void)
     const struct CMUnitTest chaos[] = {
         cmocka_unit_test(test_through_proxies),
     };
-    int failed = cmocka_run_group_tests(tests, start, stop);
+    int failed = cmocka_run_group_tests(tests, start, moving_end);
     if (getenv("SLOTGATE_POINTS") != NULL)
-        failed += cmocka_run_group_tests(chaos, start, stop);
+        failed += cmocka_run_group_tests(chaos, start, moving_end);
     return testenv_finish(failed);
 }
