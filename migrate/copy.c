@@ -323,14 +323,23 @@ static void load_function(struct copy *c)
 static void load_script(struct copy *c)
 {
     struct writer *w = &c->command;
-    if (!span_equal(c->reader.name, SPAN("lua")))
-        return;
     writer_clear(w, 2);
     write_array(w, 3);
     write_bulk(w, SPAN("SCRIPT"));
     write_bulk(w, SPAN("LOAD"));
     write_bulk(w, c->reader.text);
     c->pending += target_send_all(c->target, SPAN("script"), writer_span(w), on_function, c);
+}
+
+static void take_aux(struct copy *c)
+{
+    const struct rdb_reader *r = &c->reader;
+    uint64_t db;
+    if (span_equal(r->name, SPAN("lua")))
+        load_script(c);
+    /* A replica passes its master's stream on, and that need not begin with SELECT. */
+    if (span_equal(r->name, SPAN("repl-stream-db")) && text_to_u64(r->text.at, r->text.len, &db))
+        c->stream_db = db;
 }
 
 /* --- the file ------------------------------------------------------------------------------ */
@@ -351,7 +360,7 @@ static enum copy_result take_fact(struct copy *c, enum rdb_fact fact, struct spa
         load_function(c);
         break;
     case RDB_AUX:
-        load_script(c);
+        take_aux(c);
         break;
     case RDB_KEY:
         begin_key(c);

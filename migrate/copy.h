@@ -67,6 +67,7 @@ struct copy {
     struct copy_counters counters;
     struct rdb_reader reader;
     struct crc64_tables tables;
+    uint64_t stream_db; /* the database that is selected where the stream begins */
     /* Private from here on. */
     uint8_t state;
     struct writer key;     /* what it is called at the target */

@@ -43,6 +43,8 @@ struct source_user {
     void (*on_payload)(void *context, struct span bytes);
     void (*on_payload_end)(void *context);
     void (*on_stream)(void *context, struct span bytes);
+    /* The stream goes on; from its next byte on `id` may be another one. NULL: of no interest. */
+    void (*on_continued)(void *context);
     void (*on_failed)(void *context, const char *why); /* once; nothing else comes afterwards */
 };
 

@@ -145,6 +145,8 @@ static void on_continue(struct source *s, const char *line)
         memcpy(s->id, id, SOURCE_ID_LEN + 1);
     s->state = SOURCE_STREAM;
     log_info("the stream goes on", "id=%s offset=%llu", s->id, (unsigned long long)s->offset);
+    if (s->user->on_continued != NULL)
+        s->user->on_continued(s->context);
 }
 
 static void on_payload_head(struct source *s, const char *line);

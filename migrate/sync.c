@@ -66,6 +66,13 @@ static void on_stream(void *context, struct span bytes)
     keep(s, bytes);
 }
 
+/* The new history's id has to be in the state before the first of its bytes: behind that the old id
+   is worth nothing. */
+static void on_continued(void *context)
+{
+    sync_save(context);
+}
+
 /* The source is gone for good, but what it has sent is still worth to be applied. */
 static void on_source_failed(void *context, const char *why)
 {
@@ -82,6 +89,7 @@ static const struct source_user source_user = {
     .on_payload = on_payload,
     .on_payload_end = on_payload_end,
     .on_stream = on_stream,
+    .on_continued = on_continued,
     .on_failed = on_source_failed,
 };
 

@@ -52,7 +52,7 @@ void sync_peer(struct sync *s)
 }
 
 /* Spool first, then the file that speaks of it. */
-static bool save(struct sync *s)
+bool sync_save(struct sync *s)
 {
     const char *folder = s->config->state_dir;
     struct state *st = &s->state;
@@ -102,15 +102,16 @@ void sync_payload_whole(struct sync *s)
     s->state.stream = s->source.offset;
     memcpy(s->state.history, s->source.id, sizeof(s->state.history));
     sync_open_stream(s, s->source.offset, 0);
-    save(s);
+    sync_save(s);
 }
 
 bool sync_payload_copied(struct sync *s)
 {
     s->copied = true;
     s->state.live = 1;
+    apply_select(&s->apply, s->copy.stream_db);
     note_point(s);
-    return save(s);
+    return sync_save(s);
 }
 
 void sync_border(void *context)
@@ -118,7 +119,7 @@ void sync_border(void *context)
     struct sync *s = context;
     s->safe_count = 0;
     note_point(s);
-    save(s);
+    sync_save(s);
 }
 
 /* --- what was there before ----------------------------------------------------------------- */
@@ -357,7 +358,7 @@ void sync_clean(struct sync *s)
     char name[LANE_MARKER_MAX];
     s->phase = SYNC_CLEANING;
     s->safe_count = 0;
-    if (!s->exact || !save(s))
+    if (!s->exact || !sync_save(s))
         return;
     delete_key(s, s->owner.key);
     if (s->config->state_dir != NULL)
@@ -381,7 +382,7 @@ static void on_tick(uv_timer_t *timer)
         return;
     if (s->copied && s->applying && !mending)
         note_point(s);
-    if (s->reading && !save(s))
+    if (s->reading && !sync_save(s))
         return;
     if (s->reading)
         sync_release(s);

@@ -105,6 +105,8 @@ void sync_watch(struct sync *s);
 /* The payload is whole; or all of it is at the target. Saves that. */
 void sync_payload_whole(struct sync *s);
 bool sync_payload_copied(struct sync *s);
+/* Brings the state to the disk, if there is something to go on with. False: it gave up. */
+bool sync_save(struct sync *s);
 void sync_border(void *context);
 /* All has been applied; closes when our keys at the target are in order. */
 void sync_clean(struct sync *s);

@@ -9,6 +9,7 @@
 
 #include <pthread.h>
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 enum { LEDGER_KEYS = 50 };
@@ -16,12 +17,14 @@ enum { LEDGER_KEYS = 50 };
 struct ledger {
     uint16_t port;
     int rest_us; /* between two rounds of commands */
+    bool
+        mortal; /* the source may die, or become a replica: the ledger then ends, and all is well */
     pthread_t thread;
     atomic_bool stop;
     atomic_uint rounds;
 };
 
-/* rest_us is set before. */
+/* rest_us and mortal are set before. */
 void ledger_begin(struct ledger *l, uint16_t port);
 /* Notes a problem when the source did not take a command. */
 void ledger_end(struct ledger *l);
