@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "migrate/sync_again.h"
 #include "migrate/sync_desk.h"
 
 enum { TICK_MS = 1000 };
@@ -63,7 +64,7 @@ bool sync_save(struct sync *s)
     memcpy(st->id, s->source.id, sizeof(st->id));
     st->applied = from.offset;
     st->db = from.db;
-    st->spool_begin = s->copied ? sync_position(s, from.offset) : 0;
+    st->spool_begin = s->copied ? sync_position(s, from.offset) : st->begin;
     st->spool_end = s->spool.end;
     /* The payload itself is not waited for: without it there is a new full copy. */
     uint64_t needed = s->copied ? st->spool_begin : st->payload;
@@ -109,6 +110,7 @@ bool sync_payload_copied(struct sync *s)
 {
     s->copied = true;
     s->state.live = 1;
+    s->state.sweep = 0;
     apply_select(&s->apply, s->copy.stream_db);
     note_point(s);
     return sync_save(s);
@@ -144,8 +146,12 @@ static bool take_up(struct sync *s, const struct state *old)
     for (char *at = strtok_r(peers, " ", &save); at != NULL; at = strtok_r(NULL, " ", &save))
         target_add_peer(&s->target, at);
     memcpy(s->state.token, old->token, sizeof(old->token));
-    if (old->payload == 0 || (old->live == 0 && !same))
+    if (old->payload == 0 || (old->live == 0 && !same)) {
+        s->state.sweep = old->work[0] != '\0';
+        if (s->config->allow_full_resync) /* what is swept has to be the target of that time */
+            memcpy(s->state.work, old->work, sizeof(old->work));
         return true;
+    }
     /* After another start of the machine only what was waited for is sure to be on the disk. */
     uint64_t end = same ? UINT64_MAX : old->spool_end;
     int error = spool_reopen(&s->spool, old->spool_begin, end);
@@ -184,10 +190,10 @@ static bool open_folder(struct sync *s)
     }
     if (error == 0 && !take_up(s, &old))
         return false;
-    if (!s->resumed) {
-        state_remove(folder);
+    if (!s->resumed)
         spool_remove_all(folder);
-    }
+    if (!s->resumed && s->state.sweep == 0)
+        state_remove(folder);
     return true;
 }
 
@@ -303,7 +309,9 @@ static void on_mended(void *context, const uint64_t *markers)
     struct sync *s = context;
     if (s->closing)
         return;
-    if (s->reading && s->copied)
+    if (s->again)
+        sync_copy_again(s);
+    else if (s->reading && s->copied)
         go_back(s, markers);
     else if (s->reading) /* between copy and stream */
         s->phase = SYNC_SETTLING;
