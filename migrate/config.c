@@ -7,7 +7,7 @@
 #include "base/error.h"
 #include "base/option_doc.h"
 #include "base/text.h"
-#include "migrate/config_rows.h"
+#include "migrate/options.h"
 
 enum { BUILDS = 64, WINDOW = 4096 };
 
@@ -277,7 +277,7 @@ static int read_all(struct config *c, char *err, size_t cap)
 int config_load(struct config *c, int argc, char *const *argv, char *err, size_t cap)
 {
     *c = (struct config){ 0 };
-    option_init(&c->options, config_rows, config_row_count, "SLOTGATE_MIGRATE_", c);
+    option_init(&c->options, options_rows, options_count, "SLOTGATE_MIGRATE_", c);
     int skip = take_words(c, argc, argv, err, cap);
     if (skip < 0)
         return skip;
@@ -315,5 +315,5 @@ void config_write_help(FILE *out)
         "all went well; 1: something failed, or was not copied for want of a decision; 2: wrong\n"
         "usage.\n\n",
         out);
-    option_write_help(config_rows, config_row_count, out);
+    option_write_help(options_rows, options_count, out);
 }

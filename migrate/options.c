@@ -1,4 +1,4 @@
-#include "migrate/config_rows.h"
+#include "migrate/options.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -86,7 +86,7 @@ static const char *url_fault(const char *text)
 #define PROCESS "The process"
 
 /* clang-format off */
-const struct option config_rows[] = {
+const struct option options_rows[] = {
     { .name = "target-cluster", .type = OPTION_STRING, .group = TARGET, .argument = "host:port,...",
       .wrong = url_fault, FIELD(target_cluster),
       .help = "Write straight into this cluster, of which some nodes are named, instead of to a "
@@ -290,4 +290,4 @@ const struct option config_rows[] = {
 };
 /* clang-format on */
 
-const size_t config_row_count = ARRAY_LEN(config_rows);
+const size_t options_count = ARRAY_LEN(options_rows);
