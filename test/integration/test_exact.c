@@ -94,6 +94,31 @@ static void append_much(void)
     }
 }
 
+/* A transaction is given up before a node has executed it, while everything before it is done. */
+static void test_transaction_given_up(void **state)
+{
+    struct migrate m;
+    char key[64];
+    (void)state;
+    exact_empty(&exact);
+    migrate_start(&m, (const char *const[]){ "sync", exact.source_at, "--target-cluster",
+                                             exact.seeds, "--spool-dir", testenv_dir(),
+                                             "--request-timeout", "300ms", NULL });
+    assert_true(wait_until(exact_copied, &m, scaled_ms(30000)));
+    cluster_key(&exact.cluster, 1, 0, "n", key);
+    int owner = cluster_owner(&exact.cluster, cluster_slot(key));
+    cluster_do(&exact.cluster, owner, "CLIENT PAUSE 100000 WRITE");
+    redis_do(exact.from, "MULTI");
+    redis_do(exact.from, "INCR %s", key);
+    redis_do(exact.from, "RPUSH %s:list a b", key);
+    redis_do(exact.from, "EXEC");
+    assert_true(wait_until(exact_goes_back, &m, scaled_ms(20000)));
+    cluster_do(&exact.cluster, owner, "CLIENT UNPAUSE");
+    exact_finish(&exact, &m);
+    migrate_free(&m);
+    exact_expect_same(&exact);
+}
+
 /* A master hangs, and the program gives its connection up. What that has brought still lies in the
    master's buffers and must not be executed when the master goes on. */
 static void test_hanging_master(void **state)
@@ -275,10 +300,10 @@ static void test_only_one(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_cut_links), cmocka_unit_test(test_hanging_master),
-        cmocka_unit_test(test_killed),    cmocka_unit_test(test_slots_move),
-        cmocka_unit_test(test_takeovers), cmocka_unit_test(test_master_dies),
-        cmocka_unit_test(test_only_one),
+        cmocka_unit_test(test_transaction_given_up), cmocka_unit_test(test_cut_links),
+        cmocka_unit_test(test_hanging_master),       cmocka_unit_test(test_killed),
+        cmocka_unit_test(test_slots_move),           cmocka_unit_test(test_takeovers),
+        cmocka_unit_test(test_master_dies),          cmocka_unit_test(test_only_one),
     };
     int failed = cmocka_run_group_tests(tests, start, stop);
     return testenv_finish(failed);

@@ -175,6 +175,11 @@ bool exact_follows(void *m)
     return said(m, "full copy done") || said(m, "the stream goes on");
 }
 
+bool exact_goes_back(void *m)
+{
+    return said(m, "sending the stream again");
+}
+
 static bool caught_up(void *arg)
 {
     struct exact_case *e = arg;

@@ -43,9 +43,10 @@ void exact_expect_same(struct exact_case *e);
 const char *exact_state_dir(void);
 
 /* For wait_until; arg: struct migrate. */
-bool exact_copied(void *m);  /* the full copy is done */
-bool exact_copies(void *m);  /* it has begun, or the stream goes on */
-bool exact_follows(void *m); /* the stream is followed */
+bool exact_copied(void *m);    /* the full copy is done */
+bool exact_copies(void *m);    /* it has begun, or the stream goes on */
+bool exact_follows(void *m);   /* the stream is followed */
+bool exact_goes_back(void *m); /* a part of it is sent again */
 
 /* Waits until all of the source is applied, ends the program and expects the exit code 0. */
 void exact_finish(struct exact_case *e, struct migrate *m);
