@@ -25,11 +25,12 @@ struct apply_counters {
     uint64_t sent;     /* to the target; a DEL of three keys is three */
     uint64_t dropped;  /* no change of data: PING, PUBLISH, MULTI ... */
     uint64_t other_database;
-    uint64_t skipped;  /* sent before a rewind, and executed then */
-    uint64_t filtered; /* not meant to go over */
-    uint64_t mixed;    /* keys that go over and keys that do not: left out, or applied */
-    uint64_t stale;    /* about keys whose owner is another source */
-    uint64_t failed;   /* not applied */
+    uint64_t skipped;          /* sent before a rewind, and executed then */
+    uint64_t filtered;         /* not meant to go over */
+    uint64_t mixed;            /* keys that go over and keys that do not: left out, or applied */
+    uint64_t stale;            /* about keys whose owner is another source */
+    uint64_t failed;           /* not applied */
+    uint64_t field_times_lost; /* the target keeps none */
 };
 
 struct apply_time; /* when which part of the stream was received */

@@ -77,8 +77,8 @@ static void pass_on(struct apply *a, const struct command *cmd, const struct arg
     struct span key = rename_keys(a, cmd, argv, words, &names);
     bool moves =
         span_is(words[0], "rename") || span_is(words[0], "renamenx") || span_is(words[0], "copy");
-    if (moves && argv->count > 2 && a->options->expiry != NULL)
-        expiry_follow(a->options->expiry, words[1], words[2]);
+    if (moves && argv->count > 2)
+        apply_follow(a, words[1], words[2]);
     if (key.at != NULL)
         apply_send(a, words, argv->count, key);
     else
@@ -274,8 +274,11 @@ static const struct {
     { "getex", apply_getex, KEYS },
     { "hexpire", apply_hexpire, KEYS },
     { "hexpireat", apply_hexpireat, KEYS },
+    { "hgetdel", apply_hgetdel, KEYS },
+    { "hpersist", apply_hpersist, KEYS },
     { "hpexpire", apply_hpexpire, KEYS },
     { "hpexpireat", apply_hpexpireat, KEYS },
+    { "hsetex", apply_hsetex, KEYS },
     { "lmpop", out_of_place, EVERYWHERE },
     { "migrate", out_of_place, EVERYWHERE },
     { "move", apply_move, EVERYWHERE },
