@@ -92,7 +92,7 @@ void apply_by_keys(struct apply *a, const struct argv *argv)
     const struct command *container = NULL;
     const struct command *cmd = command_resolve(a->target->commands, argv, &container);
     if (cmd == NULL || !command_arity_ok(cmd, argv->count)) {
-        apply_fail(a, argv, "a command that this program does not know");
+        apply_fail(a, argv, "neither this program nor the target knows such a command");
         return;
     }
     int slot = slot_of_keys(a, cmd, argv);
@@ -337,16 +337,24 @@ static bool is_wanted(struct apply *a, const struct argv *argv, enum scope scope
     return apply_wants_command(a, argv, scope == KEY_BY_KEY) && apply_wants_database(a, argv);
 }
 
+/* Behind the last one: there is none. */
+static size_t find_rule(struct span name)
+{
+    size_t i = 0;
+    while (i < ARRAY_LEN(rules) && !span_is(name, rules[i].name))
+        i++;
+    return i;
+}
+
+bool apply_rules_know(struct span name)
+{
+    return find_rule(name) < ARRAY_LEN(rules);
+}
+
 void apply_rules_take(struct apply *a, const struct argv *argv)
 {
-    struct span name = argv_get(argv, 0);
-    for (size_t i = 0; i < ARRAY_LEN(rules); i++) {
-        if (!span_is(name, rules[i].name))
-            continue;
-        if (is_wanted(a, argv, rules[i].scope))
-            rules[i].rule(a, argv);
-        return;
-    }
-    if (is_wanted(a, argv, KEYS))
-        apply_by_keys(a, argv);
+    size_t i = find_rule(argv_get(argv, 0));
+    bool found = i < ARRAY_LEN(rules);
+    if (is_wanted(a, argv, found ? (enum scope)rules[i].scope : KEYS))
+        (found ? rules[i].rule : apply_by_keys)(a, argv);
 }

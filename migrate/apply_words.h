@@ -54,6 +54,9 @@ void apply_forget_times(struct apply *a, struct span key);
    one, too. */
 void apply_follow(struct apply *a, struct span from, struct span to);
 
+/* apply_unknown.c. True: it is unknown, and the target is being asked; not now. */
+bool apply_must_ask(struct apply *a, const struct argv *argv);
+
 /* apply_codis.c */
 apply_rule apply_slotsrestore, apply_slotsrestore_async;
 
