@@ -55,11 +55,9 @@ struct apply {
     struct slab mark_slab;
     struct apply_mark *mark; /* of the command that is being handled */
     struct receipts receipts;
-    int64_t now;        /* ms since 1970: when the command was received */
-    bool barrier;       /* nothing may be sent before all is answered */
-    bool asking;        /* nor before the target has told its commands */
-    uint64_t asked_at;  /* as uv_now; 0: not yet */
-    struct writer told; /* while asking */
+    struct apply_known *known; /* commands and scripts (apply_known.c) */
+    int64_t now;               /* ms since 1970: when the command was received */
+    bool barrier;              /* nothing may be sent before all is answered */
     /* Between MULTI and EXEC: commands in one slot that go together, and the mark of MULTI, which
        keeps `applied` from passing it. */
     struct apply_mark *multi;

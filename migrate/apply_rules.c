@@ -264,6 +264,7 @@ static const struct {
     { "copy", apply_copy, EVERYWHERE },
     { "del", each_key, KEY_BY_KEY },
     { "discard", apply_drop, CONTROL },
+    { "eval", apply_eval, KEYS },
     { "exec", exec, CONTROL },
     { "exists", apply_drop, EVERYWHERE },
     { "expire", apply_expire, KEYS },

@@ -54,8 +54,12 @@ void apply_forget_times(struct apply *a, struct span key);
    one, too. */
 void apply_follow(struct apply *a, struct span from, struct span to);
 
-/* apply_unknown.c. True: it is unknown, and the target is being asked; not now. */
+/* apply_known.c. True: the command is unknown, and the target is being asked; not now. */
 bool apply_must_ask(struct apply *a, const struct argv *argv);
+bool apply_is_asking(const struct apply *a);
+apply_rule apply_eval;
+/* The target has been dropped, or the end. */
+void apply_forget_known(struct apply *a);
 
 /* apply_codis.c */
 apply_rule apply_slotsrestore, apply_slotsrestore_async;
