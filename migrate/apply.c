@@ -63,6 +63,11 @@ void apply_open(struct apply *a, const struct copy_options *options, struct targ
     REQUIRE(a->skip != NULL);
 }
 
+void apply_select(struct apply *a, uint64_t db)
+{
+    a->db = a->applied_db = db;
+}
+
 static void free_mark(struct apply *a, struct apply_mark *m)
 {
     list_remove(&m->link);

@@ -95,6 +95,8 @@ void apply_close(struct apply *a); /* the target is closed before */
 /* The stream up to that offset has been received at that time; for times to live that a source
    older than 7.0 counts from then. */
 void apply_received(struct apply *a, uint64_t offset, int64_t ms);
+/* Before the first byte: this database is selected. */
+void apply_select(struct apply *a, uint64_t db);
 /* bytes may be none: to go on with what it has kept. */
 enum apply_result apply_take(struct apply *a, struct span bytes, size_t *used);
 bool apply_wants_ack(struct apply *a); /* true once for each GETACK that is due now */

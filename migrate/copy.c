@@ -73,8 +73,15 @@ void copy_failed(struct copy *c, struct span key, const char *why)
 
 /* --- one key ------------------------------------------------------------------------------- */
 
-/* What the key is called at the target. False: it does not go there. */
-static bool name_key(struct copy *c)
+/* Whether keys of the present database go over. */
+static bool has_place(const struct copy *c)
+{
+    const struct copy_options *o = c->options;
+    return o->databases == COPY_DB_PREFIX || c->reader.db == o->only;
+}
+
+/* Puts down what the key is called at the target. */
+static void write_name(struct copy *c)
 {
     const struct copy_options *o = c->options;
     const struct rdb_reader *r = &c->reader;
@@ -85,7 +92,15 @@ static bool name_key(struct copy *c)
         write_raw(&c->key, (struct span){ why, (size_t)n });
     }
     write_raw(&c->key, r->name);
-    if (o->databases == COPY_DB_PREFIX || r->db == o->only)
+}
+
+/* False: the key does not go over; that is counted, or told. */
+static bool is_placed(struct copy *c)
+{
+    const struct copy_options *o = c->options;
+    const struct rdb_reader *r = &c->reader;
+    char why[96];
+    if (has_place(c))
         return true;
     if (o->databases == COPY_DB_ONLY) {
         c->counters.other_database++;
@@ -115,12 +130,23 @@ static bool is_wanted(struct copy *c)
     return verdict != FILTER_STALE;
 }
 
+/* Also of one that a filter leaves out: what is there under its name is not to vanish. */
+static bool note_name(struct copy *c)
+{
+    struct key_set *seen = c->options->seen;
+    int error = seen != NULL && has_place(c) ? key_set_add(seen, writer_span(&c->key)) : 0;
+    if (error != 0)
+        snprintf(c->reader.error, sizeof(c->reader.error), "the keys' names cannot be kept: %s",
+                 strerror(error));
+    return error == 0;
+}
+
 static void begin_key(struct copy *c)
 {
     const struct rdb_reader *r = &c->reader;
     c->counters.keys++;
     c->state = SKIP;
-    if (replay_is_own_key(r->name) || !is_wanted(c) || !name_key(c))
+    if (replay_is_own_key(r->name) || !is_wanted(c) || !is_placed(c))
         return;
     if (c->options->skip_expired && r->expire_at != RDB_NO_TIME && r->expire_at <= copy_now(c)) {
         c->counters.expired++;
@@ -330,14 +356,23 @@ static void load_function(struct copy *c)
 static void load_script(struct copy *c)
 {
     struct writer *w = &c->command;
-    if (!span_equal(c->reader.name, SPAN("lua")))
-        return;
     writer_clear(w, 2);
     write_array(w, 3);
     write_bulk(w, SPAN("SCRIPT"));
     write_bulk(w, SPAN("LOAD"));
     write_bulk(w, c->reader.text);
     c->pending += target_send_all(c->target, SPAN("script"), writer_span(w), on_function, c);
+}
+
+static void take_aux(struct copy *c)
+{
+    const struct rdb_reader *r = &c->reader;
+    uint64_t db;
+    if (span_equal(r->name, SPAN("lua")))
+        load_script(c);
+    /* A replica passes its master's stream on, and that need not begin with SELECT. */
+    if (span_equal(r->name, SPAN("repl-stream-db")) && text_to_u64(r->text.at, r->text.len, &db))
+        c->stream_db = db;
 }
 
 /* --- the file ------------------------------------------------------------------------------ */
@@ -358,9 +393,12 @@ static enum copy_result take_fact(struct copy *c, enum rdb_fact fact, struct spa
         load_function(c);
         break;
     case RDB_AUX:
-        load_script(c);
+        take_aux(c);
         break;
     case RDB_KEY:
+        write_name(c);
+        if (!note_name(c))
+            return COPY_BAD;
         begin_key(c);
         break;
     case RDB_VALUE:

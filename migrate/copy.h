@@ -15,6 +15,7 @@
 #include "migrate/dirty.h"
 #include "migrate/expiry.h"
 #include "migrate/filter.h"
+#include "migrate/key_set.h"
 #include "migrate/rdb_reader.h"
 #include "migrate/rewrite.h"
 #include "migrate/target.h"
@@ -40,6 +41,7 @@ struct copy_options {
     uint32_t builds;             /* keys that may be under construction at the same time */
     const struct filter *filter; /* NULL: everything goes over */
     struct expiry *expiry;       /* holds times to live back; NULL: nobody does */
+    struct key_set *seen;        /* gets the names of all keys of the file; NULL: nobody does */
     struct dirty *dirty;         /* gets the keys that fail; NULL: nobody does */
     FILE *failed;                /* gets a line for each failure; NULL: only the log */
 };
@@ -67,6 +69,7 @@ struct copy {
     struct copy_counters counters;
     struct rdb_reader reader;
     struct crc64_tables tables;
+    uint64_t stream_db; /* the database that is selected where the stream begins */
     /* Private from here on. */
     uint8_t state;
     struct writer key;     /* what it is called at the target */

@@ -273,6 +273,14 @@ void expiry_forget(struct expiry *e)
     e->pending = 0;
 }
 
+void expiry_again(struct expiry *e)
+{
+    expiry_table_clear(&e->table);
+    e->live = false;
+    e->calm_since = 0;
+    e->unset = e->pending = 0;
+}
+
 bool expiry_settle(struct expiry *e, int64_t now)
 {
     e->live = true;

@@ -76,6 +76,8 @@ void expiry_turn(struct expiry *e, bool behind, int64_t now);
 /* Everything under way at the target has been dropped: nobody knows whether it was done, so those
    keys count as unset. */
 void expiry_forget(struct expiry *e);
+/* A new full copy begins, and nothing is under way at the target: nothing is held. */
+void expiry_again(struct expiry *e);
 /* At the end of all: settles what it can at once. True: nothing is held or unanswered any more. */
 bool expiry_settle(struct expiry *e, int64_t now);
 

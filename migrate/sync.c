@@ -6,6 +6,7 @@
 
 #include "base/log.h"
 #include "migrate/summary.h"
+#include "migrate/sync_again.h"
 #include "migrate/sync_desk.h"
 
 enum { PUMP_TURN = 2 * 1024 * 1024 };
@@ -66,6 +67,18 @@ static void on_stream(void *context, struct span bytes)
     keep(s, bytes);
 }
 
+/* The new history's id has to be in the state before the first of its bytes: behind that the old id
+   is worth nothing. */
+static void on_continued(void *context)
+{
+    sync_save(context);
+}
+
+static void on_again(void *context)
+{
+    sync_again(context);
+}
+
 /* The source is gone for good, but what it has sent is still worth to be applied. */
 static void on_source_failed(void *context, const char *why)
 {
@@ -82,6 +95,8 @@ static const struct source_user source_user = {
     .on_payload = on_payload,
     .on_payload_end = on_payload_end,
     .on_stream = on_stream,
+    .on_continued = on_continued,
+    .on_again = on_again,
     .on_failed = on_source_failed,
 };
 
@@ -129,6 +144,8 @@ static bool settle(struct sync *s)
         sync_mend(s); /* what a lost connection has left behind must not come after the stream */
         return false;
     }
+    if (!sync_is_swept(s))
+        return false;
     log_info("full copy done", "keys=%llu failed=%llu", (unsigned long long)s->copy.counters.keys,
              (unsigned long long)s->copy.counters.failed);
     if (!sync_payload_copied(s))
@@ -165,6 +182,9 @@ static bool pump_some(struct sync *s)
         return copy_some(s);
     case SYNC_SETTLING:
         return settle(s);
+    case SYNC_SWEEPING:
+        sync_sweep(s);
+        return false;
     case SYNC_LIVE:
         return apply_some(s);
     default:
@@ -224,12 +244,15 @@ void sync_open_stream(struct sync *s, uint64_t offset, uint64_t db)
                                  .on_border = sync_border,
                                  .context = s };
     apply_open(&s->apply, &s->copy_options, &s->target, &start);
+    s->apply.counters = s->before;
     s->applying = true;
 }
 
 void sync_begin(struct sync *s)
 {
     const struct state *st = &s->state;
+    if (!s->copied)
+        sync_note_keys(s);
     copy_open(&s->copy, &s->copy_options, &s->target);
     s->copying = s->reading = true;
     s->phase = SYNC_COPYING;
@@ -340,6 +363,7 @@ static void write_stream_summary(const struct sync *s, FILE *out)
         { "times to live held back", s->expiry.deferred },
         { "times to live a day too long", s->expiry.unset + expiry_held(&s->expiry) },
         { "times sent again", s->mends },
+        { "keys removed that vanished", s->sweep.removed },
         { "offset applied", s->apply.applied },
         { "spool at its fullest", s->spool.peak },
     };
@@ -369,6 +393,7 @@ static int end(struct sync *s)
     if (s->applying)
         apply_close(&s->apply);
     sync_desk_free(s);
+    sync_again_free(s);
     sync_keep_free(s);
     expiry_close(&s->expiry);
     target_free(&s->target);

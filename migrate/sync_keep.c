@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "migrate/sync_again.h"
 #include "migrate/sync_desk.h"
 
 enum { TICK_MS = 1000 };
@@ -52,7 +53,7 @@ void sync_peer(struct sync *s)
 }
 
 /* Spool first, then the file that speaks of it. */
-static bool save(struct sync *s)
+bool sync_save(struct sync *s)
 {
     const char *folder = s->config->state_dir;
     struct state *st = &s->state;
@@ -63,7 +64,7 @@ static bool save(struct sync *s)
     memcpy(st->id, s->source.id, sizeof(st->id));
     st->applied = from.offset;
     st->db = from.db;
-    st->spool_begin = s->copied ? sync_position(s, from.offset) : 0;
+    st->spool_begin = s->copied ? sync_position(s, from.offset) : st->begin;
     st->spool_end = s->spool.end;
     /* The payload itself is not waited for: without it there is a new full copy. */
     uint64_t needed = s->copied ? st->spool_begin : st->payload;
@@ -102,15 +103,17 @@ void sync_payload_whole(struct sync *s)
     s->state.stream = s->source.offset;
     memcpy(s->state.history, s->source.id, sizeof(s->state.history));
     sync_open_stream(s, s->source.offset, 0);
-    save(s);
+    sync_save(s);
 }
 
 bool sync_payload_copied(struct sync *s)
 {
     s->copied = true;
     s->state.live = 1;
+    s->state.sweep = 0;
+    apply_select(&s->apply, s->copy.stream_db);
     note_point(s);
-    return save(s);
+    return sync_save(s);
 }
 
 void sync_border(void *context)
@@ -118,7 +121,7 @@ void sync_border(void *context)
     struct sync *s = context;
     s->safe_count = 0;
     note_point(s);
-    save(s);
+    sync_save(s);
 }
 
 /* --- what was there before ----------------------------------------------------------------- */
@@ -143,8 +146,12 @@ static bool take_up(struct sync *s, const struct state *old)
     for (char *at = strtok_r(peers, " ", &save); at != NULL; at = strtok_r(NULL, " ", &save))
         target_add_peer(&s->target, at);
     memcpy(s->state.token, old->token, sizeof(old->token));
-    if (old->payload == 0 || (old->live == 0 && !same))
+    if (old->payload == 0 || (old->live == 0 && !same)) {
+        s->state.sweep = old->work[0] != '\0';
+        if (s->config->allow_full_resync) /* what is swept has to be the target of that time */
+            memcpy(s->state.work, old->work, sizeof(old->work));
         return true;
+    }
     /* After another start of the machine only what was waited for is sure to be on the disk. */
     uint64_t end = same ? UINT64_MAX : old->spool_end;
     int error = spool_reopen(&s->spool, old->spool_begin, end);
@@ -183,10 +190,10 @@ static bool open_folder(struct sync *s)
     }
     if (error == 0 && !take_up(s, &old))
         return false;
-    if (!s->resumed) {
-        state_remove(folder);
+    if (!s->resumed)
         spool_remove_all(folder);
-    }
+    if (!s->resumed && s->state.sweep == 0)
+        state_remove(folder);
     return true;
 }
 
@@ -302,7 +309,9 @@ static void on_mended(void *context, const uint64_t *markers)
     struct sync *s = context;
     if (s->closing)
         return;
-    if (s->reading && s->copied)
+    if (s->again)
+        sync_copy_again(s);
+    else if (s->reading && s->copied)
         go_back(s, markers);
     else if (s->reading) /* between copy and stream */
         s->phase = SYNC_SETTLING;
@@ -357,7 +366,7 @@ void sync_clean(struct sync *s)
     char name[LANE_MARKER_MAX];
     s->phase = SYNC_CLEANING;
     s->safe_count = 0;
-    if (!s->exact || !save(s))
+    if (!s->exact || !sync_save(s))
         return;
     delete_key(s, s->owner.key);
     if (s->config->state_dir != NULL)
@@ -381,7 +390,7 @@ static void on_tick(uv_timer_t *timer)
         return;
     if (s->copied && s->applying && !mending)
         note_point(s);
-    if (s->reading && !save(s))
+    if (s->reading && !sync_save(s))
         return;
     if (s->reading)
         sync_release(s);
