@@ -92,6 +92,7 @@ void apply_close(struct apply *a)
     free(a->skip);
     request_parser_reset(&a->parser);
     arg_room_close(&a->args);
+    apply_forget_known(a);
     writer_close(&a->input);
     writer_close(&a->command);
     writer_close(&a->group);
@@ -357,7 +358,7 @@ static bool may_send(struct apply *a)
     const struct target_options *o = a->target->options;
     if (a->offset >= a->stop_at && a->multi == NULL)
         return false;
-    if (a->broken || (a->barrier && !is_quiet(a)))
+    if (a->broken || apply_is_asking(a) || (a->barrier && !is_quiet(a)))
         return false;
     if (a->barrier && a->exact)
         a->on_border(a->context);
@@ -400,7 +401,7 @@ static enum apply_result take_one(struct apply *a, struct span bytes, size_t *us
         a->error = "what the source sends is no replication stream";
         return APPLY_BAD;
     }
-    if (must_wait(a, &argv)) {
+    if (apply_must_ask(a, &argv) || must_wait(a, &argv)) {
         *used = 0;
         return APPLY_FULL;
     }
@@ -477,6 +478,7 @@ void apply_rewind(struct apply *a, uint64_t offset, uint64_t db, uint64_t end, c
     writer_clear(&a->group_keys, 2);
     a->multi = NULL;
     a->barrier = a->cross = a->broken = false;
+    apply_forget_known(a);
     receipts_rewind(&a->receipts);
     a->skip_max = 0;
     for (uint32_t i = 0; i < SLOT_COUNT; i++) {

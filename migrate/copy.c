@@ -274,9 +274,16 @@ static bool is_empty(const struct copy *c)
     return whole && !seen;
 }
 
+/* A payload has the times of a hash's fields in it, so they could not be held back. */
+static bool holds_fields(const struct copy *c)
+{
+    const struct rdb_type *type = c->reader.type;
+    return c->options->expiry != NULL && type->kind == RDB_HASH && type->version >= RDB_TIMED_HASH;
+}
+
 static void end_collected(struct copy *c)
 {
-    bool known = target_takes(&c->target->facts, c->reader.stamp);
+    bool known = target_takes(&c->target->facts, c->reader.stamp) && !holds_fields(c);
     if (is_empty(c)) {
         c->counters.empty++;
         return;
