@@ -471,7 +471,7 @@ static void test_slow_requests(void **state)
     while (now_ms() - began < 4000) {
         assert_true(http_send(&slow, "a"));
         client_ask_expect(&c, "+PONG\r\n", "PING");
-        rest_us(100 * 1000);
+        rest_us(100 * 1000); /* a byte now and then, up to the limit */
     }
     assert_int_equal(http_read(&slow, true), 408);
     assert_in_range(now_ms() - began, 4500, 8000);

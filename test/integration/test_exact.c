@@ -42,6 +42,7 @@ static const char *const debug[] = { "--enable-debug-command",
                                      "1000",
                                      NULL };
 
+/* Chances and moments, all from the seed. */
 static unsigned below(unsigned n)
 {
     random_state = random_state * 6364136223846793005ull + 1442695040888963407ull;
@@ -280,12 +281,25 @@ static void append_much(void)
     }
 }
 
+struct saying {
+    const struct migrate *m;
+    const char *text;
+    int times;
+};
+
+static bool says_more(void *arg)
+{
+    const struct saying *s = arg;
+    return said(s->m, s->text) > s->times;
+}
+
 /* A master hangs, and the program gives its connection up. What that has brought still lies in the
    master's buffers and must not be executed when the master goes on. */
 static void test_hanging_master(void **state)
 {
     struct migrate m;
     struct ledger load = { .rest_us = 0 };
+    struct saying given_up = { &m, "it took longer than allowed", 0 };
     (void)state;
     begin_with(&m, &load, "300ms");
     for (int i = 0; i < (points + 1) / 2; i++) {
@@ -293,7 +307,8 @@ static void test_hanging_master(void **state)
         int node = (int)below(3);
         cluster_stop_node(&cluster, node);
         append_much();
-        rest_us(600000);
+        given_up.times = said(&m, given_up.text);
+        assert_true(wait_until(says_more, &given_up, scaled_ms(20000)));
         cluster_continue_node(&cluster, node);
     }
     end(&m, &load);
@@ -375,15 +390,40 @@ static void test_slots_move(void **state)
     end(&m, &load);
 }
 
+/* How much a master has written to its replicas. */
+static long long stream_of(int master)
+{
+    static const char field[] = "master_repl_offset:";
+    redisReply *reply = cluster_ask(&cluster, master, "INFO replication");
+    assert_non_null(reply);
+    const char *at = strstr(reply->str, field);
+    assert_non_null(at);
+    long long bytes = strtoll(at + sizeof(field) - 1, NULL, 10);
+    freeReplyObject(reply);
+    return bytes;
+}
+
+struct lead {
+    int master;
+    long long from;
+};
+
+static bool is_ahead(void *arg)
+{
+    const struct lead *l = arg;
+    return stream_of(l->master) > l->from + 100000;
+}
+
 /* A replica takes over that hangs behind its master: what the master has answered meanwhile is
    lost. The replica's own buffer holds it, but the takeover comes before most of that is read. */
-static void take_over(int replica)
+static void take_over(int master, int replica)
 {
     redisContext *r = redis_open(cluster.node[replica].port);
     void *reply = NULL;
     int done = 0;
     cluster_stop_node(&cluster, replica);
-    rest_us(150000);
+    struct lead lead = { master, stream_of(master) };
+    assert_true(wait_until(is_ahead, &lead, scaled_ms(20000)));
     assert_int_equal(redisAppendCommand(r, "CLUSTER FAILOVER TAKEOVER"), REDIS_OK);
     while (done == 0)
         assert_int_equal(redisBufferWrite(r, &done), REDIS_OK);
@@ -403,7 +443,7 @@ static void test_takeovers(void **state)
     begin(&m, &load);
     for (int i = 0; i < (points + 1) / 2; i++) {
         int owner = cluster_owner(&cluster, (int)below(CLUSTER_SLOTS));
-        take_over(cluster_replica_of(&cluster, owner));
+        take_over(owner, cluster_replica_of(&cluster, owner));
         rest_us((int)below(200000));
     }
     end(&m, &load);
@@ -420,7 +460,7 @@ static void test_master_dies(void **state)
     int replica = cluster_replica_of(&cluster, owner);
     cluster_kill_node(&cluster, owner);
     cluster_await_master(&cluster, replica, 20000);
-    rest_us(200000);
+    ledger_await(&load, 100);
     end(&m, &load);
     cluster_restart_node(&cluster, owner);
     cluster_await_settled(&cluster, 20000);

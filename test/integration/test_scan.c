@@ -115,6 +115,7 @@ static void test_filters(void **state)
 /* --- followed ------------------------------------------------------------------------------ */
 
 static atomic_bool enough;
+static atomic_int changes;
 
 static void *change_all_the_time(void *arg)
 {
@@ -127,8 +128,10 @@ static void *change_all_the_time(void *arg)
                                             "SADD set:%d m" };
     redisContext *r = redisConnect("127.0.0.1", source.port);
     (void)arg;
-    for (int i = 0; !atomic_load(&enough); i++)
+    for (int i = 0; !atomic_load(&enough); i++) {
         freeReplyObject(redis_ask(r, commands[i % 7], i % 50, i % 50));
+        atomic_store(&changes, i);
+    }
     redisFree(r);
     return NULL;
 }
@@ -144,6 +147,11 @@ static bool has_said(const struct migrate *m, const char *text)
 static bool follows(void *arg)
 {
     return has_said(arg, "following the notifications");
+}
+
+static bool many_changes_more(void *arg)
+{
+    return atomic_load(&changes) > *(int *)arg + 1000;
 }
 
 static bool marked(void *arg)
@@ -167,7 +175,8 @@ static void test_tail(void **state)
     assert_int_equal(pthread_create(&thread, NULL, change_all_the_time, NULL), 0);
     migrate_start(&m, (const char *const[]){ "scan", source_at, target_at, "--tail", NULL });
     bool good = wait_until(follows, &m, scaled_ms(20000));
-    rest_us(200000);
+    int before = atomic_load(&changes);
+    good = good && wait_until(many_changes_more, &before, scaled_ms(20000));
     atomic_store(&enough, true);
     pthread_join(thread, NULL);
     assert_true(good);
