@@ -8,6 +8,7 @@
 #include "migrate/summary.h"
 #include "migrate/sync_again.h"
 #include "migrate/sync_desk.h"
+#include "migrate/sync_keep.h"
 
 enum { PUMP_TURN = 2 * 1024 * 1024 };
 

@@ -4,6 +4,7 @@
 
 #include "base/log.h"
 #include "migrate/sync_desk.h"
+#include "migrate/sync_keep.h"
 
 /* --- the source begins anew ---------------------------------------------------------------- */
 

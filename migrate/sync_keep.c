@@ -1,5 +1,5 @@
-/* What a sync keeps for a later start, and the way back after something broke; see
-   sync_private.h. */
+#include "migrate/sync_keep.h"
+
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
