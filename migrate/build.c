@@ -10,6 +10,7 @@ enum build_state { BUILDING, DATING, RENAMING, REMOVING };
 struct build {
     struct list_node link; /* in copy->builds */
     struct copy *copy;
+    struct copy_wave *wave;
     struct rewrite rewrite;
     struct writer key;
     char temporary[80];
@@ -95,6 +96,8 @@ struct build *build_new(struct copy *c, const struct rdb_type *type, struct span
     struct build *b = calloc(1, sizeof(*b));
     REQUIRE(b != NULL);
     b->copy = c;
+    b->wave = copy_wave_of(c);
+    b->wave->pending++;
     b->expire_at = expire_at;
     b->begun = copy_now(c);
     writer_init(&b->key, 2);
@@ -113,6 +116,7 @@ struct build *build_new(struct copy *c, const struct rdb_type *type, struct span
 void build_free(struct build *b)
 {
     list_remove(&b->link);
+    b->wave->pending--;
     b->copy->build_count--;
     rewrite_close(&b->rewrite);
     writer_close(&b->key);

@@ -36,6 +36,7 @@ void copy_open(struct copy *c, const struct copy_options *options, struct target
     writer_init(&c->value, 2);
     writer_init(&c->command, 2);
     list_init(&c->builds);
+    c->waves[0].copy = c->waves[1].copy = c;
     while (getrandom(&c->random, sizeof(c->random), 0) != sizeof(c->random))
         continue;
 }
@@ -141,11 +142,22 @@ static bool note_name(struct copy *c)
     return error == 0;
 }
 
+/* When all of the last wave is answered, all before this one is; and a new one may begin. */
+static void turn_wave(struct copy *c)
+{
+    if (c->waves[c->wave ^ 1].pending > 0)
+        return;
+    c->safe_to = c->wave_at;
+    c->wave ^= 1;
+    c->wave_at = c->border;
+}
+
 static void begin_key(struct copy *c)
 {
     const struct rdb_reader *r = &c->reader;
     c->counters.keys++;
     c->state = SKIP;
+    turn_wave(c);
     if (replay_is_own_key(r->name) || !is_wanted(c) || !is_placed(c))
         return;
     if (c->options->skip_expired && r->expire_at != RDB_NO_TIME && r->expire_at <= copy_now(c)) {
@@ -156,6 +168,10 @@ static void begin_key(struct copy *c)
     if (c->options->expiry != NULL && r->expire_at != RDB_NO_TIME)
         c->expire_at =
             expiry_of_copy(c->options->expiry, writer_span(&c->key), r->expire_at, copy_now(c));
+    if (!copy_is_new(c)) {
+        c->counters.before++;
+        return;
+    }
     writer_clear(&c->value, 2);
     c->state = COLLECT;
 }
@@ -170,8 +186,10 @@ static void begin_build(struct copy *c)
 
 static void on_restored(void *context, const struct target_call *call)
 {
-    struct copy *c = context;
+    struct copy_wave *wave = context;
+    struct copy *c = wave->copy;
     c->pending--;
+    wave->pending--;
     if (call->error[0] == '\0')
         c->counters.restored++;
     else
@@ -246,8 +264,9 @@ static void restore(struct copy *c)
     if (idle || freq)
         write_bulk_format(w, "%lld", (long long)(idle ? r->idle : r->freq));
     c->pending++;
+    c->waves[c->wave].pending++;
     target_send(c->target, SPAN("restore"), writer_span(&c->key), writer_span(w),
-                c->options->replace, on_restored, c);
+                c->options->replace, on_restored, copy_wave_of(c));
 }
 
 static bool see_element(void *context, const struct rdb_item *item)
@@ -304,6 +323,7 @@ static void end_value(struct copy *c)
         build_end(c->current);
     c->current = NULL;
     c->state = NO_VALUE;
+    c->border = c->reader.offset;
     if (c->value.capacity > VALUE_KEPT) {
         writer_close(&c->value);
         writer_close(&c->command);
@@ -436,6 +456,16 @@ void copy_progress(struct copy *c)
     struct list_node *n, *safe;
     LIST_EACH (&c->builds, n, safe)
         build_progress((struct build *)n);
+}
+
+bool copy_is_new(const struct copy *c)
+{
+    return c->border >= c->skip_to;
+}
+
+struct copy_wave *copy_wave_of(struct copy *c)
+{
+    return &c->waves[c->wave];
 }
 
 bool copy_is_done(const struct copy *c)

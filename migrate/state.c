@@ -28,6 +28,8 @@ static const struct field {
     { "begin", offsetof(struct state, begin), 0 },
     { "payload", offsetof(struct state, payload), 0 },
     { "stream", offsetof(struct state, stream), 0 },
+    { "copied", offsetof(struct state, copied), 0 },
+    { "masters", offsetof(struct state, masters), 0 },
     { "sweep", offsetof(struct state, sweep), 0 },
     { "live", offsetof(struct state, live), 0 },
     { "applied", offsetof(struct state, applied), 0 },

@@ -26,6 +26,8 @@ struct state {
     uint64_t begin, payload;         /* position of the full copy's payload in the spool, and of
                                         its end; payload 0: it is not whole */
     uint64_t stream;                 /* offset of the last byte before the stream */
+    uint64_t copied, masters;        /* while it is not live: offset in the payload before which all
+                                        keys are at the target, if it still has these masters */
     uint64_t sweep;                  /* 1: an earlier copy may have left keys that this one lacks */
     uint64_t live;                   /* 1: all of the payload is at the target */
     uint64_t applied, db;            /* as in apply.h */

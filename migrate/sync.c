@@ -8,6 +8,7 @@
 #include "migrate/summary.h"
 #include "migrate/sync_again.h"
 #include "migrate/sync_desk.h"
+#include "migrate/sync_keep.h"
 
 enum { PUMP_TURN = 2 * 1024 * 1024 };
 
@@ -260,6 +261,10 @@ void sync_begin(struct sync *s)
     source_open(&s->source, &s->run.net, &s->config->source_options, &source_user, s);
     if (!s->resumed)
         return;
+    if (!s->copied) {
+        s->copy.skip_to = sync_copied_before(s);
+        log_info("the full copy goes on", "offset=%llu", (unsigned long long)s->copy.skip_to);
+    }
     source_go_on(&s->source, st->id, st->stream + (s->spool.end - st->payload));
     sync_open_stream(s, s->copied ? st->applied : st->stream, s->copied ? st->db : 0);
 }
@@ -324,11 +329,22 @@ static void on_turn_end(void *context)
     sync_desk_turn_end(s);
 }
 
+/* In the full copy: what is answered is put down, and the next start goes on behind that. */
+static void stop_early(struct sync *s)
+{
+    bool kept = !s->copied && s->config->state_dir != NULL && s->payload_whole && !s->payload_gone;
+    if (kept && !s->closing && !sync_save(s))
+        return;
+    sync_give_up(s, s->copied ? "interrupted before all is applied"
+                    : kept    ? "interrupted in the full copy; the next start goes on with it"
+                              : "interrupted before the end of the full copy");
+}
+
 void sync_stop(struct sync *s)
 {
     s->held = false;
     if (s->stopping || !s->copied || !s->reading) {
-        sync_give_up(s, "interrupted before the end of the full copy");
+        stop_early(s);
         return;
     }
     log_info("stopping: what has been received is still applied", "offset=%llu",

@@ -4,6 +4,7 @@
 
 #include "base/log.h"
 #include "migrate/sync_desk.h"
+#include "migrate/sync_keep.h"
 
 /* --- the source begins anew ---------------------------------------------------------------- */
 
@@ -39,7 +40,7 @@ void sync_again(struct sync *s)
     spool_seek(&s->spool, s->spool.end);
     spool_release(&s->spool, s->spool.end);
     s->state.begin = s->spool.end;
-    s->state.payload = s->state.live = 0;
+    s->state.payload = s->state.live = s->state.copied = 0;
     s->state.sweep = 1;
     if (s->phase != SYNC_MENDING)
         sync_mend(s);

@@ -1,5 +1,5 @@
-/* What a sync keeps for a later start, and the way back after something broke; see
-   sync_private.h. */
+#include "migrate/sync_keep.h"
+
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -52,6 +52,35 @@ void sync_peer(struct sync *s)
         sync_give_up(s, strerror(error));
 }
 
+static uint32_t master_of(const struct sync *s, uint32_t slot)
+{
+    const struct router *rt = &s->target.router;
+    uint16_t shard = rt->map->shard_of[slot];
+    return shard == SLOTMAP_NO_SHARD ? 0 : rt->masters[shard]->fingerprint;
+}
+
+/* FNV-1a over the master of each slot: another one may lack what its predecessor has answered. */
+static uint64_t masters_now(const struct sync *s)
+{
+    uint64_t h = 14695981039346656037u;
+    for (uint32_t slot = 0; slot < SLOT_COUNT; slot++)
+        h = (h ^ master_of(s, slot)) * 1099511628211u;
+    return h;
+}
+
+static void note_copy(struct sync *s)
+{
+    const struct copy *c = &s->copy;
+    s->state.copied = c->safe_to > c->skip_to ? c->safe_to : c->skip_to;
+    s->state.masters = masters_now(s);
+}
+
+uint64_t sync_copied_before(const struct sync *s)
+{
+    const struct state *st = &s->state;
+    return st->masters == masters_now(s) ? st->copied : 0;
+}
+
 /* Spool first, then the file that speaks of it. */
 bool sync_save(struct sync *s)
 {
@@ -61,6 +90,8 @@ bool sync_save(struct sync *s)
         return true;
     struct sync_point from = safe_point(s);
     note_peers(s);
+    if (!s->copied)
+        note_copy(s);
     memcpy(st->id, s->source.id, sizeof(st->id));
     st->applied = from.offset;
     st->db = from.db;
@@ -232,13 +263,6 @@ void sync_claim(struct sync *s)
 }
 
 /* --- the way back -------------------------------------------------------------------------- */
-
-static uint32_t master_of(const struct sync *s, uint32_t slot)
-{
-    const struct router *rt = &s->target.router;
-    uint16_t shard = rt->map->shard_of[slot];
-    return shard == SLOTMAP_NO_SHARD ? 0 : rt->masters[shard]->fingerprint;
-}
 
 static bool is_master(const struct sync *s, uint32_t fingerprint)
 {
