@@ -180,8 +180,7 @@ static bool take_specs(struct value_cursor *c, struct command *row)
     return true;
 }
 
-/* --- one command --------------------------------------------------------------------------------
- */
+/* --- one command --------------------------------------------------------------------------- */
 
 static bool take_tips(struct value_cursor *c, struct description *d)
 {

@@ -84,8 +84,7 @@ static void free_lease(struct lease *l)
     slab_give(&p->slab, l);
 }
 
-/* --- a node that is not well -------------------------------------------------------------------
- */
+/* --- a node that is not well --------------------------------------------------------------- */
 
 /* Many connections may fail together: that counts once. */
 static void rest(struct lease_pool *p, struct node *n)
@@ -134,8 +133,7 @@ static void fail_queued(struct lease_pool *p, const struct node *node, int why)
     }
 }
 
-/* --- connecting --------------------------------------------------------------------------------
- */
+/* --- connecting ---------------------------------------------------------------------------- */
 
 /* Whoever wants to unblock the user of this connection needs its id there. It is asked for together
    with the first request, so it costs no round trip. */
@@ -266,8 +264,7 @@ static void dial_next(struct lease_pool *p)
     }
 }
 
-/* --- taking and giving back --------------------------------------------------------------------
- */
+/* --- taking and giving back ---------------------------------------------------------------- */
 
 static void close_lease(struct lease *l, int why)
 {
@@ -407,8 +404,7 @@ bool lease_is_ready(const struct lease *l)
     return l->state == TAKEN;
 }
 
-/* --- the pool ----------------------------------------------------------------------------------
- */
+/* --- the pool ------------------------------------------------------------------------------ */
 
 /* The login has connect-timeout too; idle ones go when they are old or no map names their node. */
 static void on_timer(uv_timer_t *timer)

@@ -10,7 +10,6 @@
 #include "migrate/replay.h"
 
 enum {
-    TIME_STEP_MS = 20,
     REPLAY_SLACK_MS = 60 * 1000,
     ARGS_MAX = 64 * 1024 * 1024,
     GROUP_BYTES_MAX = 8 * 1024 * 1024
@@ -25,11 +24,6 @@ struct apply_mark {
     uint32_t pending;
     char name[24];
     struct writer keys; /* see apply_dirty_note */
-};
-
-struct apply_time {
-    uint64_t offset;
-    int64_t ms;
 };
 
 static void on_unit(void *context, const struct lane_unit *u, const char *error);
@@ -99,48 +93,14 @@ void apply_close(struct apply *a)
     writer_close(&a->group_key);
     writer_close(&a->group_name);
     writer_close(&a->group_keys);
-    free(a->times);
+    receipts_close(&a->receipts);
 }
 
 /* --- when it was received ------------------------------------------------------------------ */
 
-/* Room for one more at the end: the front is free, or there is more room. */
-static void make_room(struct apply *a)
-{
-    uint32_t count = a->time_end - a->time_first;
-    if (a->time_end < a->time_room)
-        return;
-    uint32_t room = a->time_first > count ? a->time_room : (a->time_room + 64) * 2;
-    struct apply_time *more = malloc(room * sizeof(*more));
-    REQUIRE(more != NULL);
-    for (uint32_t i = 0; i < count; i++)
-        more[i] = a->times[a->time_first + i];
-    free(a->times);
-    a->times = more;
-    a->time_room = room;
-    a->time_at -= a->time_first;
-    a->time_end = count;
-    a->time_first = 0;
-}
-
 void apply_received(struct apply *a, uint64_t offset, int64_t ms)
 {
-    if (a->time_end > a->time_first && ms - a->times[a->time_end - 1].ms < TIME_STEP_MS) {
-        a->times[a->time_end - 1].offset = offset;
-        return;
-    }
-    make_room(a);
-    a->times[a->time_end++] = (struct apply_time){ offset, ms };
-}
-
-/* What has been applied is not asked for again; what lies behind may be. */
-static int64_t time_of(struct apply *a, uint64_t offset)
-{
-    while (a->time_at + 1 < a->time_end && a->times[a->time_at].offset < offset)
-        a->time_at++;
-    while (a->time_first < a->time_at && a->times[a->time_first].offset < a->applied)
-        a->time_first++;
-    return a->time_end > a->time_first ? a->times[a->time_at].ms : 0;
+    receipts_add(&a->receipts, offset, ms);
 }
 
 int64_t apply_expiry(const struct apply *a, int64_t ms)
@@ -368,7 +328,7 @@ static void take_command(struct apply *a, const struct argv *argv, size_t len)
     struct apply_mark *m = slab_take(&a->mark_slab);
     a->offset += len;
     a->counters.commands++;
-    a->now = time_of(a, a->offset);
+    a->now = receipts_time(&a->receipts, a->offset, a->applied);
     *m = (struct apply_mark){ .apply = a, .offset = a->offset };
     list_append(&a->marks, &m->link);
     a->mark = m;
@@ -512,7 +472,7 @@ void apply_rewind(struct apply *a, uint64_t offset, uint64_t db, uint64_t end, c
     writer_clear(&a->group_keys, 2);
     a->multi = NULL;
     a->barrier = a->cross = a->broken = false;
-    a->time_at = a->time_first;
+    receipts_rewind(&a->receipts);
     a->skip_max = 0;
     for (uint32_t i = 0; i < SLOT_COUNT; i++) {
         a->skip[i] = skip[i];

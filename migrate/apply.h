@@ -18,6 +18,7 @@
 #include "cluster/keys.h"
 #include "migrate/copy.h"
 #include "migrate/lane.h"
+#include "migrate/receipts.h"
 #include "resp/request.h"
 
 struct apply_counters {
@@ -31,8 +32,6 @@ struct apply_counters {
     uint64_t stale;    /* about keys whose owner is another source */
     uint64_t failed;   /* not applied */
 };
-
-struct apply_time; /* when which part of the stream was received */
 
 struct apply {
     struct target *target;
@@ -54,8 +53,7 @@ struct apply {
     struct list_node marks; /* commands that are not answered, oldest first */
     struct slab mark_slab;
     struct apply_mark *mark; /* of the command that is being handled */
-    struct apply_time *times;
-    uint32_t time_first, time_at, time_end, time_room;
+    struct receipts receipts;
     int64_t now;  /* ms since 1970: when the command was received */
     bool barrier; /* nothing may be sent before all is answered */
     /* Between MULTI and EXEC: commands in one slot that go together, and the mark of MULTI, which

@@ -132,8 +132,7 @@ static void test_switched_off(void **state)
     client_close(&c);
 }
 
-/* --- nothing lost, nothing twice ----------------------------------------------------------------
- */
+/* --- nothing lost, nothing twice ----------------------------------------------------------- */
 
 enum { POPPERS = 6, PUSHERS = 3, EACH = 400, ELEMENTS = PUSHERS * EACH };
 
@@ -226,8 +225,7 @@ static void test_each_element_once(void **state)
     race(true);
 }
 
-/* --- moves --------------------------------------------------------------------------------------
- */
+/* --- moves --------------------------------------------------------------------------------- */
 
 enum { MOVERS = 4, MOVED = 300 };
 
@@ -311,8 +309,7 @@ static void test_priority(void **state)
     client_close(&other);
 }
 
-/* --- soon ---------------------------------------------------------------------------------------
- */
+/* --- soon ---------------------------------------------------------------------------------- */
 
 static int by_size(const void *a, const void *b)
 {
@@ -374,8 +371,7 @@ static void test_load_is_bounded(void **state)
     }
 }
 
-/* --- those who leave -----------------------------------------------------------------------------
- */
+/* --- those who leave ----------------------------------------------------------------------- */
 
 /* A hundred times a client leaves just when an element comes: no element goes with it. */
 static void test_clients_leave(void **state)

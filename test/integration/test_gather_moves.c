@@ -310,8 +310,7 @@ static void test_rename_under_writes(void **state)
     client_close(&writer);
 }
 
-/* --- slots move --------------------------------------------------------------------------------
- */
+/* --- slots move ---------------------------------------------------------------------------- */
 
 struct moving {
     struct client *c;
@@ -363,8 +362,7 @@ static void test_while_slots_move(void **state)
     gather_nothing_left(&cluster);
 }
 
-/* --- the proxy dies ----------------------------------------------------------------------------
- */
+/* --- the proxy dies ------------------------------------------------------------------------ */
 
 /* In how many places the value is. */
 static long long places(struct client *c, int n)
