@@ -312,7 +312,7 @@ static inline bool run(const struct call *call, const struct command *container)
 {
     if (LIKELY(call->cmd != NULL)) {
         struct stats *stats = &call->client->worker->stats;
-        if (UNLIKELY(--stats->key_gap == 0))
+        if (stats_samples(stats))
             key_report_sample(call->client, call->cmd, call->argv);
         bool done = execute(call);
         stats_call(stats, call->cmd, done);
@@ -392,7 +392,8 @@ bool dispatch(struct client *c, const struct argv *argv, struct span bytes, stru
     struct call call = { .client = c, .argv = argv, .bytes = bytes, .chunk = chunk };
     call.cmd = command_resolve(c->worker->commands, argv, &container);
     bool done = LIKELY(c->special == 0) ? run(&call, container) : run_special(&call, container);
-    c->commands += done;
+    if (STATISTICS)
+        c->commands += done;
     return done;
 }
 
