@@ -218,6 +218,27 @@ static int read_filter(struct config *c, char *err, size_t cap)
     return 0;
 }
 
+/* What --allow-full-resync deletes must be this source's for sure. */
+static int read_resync(struct config *c, char *err, size_t cap)
+{
+    const struct key_owner *owner = c->filter.owner;
+    if (!c->allow_full_resync || strcmp(c->command->name, "sync") != 0)
+        return 0;
+    if (c->exactly == EXACTLY_OFF || !c->replace)
+        return fail(err, cap, "--allow-full-resync needs --exactly markers and --replace yes");
+    if (owner != NULL && c->owner_policy == OWNER_REPORT)
+        return fail(err, cap, "--allow-full-resync needs --owner-policy drop");
+    if (!c->only_source && (owner == NULL || !key_owner_parts(owner)))
+        return fail(
+            err, cap,
+            "--allow-full-resync deletes keys of the target that the source has no more; it "
+            "has to know which are this source's: %s",
+            owner == NULL ? "say --owner, or --only-source if there are no others"
+                          : "with this --owner any key may be");
+    c->source_options.again = true;
+    return 0;
+}
+
 static const char *or_default(const char *given, const char *folder, const char *name,
                               const char *suffix, char *out)
 {
@@ -268,7 +289,7 @@ static int read_all(struct config *c, char *err, size_t cap)
         return ERR_OPTION;
     if (command->has_target && read_target(c, err, cap) != 0)
         return ERR_OPTION;
-    if (read_exactly(c, err, cap) != 0)
+    if (read_exactly(c, err, cap) != 0 || read_resync(c, err, cap) != 0)
         return ERR_OPTION;
     name_files(c);
     return 0;

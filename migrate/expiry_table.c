@@ -1,11 +1,11 @@
 #include "migrate/expiry_table.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <sys/mman.h>
 #include <sys/random.h>
 #include <unistd.h>
 
+#include "migrate/key_print.h"
 #include "migrate/scratch.h"
 
 enum { ROOM_MIN = 4096, CHUNK = 64 * 1024 };
@@ -38,26 +38,9 @@ void expiry_table_clear(struct expiry_table *t)
 
 /* --- the table ----------------------------------------------------------------------------- */
 
-static uint64_t mix(uint64_t n)
-{
-    n ^= n >> 32;
-    n *= UINT64_C(0xd6e8feb86659fd93);
-    n ^= n >> 32;
-    n *= UINT64_C(0xd6e8feb86659fd93);
-    return n ^ n >> 32;
-}
-
 static uint64_t hash_of(const struct expiry_table *t, struct span key)
 {
-    uint64_t hash = mix(t->seed ^ key.len), word;
-    for (; key.len >= sizeof(word); key.at += sizeof(word), key.len -= sizeof(word)) {
-        memcpy(&word, key.at, sizeof(word));
-        hash = mix(hash ^ word);
-    }
-    word = 0;
-    memcpy(&word, key.at, key.len);
-    hash = mix(hash ^ word);
-    return hash != 0 ? hash : 1;
+    return key_print(t->seed, key);
 }
 
 /* The hash's place, or the free one where it would be. */
@@ -69,34 +52,18 @@ static struct expiry_entry *place_of(const struct expiry_table *t, uint64_t hash
     return &t->entries[i];
 }
 
-static int map_entries(struct expiry_table *t, uint64_t room)
-{
-    size_t size = room * sizeof(struct expiry_entry);
-    int file = scratch_file(t->folder);
-    if (file < 0)
-        return errno;
-    /* Room on the disk now, since a mapped page without one ends the program. */
-    int error = posix_fallocate(file, 0, (off_t)size);
-    void *at = error == 0 ? mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, file, 0) : NULL;
-    if (error == 0 && at == MAP_FAILED)
-        error = errno;
-    close(file);
-    if (error != 0)
-        return error;
-    t->entries = at;
-    t->room = room;
-    return 0;
-}
-
 static int make_room(struct expiry_table *t)
 {
     struct expiry_entry *old = t->entries;
     uint64_t room = t->room;
     if (room > 0 && t->used < room / 2)
         return 0;
-    int error = map_entries(t, room > 0 ? room * 2 : ROOM_MIN);
-    if (error != 0)
-        return error;
+    uint64_t more = room > 0 ? room * 2 : ROOM_MIN;
+    struct expiry_entry *entries = scratch_map(t->folder, more * sizeof(*entries));
+    if (entries == NULL)
+        return errno;
+    t->entries = entries;
+    t->room = more;
     for (uint64_t i = 0; i < room; i++)
         if (old[i].hash != 0)
             *place_of(t, old[i].hash) = old[i];

@@ -152,6 +152,15 @@ const struct option options_rows[] = {
       FIELD(state_dir),
       .help = "Directory for the spool and for what sync needs to go on after it was stopped or "
               "killed; needs --exactly markers. Without it each start is a new full copy." },
+    { .name = "allow-full-resync", .type = OPTION_BOOL, .group = SOURCE, .fallback = "no",
+      FIELD(allow_full_resync),
+      .help = "When the source's backlog does not reach back, or a full copy broke off, make a new "
+              "one by itself, and delete at the target what this source has no more. Needs --owner, "
+              "by which this source's keys are known among those of others, or --only-source." },
+    { .name = "only-source", .type = OPTION_BOOL, .group = SOURCE, .fallback = "no",
+      FIELD(only_source),
+      .help = "Says that nobody else writes to the target: every key there that the filters let "
+              "over and the source has not may be deleted by --allow-full-resync." },
     { .name = "follow", .type = OPTION_BOOL, .group = SOURCE, .fallback = "yes", FIELD(follow),
       .help = "Behind the full copy, follow the stream. With no, sync ends with the full copy." },
 

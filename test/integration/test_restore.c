@@ -14,7 +14,7 @@
 #include "test/lib/rdb_writer.h"
 #include "test/lib/testenv.h"
 
-static char target_url[40];
+static char target_url[64];
 
 static int start(void **state)
 {
