@@ -276,6 +276,7 @@ void expiry_forget(struct expiry *e)
 void expiry_again(struct expiry *e)
 {
     expiry_table_clear(&e->table);
+    expiry_fields_clear(&e->fields);
     e->live = false;
     e->calm_since = 0;
     e->unset = e->pending = 0;
