@@ -15,9 +15,14 @@ void expiry_open(struct expiry *e, const struct expiry_options *options, struct 
     writer_init(&e->command, 2);
 }
 
+void expiry_keep(struct expiry *e, const char *folder)
+{
+    expiry_table_keep(&e->table, folder, "expiry");
+}
+
 void expiry_close(struct expiry *e)
 {
-    expiry_table_clear(&e->table);
+    expiry_table_close(&e->table);
     writer_close(&e->command);
 }
 
@@ -137,7 +142,7 @@ static void settle_some(struct expiry *e, int64_t now)
         if (at == 0)
             continue;
         send_time(e, key, with_slack(e, at, now));
-        expiry_table_forget(&e->table, key);
+        expiry_table_settle(&e->table, key);
     }
     if (rc < 0) {
         give_up_holding(e, -rc);
@@ -146,7 +151,12 @@ static void settle_some(struct expiry *e, int64_t now)
     }
     if (rc == 0) /* what was held anew behind the walk */
         expiry_table_rewind(&e->table);
-    if (e->table.held == 0)
+}
+
+/* Every time has been answered, so nobody has to send one again. */
+static void end_settled(struct expiry *e)
+{
+    if (e->table.held == 0 && e->table.used > 0 && e->pending == 0)
         expiry_table_clear(&e->table);
 }
 
@@ -164,17 +174,32 @@ void expiry_turn(struct expiry *e, bool behind, int64_t now)
     e->live = true;
     if (e->table.held > 0)
         settle_some(e, now);
+    end_settled(e);
 }
 
-void expiry_forget(struct expiry *e)
+void expiry_at(struct expiry *e, uint64_t offset)
 {
-    e->unset += e->pending;
+    e->table.point = offset;
+}
+
+int expiry_go_back(struct expiry *e, uint64_t offset)
+{
+    e->live = false;
+    e->calm_since = 0;
     e->pending = 0;
+    e->table.point = offset;
+    return expiry_table_go_back(&e->table, offset);
+}
+
+int expiry_sync(struct expiry *e)
+{
+    return expiry_table_sync(&e->table);
 }
 
 void expiry_again(struct expiry *e)
 {
     expiry_table_clear(&e->table);
+    e->table.point = 0;
     e->live = false;
     e->calm_since = 0;
     e->unset = e->pending = 0;
@@ -185,5 +210,6 @@ bool expiry_settle(struct expiry *e, int64_t now)
     e->live = true;
     if (e->table.held > 0)
         settle_some(e, now);
+    end_settled(e);
     return e->table.held == 0 && e->pending == 0;
 }
