@@ -92,6 +92,7 @@ void apply_close(struct apply *a)
     free(a->skip);
     request_parser_reset(&a->parser);
     arg_room_close(&a->args);
+    apply_forget_known(a);
     writer_close(&a->input);
     writer_close(&a->command);
     writer_close(&a->group);
@@ -196,23 +197,25 @@ static void lower_name(char *out, size_t room, struct span name)
     out[n] = '\0';
 }
 
-static void send_unit(struct apply *a, struct span name, struct span key, struct span bytes,
+static void send_unit(struct apply_mark *m, struct span name, struct span key, struct span bytes,
                       const struct lane_unit *what)
 {
     struct lane_unit u = *what;
-    u.owner = a->mark;
+    u.owner = m;
     u.bytes = (uint32_t)bytes.len;
     u.key_len = (uint32_t)key.len;
     lower_name(u.name, sizeof(u.name), name);
     memcpy(u.key, key.at, shown(key.at, u.key_len).len);
-    a->mark->pending++;
-    lanes_send(&a->lanes, &u, key, bytes);
+    m->pending++;
+    lanes_send(&m->apply->lanes, &u, key, bytes);
 }
 
-/* What has been gathered goes out, as a transaction if it is more than one command. */
+/* What has been gathered goes out, as a transaction if it is more than one command. It counts as a
+   part of MULTI until it is answered: to begin again behind MULTI would leave out what stands
+   between the two. */
 static void send_group(struct apply *a)
 {
-    struct apply_mark *m = a->mark;
+    struct apply_mark *m = a->multi;
     struct span key = writer_span(&a->group_key), name = writer_span(&a->group_name);
     struct span bytes = writer_span(&a->group);
     uint32_t count = a->group_count;
@@ -228,7 +231,7 @@ static void send_group(struct apply *a)
         struct lane_unit u = { .offset = a->group_offset,
                                .commands = count,
                                .absolute = a->group_absolute };
-        send_unit(a, name, key, bytes, &u);
+        send_unit(m, name, key, bytes, &u);
     } else {
         lower_name(m->name, sizeof(m->name), name);
         m->pending++;
@@ -274,8 +277,8 @@ void apply_exec(struct apply *a)
     struct apply_mark *multi = a->multi;
     if (multi == NULL)
         return;
-    a->multi = NULL;
     send_group(a);
+    a->multi = NULL;
     multi->pending--;
     advance(a);
 }
@@ -313,7 +316,7 @@ void apply_send(struct apply *a, const struct span *words, size_t count, struct 
         struct lane_unit u = { .offset = a->offset,
                                .commands = 1,
                                .absolute = replay_is_absolute(words, count) };
-        send_unit(a, words[0], key, writer_span(w), &u);
+        send_unit(m, words[0], key, writer_span(w), &u);
         return;
     }
     if (m->pending == 0)
@@ -357,7 +360,7 @@ static bool may_send(struct apply *a)
     const struct target_options *o = a->target->options;
     if (a->offset >= a->stop_at && a->multi == NULL)
         return false;
-    if (a->broken || (a->barrier && !is_quiet(a)))
+    if (a->broken || apply_is_asking(a) || (a->barrier && !is_quiet(a)))
         return false;
     if (a->barrier && a->exact)
         a->on_border(a->context);
@@ -373,9 +376,7 @@ static bool must_wait(struct apply *a, const struct argv *argv)
 {
     if (!apply_rules_cross(a, argv))
         return false;
-    a->mark = a->multi; /* what is gathered came before it */
-    send_group(a);
-    a->mark = NULL;
+    send_group(a); /* what is gathered came before it */
     a->barrier = !is_quiet(a);
     return a->barrier;
 }
@@ -402,7 +403,7 @@ static enum apply_result take_one(struct apply *a, struct span bytes, size_t *us
         a->error = "what the source sends is no replication stream";
         return APPLY_BAD;
     }
-    if (must_wait(a, &argv)) {
+    if (apply_must_ask(a, &argv) || must_wait(a, &argv)) {
         *used = 0;
         return APPLY_FULL;
     }
@@ -479,6 +480,7 @@ void apply_rewind(struct apply *a, uint64_t offset, uint64_t db, uint64_t end, c
     writer_clear(&a->group_keys, 2);
     a->multi = NULL;
     a->barrier = a->cross = a->broken = false;
+    apply_forget_known(a);
     receipts_rewind(&a->receipts);
     a->skip_max = 0;
     for (uint32_t i = 0; i < SLOT_COUNT; i++) {

@@ -71,8 +71,7 @@ static void rename_or_copy(struct apply *a, const struct argv *argv, const struc
     struct span words[] = { j->copy ? SPAN("COPY") : SPAN("RENAME"),
                             apply_name_in(a, a->db, j->from, &from),
                             apply_name_in(a, j->db, j->to, &to), SPAN("REPLACE") };
-    if (a->options->expiry != NULL)
-        expiry_follow(a->options->expiry, words[1], words[2]);
+    apply_follow(a, words[1], words[2]);
     apply_send(a, words, j->copy ? 4 : 3, words[1]);
     writer_close(&from);
     writer_close(&to);

@@ -10,6 +10,8 @@
  *   SETTLING (each key held gets its true time, behind all that has been sent about it) --> LIVE
  *
  * LIVE: a time from the stream gets the slack added, against shorter lags.
+ *
+ * The same for single fields of hashes (expiry_fields.h).
  * Sends through the target; times are milliseconds since 1970 and come from outside.
  */
 #ifndef MIGRATE_EXPIRY_H
@@ -17,7 +19,7 @@
 
 #include <stdbool.h>
 
-#include "migrate/expiry_table.h"
+#include "migrate/expiry_fields.h"
 #include "migrate/target.h"
 
 enum { EXPIRY_HORIZON_MS = 24 * 60 * 60 * 1000, EXPIRY_LAG_MS = 1000 };
@@ -31,12 +33,14 @@ struct expiry_options {
 struct expiry {
     const struct expiry_options *options;
     struct target *target;
-    struct expiry_table table;
-    struct writer command;             /* scratch */
-    int64_t calm_since;                /* 0: it lags */
-    bool live, broken;                 /* broken: nothing can be held any more */
-    uint64_t deferred, settled, unset; /* keys: held so far; given their time; where that failed */
-    uint32_t pending;                  /* commands not answered */
+    struct expiry_table table; /* keys */
+    struct expiry_fields fields;
+    struct writer command; /* scratch */
+    int64_t calm_since;    /* 0: it lags */
+    bool live, broken;     /* broken: nothing can be held any more */
+    /* Keys and fields: held so far; given their time; where that failed. */
+    uint64_t deferred, settled, unset;
+    uint32_t pending; /* commands not answered */
 };
 
 /* Borrows options and target. */
@@ -51,10 +55,22 @@ int64_t expiry_of_copy(struct expiry *e, struct span key, int64_t at, int64_t no
 /* The same for a command of the stream, which was received at that moment. */
 int64_t expiry_of_stream(struct expiry *e, struct span key, int64_t at, int64_t received,
                          int64_t now);
-/* The same for a field of a hash: nothing is held, but it is not set into the past. */
-int64_t expiry_of_field(const struct expiry *e, int64_t at, int64_t now);
-/* RENAME or COPY takes the time along. */
-void expiry_follow(struct expiry *e, struct span from, struct span to);
+/* The same for a field of a hash of the full copy, which began to be written at that moment: what
+   is held of one hash gets the same time. */
+int64_t expiry_of_copied_field(struct expiry *e, struct span key, struct span field, int64_t at,
+                               int64_t begun);
+/* The same for fields in the stream. */
+int64_t expiry_of_fields(struct expiry *e, struct span key, const struct span *fields,
+                         uint32_t count, int64_t at, int64_t received, int64_t now);
+/* Whether times that were received at that moment are held. */
+bool expiry_is_behind(const struct expiry *e, int64_t received, int64_t now);
+/* RENAME or COPY takes the time along. True: but not those of its fields, which are held and will
+   not be set. */
+MUST_USE bool expiry_follow(struct expiry *e, struct span from, struct span to);
+/* There is another value with its own times now, or none; nothing of the key is held any more. */
+void expiry_forget_key(struct expiry *e, struct span key);
+/* Keys and fields. */
+uint64_t expiry_held(const struct expiry *e);
 
 /* At the end of a turn, behind the full copy. behind: there is more of the stream than has been
    sent. */

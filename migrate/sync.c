@@ -376,8 +376,9 @@ static void write_stream_summary(const struct sync *s, FILE *out)
         { "commands of mixed keys", n->mixed },
         { "commands on stale copies", n->stale },
         { "commands failed", n->failed },
+        { "times of fields lost, stream", n->field_times_lost },
         { "times to live held back", s->expiry.deferred },
-        { "times to live a day too long", s->expiry.unset + s->expiry.table.held },
+        { "times to live a day too long", s->expiry.unset + expiry_held(&s->expiry) },
         { "times sent again", s->mends },
         { "keys removed that vanished", s->sweep.removed },
         { "offset applied", s->apply.applied },
@@ -392,8 +393,8 @@ bool sync_is_good(const struct sync *s)
 {
     const struct copy_counters *n = &s->copy.counters;
     return !s->failed && s->phase == SYNC_CLEANING && n->functions_failed == 0 &&
-           n->field_times_lost == 0 && sync_desk_is_good(s) &&
-           s->expiry.unset + s->expiry.table.held == 0;
+           n->field_times_lost + s->apply.counters.field_times_lost == 0 && sync_desk_is_good(s) &&
+           s->expiry.unset + expiry_held(&s->expiry) == 0;
 }
 
 static int end(struct sync *s)

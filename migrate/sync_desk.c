@@ -126,7 +126,7 @@ static size_t list_numbers(const struct sync *s, struct number out[NUMBERS])
         { "spool, most", "spool_max_bytes", s->spool.max },
         { "keys failed", "keys_failed", copy->failed },
         { "commands failed", "commands_failed", stream->failed },
-        { "times to live held back", "expiry_held", s->expiry.table.held },
+        { "times to live held back", "expiry_held", expiry_held(&s->expiry) },
         { "repair set", "repair_set", dirty_count(&d->repair.dirty) },
         { "repaired", "repaired", d->repair.counters.repaired },
         { "repairs failed", "repairs_failed", d->repair.counters.failed },
@@ -293,7 +293,7 @@ static void say_report(struct sync *s, struct admin_client *client)
         { "keys repaired", NULL, n->repaired - b->repaired },
         { "keys that remain", NULL, dirty_count(&d->repair.dirty) },
         { "failed without a key", NULL, d->repair.dirty.unlisted },
-        { "times to live a day too long", NULL, s->expiry.unset + s->expiry.table.held },
+        { "times to live a day too long", NULL, s->expiry.unset + expiry_held(&s->expiry) },
     };
     for (size_t i = 0; i < ARRAY_LEN(rows); i++)
         admin_say(client, "%-28s %12llu", rows[i].name, (unsigned long long)rows[i].value);

@@ -11,6 +11,7 @@
 
 #include "base/error.h"
 #include "base/log.h"
+#include "proxy/access.h"
 #include "proxy/admin.h"
 #include "proxy/blocking_wide.h"
 #include "proxy/client_reply.h"
@@ -159,12 +160,15 @@ static void on_successor(uv_signal_t *handle, int signum)
 static void on_reload(uv_signal_t *handle, int signum)
 {
     struct worker *w = handle->data;
+    struct acl *users = acl_ref(w->config.acl);
     (void)signum;
-    if (w->draining || !reload_config(&w->config, &w->words, false))
-        return;
-    config_sets_reloaded(&w->config_sets);
-    secure_renew(&w->secure, &w->config);
-    worker_take_options(w);
+    if (!w->draining && reload_config(&w->config, &w->words, false)) {
+        config_sets_reloaded(&w->config_sets);
+        secure_renew(&w->secure, &w->config);
+        access_renew(w);
+        worker_take_options(w);
+    }
+    acl_unref(users); /* clients were theirs until now */
 }
 
 static const struct {
