@@ -329,6 +329,8 @@ static void take_command(struct apply *a, const struct argv *argv, size_t len)
     struct apply_mark *m = slab_take(&a->mark_slab);
     a->offset += len;
     a->counters.commands++;
+    if (a->options->expiry != NULL)
+        expiry_at(a->options->expiry, a->offset);
     a->now = receipts_time(&a->receipts, a->offset, a->applied);
     *m = (struct apply_mark){ .apply = a, .offset = a->offset };
     list_append(&a->marks, &m->link);

@@ -23,17 +23,10 @@ static uint64_t database_of(struct span *key)
     return db;
 }
 
-/* The temporary keys of any such program, see build.h; they end by themselves. */
-static bool is_temporary(struct span key)
-{
-    static const char sign[] = "}slotgate:migrate:";
-    return memmem(key.at, key.len, sign, sizeof(sign) - 1) != NULL;
-}
-
 bool sweep_is_ours(const struct copy_options *o, struct span key)
 {
     const struct filter *f = o->filter;
-    if (replay_is_own_key(key) || is_temporary(key))
+    if (replay_is_own_key(key))
         return false;
     uint64_t db = o->databases == COPY_DB_PREFIX ? database_of(&key) : o->only;
     return f == NULL || (filter_key(f, key) == FILTER_TAKE && filter_database(f, db));
