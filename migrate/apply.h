@@ -56,6 +56,7 @@ struct apply {
     struct apply_mark *mark; /* of the command that is being handled */
     struct receipts receipts;
     struct apply_known *known; /* commands and scripts (apply_known.c) */
+    struct apply_flush *flush; /* while one is under way (apply_flush.c) */
     int64_t now;               /* ms since 1970: when the command was received */
     bool barrier;              /* nothing may be sent before all is answered */
     /* Between MULTI and EXEC: commands in one slot that go together, and the mark of MULTI, which
@@ -106,15 +107,5 @@ void apply_rewind(struct apply *a, uint64_t offset, uint64_t db, uint64_t end,
                   const uint64_t *skip);
 /* All that can be is answered; half a transaction stays unsent until its EXEC comes. */
 bool apply_is_done(const struct apply *a);
-
-/* For apply_rules.c. MULTI and EXEC. */
-void apply_multi(struct apply *a);
-void apply_exec(struct apply *a);
-/* For apply_rules.c. The words: what the target shall execute; the key decides where it goes. */
-void apply_send(struct apply *a, const struct span *words, size_t count, struct span key);
-void apply_failed(struct apply *a, struct span name, struct span key, const char *why);
-/* For apply_rules.c. While commands may be executed again, no key may die of a time that a later
-   one has renewed: the source's own DEL comes at the right moment. */
-int64_t apply_expiry(const struct apply *a, int64_t ms);
 
 #endif

@@ -46,7 +46,10 @@ static void on_removed(void *context, const struct target_call *call)
 static void look_at(struct sweep *s, struct span key)
 {
     struct writer w;
+    struct span own = key;
     s->looked_at++;
+    if (s->one && database_of(&own) != s->db)
+        return;
     if (!sweep_is_ours(s->options, key) || key_set_has(s->keys, key))
         return;
     struct span name = s->target->facts.absolute ? SPAN("UNLINK") : SPAN("DEL");
@@ -142,6 +145,12 @@ void sweep_open(struct sweep *s, const struct copy_options *options, struct targ
 {
     *s = (struct sweep){ .options = options, .target = target, .keys = keys };
     writer_init(&s->scanned, 2);
+}
+
+void sweep_only(struct sweep *s, uint64_t db)
+{
+    s->one = true;
+    s->db = db;
 }
 
 void sweep_close(struct sweep *s)

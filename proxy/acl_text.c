@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "base/text.h"
 #include "proxy/acl_private.h"
 
 enum { HEX_LEN = 2 * SHA256_DIGEST_LENGTH };
@@ -70,8 +71,7 @@ char *acl_describe(const struct acl_user *u)
     put_channels(&w, u);
     put_commands(&w, u);
     struct span text = writer_span(&w);
-    char *copy = strndup(text.at, text.len);
-    REQUIRE(copy != NULL);
+    char *copy = text_copy(text.at, text.len);
     writer_close(&w);
     return copy;
 }
