@@ -1,7 +1,6 @@
 #include "migrate/apply.h"
 
 #include <stdlib.h>
-#include <time.h>
 
 #include "base/log.h"
 #include "cluster/keyslot.h"
@@ -9,11 +8,7 @@
 #include "migrate/apply_words.h"
 #include "migrate/replay.h"
 
-enum {
-    REPLAY_SLACK_MS = 60 * 1000,
-    ARGS_MAX = 64 * 1024 * 1024,
-    GROUP_BYTES_MAX = 8 * 1024 * 1024
-};
+enum { ARGS_MAX = 64 * 1024 * 1024, GROUP_BYTES_MAX = 8 * 1024 * 1024 };
 
 /* A command of the stream, of which `pending` parts are not answered. */
 struct apply_mark {
@@ -93,6 +88,7 @@ void apply_close(struct apply *a)
     request_parser_reset(&a->parser);
     arg_room_close(&a->args);
     apply_forget_known(a);
+    apply_flush_end(a);
     writer_close(&a->input);
     writer_close(&a->command);
     writer_close(&a->group);
@@ -107,16 +103,6 @@ void apply_close(struct apply *a)
 void apply_received(struct apply *a, uint64_t offset, int64_t ms)
 {
     receipts_add(&a->receipts, offset, ms);
-}
-
-int64_t apply_expiry(const struct apply *a, int64_t ms)
-{
-    struct timespec t;
-    if (a->offset > a->replay_end)
-        return ms;
-    clock_gettime(CLOCK_REALTIME, &t);
-    int64_t soonest = (int64_t)t.tv_sec * 1000 + REPLAY_SLACK_MS;
-    return ms > soonest ? ms : soonest;
 }
 
 /* --- answers ------------------------------------------------------------------------------- */
@@ -142,7 +128,13 @@ void apply_failed(struct apply *a, struct span name, struct span key, const char
               log_bytes(key.at, key.len), log_text(why));
 }
 
-static void unit_done(struct apply_mark *m, struct span name, struct span key, const char *error)
+struct apply_mark *apply_unit_begin(struct apply *a)
+{
+    a->mark->pending++;
+    return a->mark;
+}
+
+void apply_unit_done(struct apply_mark *m, struct span name, struct span key, const char *error)
 {
     struct apply *a = m->apply;
     m->pending--;
@@ -162,8 +154,8 @@ static struct span shown(const char *key, uint32_t len)
 static void on_unit(void *context, const struct lane_unit *u, const char *error)
 {
     (void)context;
-    unit_done(u->owner, (struct span){ u->name, strlen(u->name) }, shown(u->key, u->key_len),
-              error);
+    apply_unit_done(u->owner, (struct span){ u->name, strlen(u->name) }, shown(u->key, u->key_len),
+                    error);
 }
 
 /* Errors that only say that the first try of a repeated command was executed. */
@@ -184,7 +176,8 @@ static void on_answer(void *context, const struct target_call *call)
         return;
     }
     const char *error = was_executed(a, m, call) ? "" : call->error;
-    unit_done(m, (struct span){ m->name, strlen(m->name) }, shown(call->key, call->key_len), error);
+    apply_unit_done(m, (struct span){ m->name, strlen(m->name) }, shown(call->key, call->key_len),
+                    error);
 }
 
 /* --- sending ------------------------------------------------------------------------------- */
@@ -336,6 +329,8 @@ static void take_command(struct apply *a, const struct argv *argv, size_t len)
     struct apply_mark *m = slab_take(&a->mark_slab);
     a->offset += len;
     a->counters.commands++;
+    if (a->options->expiry != NULL)
+        expiry_at(a->options->expiry, a->offset);
     a->now = receipts_time(&a->receipts, a->offset, a->applied);
     *m = (struct apply_mark){ .apply = a, .offset = a->offset };
     list_append(&a->marks, &m->link);
@@ -358,7 +353,7 @@ static bool may_send(struct apply *a)
     const struct target_options *o = a->target->options;
     if (a->offset >= a->stop_at && a->multi == NULL)
         return false;
-    if (a->broken || apply_is_asking(a) || (a->barrier && !is_quiet(a)))
+    if (a->broken || a->flush != NULL || apply_is_asking(a) || (a->barrier && !is_quiet(a)))
         return false;
     if (a->barrier && a->exact)
         a->on_border(a->context);
@@ -460,6 +455,7 @@ enum apply_result apply_take(struct apply *a, struct span bytes, size_t *used)
 
 void apply_send_held(struct apply *a)
 {
+    apply_flush_step(a);
     if (a->exact)
         lanes_flush(&a->lanes);
 }
@@ -479,6 +475,7 @@ void apply_rewind(struct apply *a, uint64_t offset, uint64_t db, uint64_t end, c
     a->multi = NULL;
     a->barrier = a->cross = a->broken = false;
     apply_forget_known(a);
+    apply_flush_end(a);
     receipts_rewind(&a->receipts);
     a->skip_max = 0;
     for (uint32_t i = 0; i < SLOT_COUNT; i++) {

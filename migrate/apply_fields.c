@@ -61,14 +61,14 @@ static int64_t time_for(struct apply *a, const struct argv *argv, const struct f
 {
     struct writer name;
     if (a->options->expiry == NULL)
-        return apply_expiry(a, at);
+        return apply_not_too_soon(a, at);
     struct span *fields = copy_fields(argv, f);
     writer_init(&name, 2);
     at = expiry_of_fields(a->options->expiry, apply_name(a, argv_get(argv, 1), &name), fields,
                           f->count, at, a->now, copy_now(NULL));
     writer_close(&name);
     free(fields);
-    return apply_expiry(a, at);
+    return apply_not_too_soon(a, at);
 }
 
 /* --- HEXPIRE and its like: key, time, [condition,] FIELDS, n, field ... -------------------- */

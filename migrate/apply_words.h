@@ -11,6 +11,13 @@ struct apply_time_word {
     bool seconds, relative;
 };
 
+/* apply.c. MULTI and EXEC. */
+void apply_multi(struct apply *a);
+void apply_exec(struct apply *a);
+/* The words: what the target shall execute; the key decides where it goes. */
+void apply_send(struct apply *a, const struct span *words, size_t count, struct span key);
+void apply_failed(struct apply *a, struct span name, struct span key, const char *why);
+
 /* What a key of the source's present database is called at the target; lent by name, an open
    writer. */
 struct span apply_name(const struct apply *a, struct span key, struct writer *name);
@@ -34,6 +41,9 @@ void apply_fail(struct apply *a, const struct argv *argv, const char *why);
 /* apply_times.c: the commands that give a key a time to live. */
 apply_rule apply_getex, apply_expire, apply_pexpire, apply_expireat, apply_pexpireat;
 apply_rule apply_set, apply_setex, apply_psetex, apply_setnx, apply_restore;
+/* While commands may be executed again, no key may die of a time that a later one has renewed: the
+   source's own DEL comes at the right moment. */
+int64_t apply_not_too_soon(const struct apply *a, int64_t ms);
 /* A time in the unit and from the moment that the command means, as milliseconds since 1970. */
 bool apply_moment(const struct apply *a, struct span text, bool seconds, bool relative,
                   int64_t *out);
@@ -70,6 +80,17 @@ apply_rule apply_move, apply_copy, apply_flush, apply_swapdb;
 bool apply_moves_between_slots(const struct apply *a, const struct argv *argv);
 /* Whether it is a FLUSHALL or FLUSHDB that shall be repeated. */
 bool apply_empties_target(const struct apply *a, const struct argv *argv);
+
+/* apply_flush.c. Removes the keys of this source, of the present database or of all. */
+void apply_flush_own(struct apply *a, const struct argv *argv);
+/* In each turn; never inside an answer. */
+void apply_flush_step(struct apply *a);
+/* It is given up: the target has been dropped, or the end. */
+void apply_flush_end(struct apply *a);
+
+/* apply.c. The command at hand is not done until apply_unit_done says how it ended. */
+struct apply_mark *apply_unit_begin(struct apply *a);
+void apply_unit_done(struct apply_mark *m, struct span name, struct span key, const char *error);
 
 /* For the repair set (apply_dirty.c). The keys of a command whose answer would not name them all;
    the keys of one that has failed, listed so or the one that is named; and of one that was not

@@ -213,6 +213,10 @@ static int read_filter(struct config *c, char *err, size_t cap)
         if (c->filter.owner == NULL)
             return fail(err, cap, "--owner: %s", why);
     }
+    if (c->flush == COPY_FLUSH_OWN && c->filter.owner == NULL && c->include_key.count == 0)
+        return fail(err, cap,
+                    "--flush own needs --owner or --include-key, which tell whose a key "
+                    "of the target is");
     if (!filter_is_empty(&c->filter))
         c->copy_options.filter = &c->filter;
     return 0;

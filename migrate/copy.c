@@ -152,6 +152,13 @@ static void turn_wave(struct copy *c)
     c->wave_at = c->border;
 }
 
+/* A payload has the times of a hash's fields in it, so they could not be held back. */
+static bool holds_fields(const struct copy *c)
+{
+    const struct rdb_type *type = c->reader.type;
+    return c->options->expiry != NULL && type->kind == RDB_HASH && type->version >= RDB_TIMED_HASH;
+}
+
 static void begin_key(struct copy *c)
 {
     const struct rdb_reader *r = &c->reader;
@@ -168,7 +175,7 @@ static void begin_key(struct copy *c)
     if (c->options->expiry != NULL && r->expire_at != RDB_NO_TIME)
         c->expire_at =
             expiry_of_copy(c->options->expiry, writer_span(&c->key), r->expire_at, copy_now(c));
-    if (!copy_is_new(c)) {
+    if (!copy_is_new(c) && !holds_fields(c)) { /* whose times have to be read to be held */
         c->counters.before++;
         return;
     }
@@ -291,13 +298,6 @@ static bool is_empty(const struct copy *c)
     bool whole = rdb_decode_take(&d, writer_span(&c->value)) && d.done;
     rdb_decode_close(&d);
     return whole && !seen;
-}
-
-/* A payload has the times of a hash's fields in it, so they could not be held back. */
-static bool holds_fields(const struct copy *c)
-{
-    const struct rdb_type *type = c->reader.type;
-    return c->options->expiry != NULL && type->kind == RDB_HASH && type->version >= RDB_TIMED_HASH;
 }
 
 static void end_collected(struct copy *c)

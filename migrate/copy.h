@@ -27,7 +27,7 @@ enum copy_databases {
     COPY_DB_PREFIX, /* a key of database N is called dbN:key, that of 0 stays as it is */
 };
 
-enum copy_flush { COPY_FLUSH_REFUSE, COPY_FLUSH_APPLY, COPY_FLUSH_IGNORE };
+enum copy_flush { COPY_FLUSH_REFUSE, COPY_FLUSH_APPLY, COPY_FLUSH_OWN, COPY_FLUSH_IGNORE };
 
 struct copy_options {
     enum copy_databases databases;

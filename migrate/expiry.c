@@ -16,10 +16,27 @@ void expiry_open(struct expiry *e, const struct expiry_options *options, struct 
     writer_init(&e->command, 2);
 }
 
+/* Each has a log of its own. */
+enum { TABLES = 3 };
+
+static struct expiry_table *table_of(struct expiry *e, int i)
+{
+    struct expiry_table *const all[TABLES] = { &e->table, &e->fields.fields, &e->fields.hashes };
+    return all[i];
+}
+
+void expiry_keep(struct expiry *e, const char *folder)
+{
+    static const char *const names[TABLES] = { "expiry", "expiry.fields", "expiry.hashes" };
+    for (int i = 0; i < TABLES; i++)
+        expiry_table_keep(table_of(e, i), folder, names[i]);
+}
+
 void expiry_close(struct expiry *e)
 {
-    expiry_table_clear(&e->table);
-    expiry_fields_clear(&e->fields);
+    for (int i = 0; i < TABLES; i++)
+        expiry_table_close(table_of(e, i));
+    writer_close(&e->fields.name);
     writer_close(&e->command);
 }
 
@@ -215,8 +232,6 @@ static void settle_fields(struct expiry *e, int64_t now)
     }
     if (rc == 0)
         expiry_table_rewind(held);
-    if (held->held == 0)
-        expiry_fields_clear(&e->fields);
 }
 
 static void settle_keys(struct expiry *e, int64_t now)
@@ -231,7 +246,7 @@ static void settle_keys(struct expiry *e, int64_t now)
         if (at == 0)
             continue;
         send_time(e, key, with_slack(e, at, now));
-        expiry_table_forget(&e->table, key);
+        expiry_table_settle(&e->table, key);
     }
     if (rc < 0) {
         give_up_holding(e, -rc);
@@ -240,8 +255,17 @@ static void settle_keys(struct expiry *e, int64_t now)
     }
     if (rc == 0) /* what was held anew behind the walk */
         expiry_table_rewind(&e->table);
-    if (e->table.held == 0)
+}
+
+/* Every time has been answered, so nobody has to send one again. */
+static void end_settled(struct expiry *e)
+{
+    if (e->pending > 0)
+        return;
+    if (e->table.held == 0 && e->table.used > 0)
         expiry_table_clear(&e->table);
+    if (e->fields.fields.held == 0 && e->fields.hashes.used > 0)
+        expiry_fields_clear(&e->fields);
 }
 
 static void settle_some(struct expiry *e, int64_t now)
@@ -250,6 +274,7 @@ static void settle_some(struct expiry *e, int64_t now)
         settle_keys(e, now);
     if (e->fields.fields.held > 0)
         settle_fields(e, now);
+    end_settled(e);
 }
 
 void expiry_turn(struct expiry *e, bool behind, int64_t now)
@@ -267,15 +292,37 @@ void expiry_turn(struct expiry *e, bool behind, int64_t now)
     settle_some(e, now);
 }
 
-void expiry_forget(struct expiry *e)
+void expiry_at(struct expiry *e, uint64_t offset)
 {
-    e->unset += e->pending;
+    for (int i = 0; i < TABLES; i++)
+        table_of(e, i)->point = offset;
+}
+
+int expiry_go_back(struct expiry *e, uint64_t offset)
+{
+    e->live = false;
+    e->calm_since = 0;
     e->pending = 0;
+    expiry_at(e, offset);
+    int error = 0;
+    for (int i = 0; i < TABLES && error == 0; i++)
+        error = expiry_table_go_back(table_of(e, i), offset);
+    return error;
+}
+
+int expiry_sync(struct expiry *e)
+{
+    int error = 0;
+    for (int i = 0; i < TABLES && error == 0; i++)
+        error = expiry_table_sync(table_of(e, i));
+    return error;
 }
 
 void expiry_again(struct expiry *e)
 {
     expiry_table_clear(&e->table);
+    expiry_fields_clear(&e->fields);
+    expiry_at(e, 0);
     e->live = false;
     e->calm_since = 0;
     e->unset = e->pending = 0;

@@ -45,6 +45,8 @@ struct expiry {
 
 /* Borrows options and target. */
 void expiry_open(struct expiry *e, const struct expiry_options *options, struct target *target);
+/* Before anything else: what is held stays in that folder, for a later program. */
+void expiry_keep(struct expiry *e, const char *folder);
 /* The target is closed before. */
 void expiry_close(struct expiry *e);
 
@@ -73,9 +75,14 @@ uint64_t expiry_held(const struct expiry *e);
 /* At the end of a turn, behind the full copy. behind: there is more of the stream than has been
    sent. */
 void expiry_turn(struct expiry *e, bool behind, int64_t now);
-/* Everything under way at the target has been dropped: nobody knows whether it was done, so those
-   keys count as unset. */
-void expiry_forget(struct expiry *e);
+/* What comes next is at that offset of the stream; 0: in the full copy. Never smaller, but behind
+   expiry_again and expiry_go_back. */
+void expiry_at(struct expiry *e, uint64_t offset);
+/* The stream begins again behind that offset, perhaps of an earlier program; nothing is under way
+   at the target. What was held there is held again, settled or not. 0 or an errno. */
+MUST_USE int expiry_go_back(struct expiry *e, uint64_t offset);
+/* What is held is on the disk. 0 or an errno. */
+MUST_USE int expiry_sync(struct expiry *e);
 /* A new full copy begins, and nothing is under way at the target: nothing is held. */
 void expiry_again(struct expiry *e);
 /* At the end of all: settles what it can at once. True: nothing is held or unanswered any more. */

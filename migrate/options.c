@@ -48,6 +48,7 @@ static const struct option_choice mixed[] = {
 static const struct option_choice flushes[] = {
     { "refuse", COPY_FLUSH_REFUSE },
     { "apply", COPY_FLUSH_APPLY },
+    { "own", COPY_FLUSH_OWN },
     { "ignore", COPY_FLUSH_IGNORE },
     { NULL, 0 },
 };
@@ -176,7 +177,8 @@ const struct option options_rows[] = {
     { .name = "flush", .type = OPTION_ENUM, .group = KEYS, .argument = "policy",
       .choices = flushes, .fallback = "refuse", FIELD(flush),
       .help = "What becomes of FLUSHALL and FLUSHDB in the stream. refuse: the program stops. apply: "
-              "the whole target is emptied, so only for its one source. ignore: nothing." },
+              "the whole target is emptied, so only for its one source. own: the keys of this source "
+              "are removed, by --owner or --include-key. ignore: nothing." },
     { .name = "publish", .type = OPTION_BOOL, .group = KEYS, .fallback = "no", FIELD(publish),
       .help = "Pass on the messages in the stream (PUBLISH, SPUBLISH), but none of Sentinel's." },
     { .name = "big-key", .type = OPTION_SIZE, .group = KEYS, .argument = "size",

@@ -23,17 +23,10 @@ static uint64_t database_of(struct span *key)
     return db;
 }
 
-/* The temporary keys of any such program, see build.h; they end by themselves. */
-static bool is_temporary(struct span key)
-{
-    static const char sign[] = "}slotgate:migrate:";
-    return memmem(key.at, key.len, sign, sizeof(sign) - 1) != NULL;
-}
-
 bool sweep_is_ours(const struct copy_options *o, struct span key)
 {
     const struct filter *f = o->filter;
-    if (replay_is_own_key(key) || is_temporary(key))
+    if (replay_is_own_key(key))
         return false;
     uint64_t db = o->databases == COPY_DB_PREFIX ? database_of(&key) : o->only;
     return f == NULL || (filter_key(f, key) == FILTER_TAKE && filter_database(f, db));
@@ -53,7 +46,10 @@ static void on_removed(void *context, const struct target_call *call)
 static void look_at(struct sweep *s, struct span key)
 {
     struct writer w;
+    struct span own = key;
     s->looked_at++;
+    if (s->one && database_of(&own) != s->db)
+        return;
     if (!sweep_is_ours(s->options, key) || key_set_has(s->keys, key))
         return;
     struct span name = s->target->facts.absolute ? SPAN("UNLINK") : SPAN("DEL");
@@ -149,6 +145,12 @@ void sweep_open(struct sweep *s, const struct copy_options *options, struct targ
 {
     *s = (struct sweep){ .options = options, .target = target, .keys = keys };
     writer_init(&s->scanned, 2);
+}
+
+void sweep_only(struct sweep *s, uint64_t db)
+{
+    s->one = true;
+    s->db = db;
 }
 
 void sweep_close(struct sweep *s)

@@ -28,12 +28,15 @@ struct sweep {
     char cursor[SWEEP_CURSOR_MAX];
     struct writer scanned; /* the reply to SCAN */
     uint32_t shard, epoch, pending;
-    bool scanning, ready, over;
+    bool scanning, ready, over, one;
+    uint64_t db; /* with one */
 };
 
 /* Borrows all. */
 void sweep_open(struct sweep *s, const struct copy_options *options, struct target *target,
                 struct key_set *keys);
+/* Of the names that --db prefix gives only those of that database; before sweep_begin. */
+void sweep_only(struct sweep *s, uint64_t db);
 /* From the beginning; also when the target has dropped everything under way. */
 void sweep_begin(struct sweep *s);
 /* In each turn; never inside an answer. */

@@ -128,7 +128,7 @@ struct saying {
 static bool says_more(void *arg)
 {
     const struct saying *s = arg;
-    return exact_said(s->m, s->text) > s->times;
+    return migrate_says(s->m, s->text) > s->times;
 }
 
 /* A master hangs, and the program gives its connection up. What that has brought still lies in the
@@ -138,16 +138,20 @@ static void test_hanging_master(void **state)
     struct migrate m;
     struct ledger load = { .rest_us = 0 };
     struct saying given_up = { &m, "reason=timeout", 0 };
+    struct saying mended = { &m, "sending the stream again", 0 };
     (void)state;
     begin_with(&m, &load, "300ms");
     for (int i = 0; i < (exact.points + 1) / 2; i++) {
         rest_us(100000 + (int)exact_below(&exact, 100000));
-        int node = (int)exact_below(&exact, 3);
-        given_up.times = exact_said(&m, given_up.text);
+        int slot = (int)exact_below(&exact, CLUSTER_SLOTS);
+        int node = cluster_owner(&exact.cluster, slot);
+        given_up.times = migrate_says(&m, given_up.text);
+        mended.times = migrate_says(&m, mended.text);
         cluster_stop_node(&exact.cluster, node);
         append_much();
         assert_true(wait_until(says_more, &given_up, scaled_ms(20000)));
         cluster_continue_node(&exact.cluster, node);
+        assert_true(wait_until(says_more, &mended, scaled_ms(30000)));
     }
     end(&m, &load);
 }

@@ -262,7 +262,7 @@ static void balancer_start(struct balancer *b)
     int n = snprintf(text, sizeof(text),
                      "defaults\n mode tcp\n timeout connect 1s\n timeout client 1m\n"
                      " timeout server 1m\n"
-                     "listen redis\n bind 127.0.0.1:%d\n option tcp-check\n"
+                     "listen redis\n bind 127.0.0.1:%d\n timeout check 5s\n option tcp-check\n"
                      " tcp-check send info\\ replication\\r\\n\n"
                      " tcp-check expect string role:master\n"
                      " default-server check inter 50 fall 1 rise 1"

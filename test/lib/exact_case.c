@@ -152,34 +152,24 @@ const char *exact_state_dir(void)
     return path;
 }
 
-int exact_said(const struct migrate *m, const char *text)
-{
-    int count = 0;
-    char *log = file_text(m->process.err);
-    for (const char *at = log; at != NULL && (at = strstr(at, text)) != NULL; at++)
-        count++;
-    free(log);
-    return count;
-}
-
 bool exact_copied(void *m)
 {
-    return exact_said(m, "full copy done") > 0;
+    return migrate_says(m, "full copy done") > 0;
 }
 
 bool exact_copies(void *m)
 {
-    return exact_said(m, "full copy begins") > 0 || exact_said(m, "the stream goes on") > 0;
+    return migrate_says(m, "full copy begins") > 0 || migrate_says(m, "the stream goes on") > 0;
 }
 
 bool exact_follows(void *m)
 {
-    return exact_said(m, "full copy done") > 0 || exact_said(m, "the stream goes on") > 0;
+    return migrate_says(m, "full copy done") > 0 || migrate_says(m, "the stream goes on") > 0;
 }
 
 bool exact_goes_back(void *m)
 {
-    return exact_said(m, "sending the stream again") > 0;
+    return migrate_says(m, "sending the stream again") > 0;
 }
 
 static bool caught_up(void *arg)

@@ -29,7 +29,7 @@ struct exact_case {
 
 void exact_start(struct exact_case *e);
 void exact_stop(struct exact_case *e);
-/* 0..n-1; the same ones for the same seed. */
+/* 0..n-1, for chances and moments; the same ones for the same seed. */
 unsigned exact_below(struct exact_case *e, unsigned n);
 /* The number in that variable of the environment. */
 int exact_number_from(const char *variable, int fallback);
@@ -42,8 +42,6 @@ void exact_expect_same(struct exact_case *e);
 /* A new directory for --state-dir. The path lives until the next call. */
 const char *exact_state_dir(void);
 
-/* How often the program has logged that. */
-int exact_said(const struct migrate *m, const char *text);
 /* For wait_until; arg: struct migrate. */
 bool exact_copied(void *m);    /* the full copy is done */
 bool exact_copies(void *m);    /* it has begun, or the stream goes on */
