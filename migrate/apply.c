@@ -1,19 +1,15 @@
 #include "migrate/apply.h"
 
 #include <stdlib.h>
-#include <time.h>
 
 #include "base/log.h"
 #include "cluster/keyslot.h"
+#include "migrate/apply_across.h"
 #include "migrate/apply_rules.h"
 #include "migrate/apply_words.h"
 #include "migrate/replay.h"
 
-enum {
-    REPLAY_SLACK_MS = 60 * 1000,
-    ARGS_MAX = 64 * 1024 * 1024,
-    GROUP_BYTES_MAX = 8 * 1024 * 1024
-};
+enum { ARGS_MAX = 64 * 1024 * 1024, GROUP_BYTES_MAX = 8 * 1024 * 1024 };
 
 /* A command of the stream, of which `pending` parts are not answered. */
 struct apply_mark {
@@ -28,11 +24,16 @@ struct apply_mark {
 
 static void on_unit(void *context, const struct lane_unit *u, const char *error);
 
+void apply_break(struct apply *a, const char *why)
+{
+    if (!a->broken)
+        log_warn("what became of a command cannot be told", "reason=%s", log_text(why));
+    a->broken = true;
+}
+
 static void on_broken(void *context, const char *why)
 {
-    struct apply *a = context;
-    log_warn("what became of a command cannot be told", "reason=%s", log_text(why));
-    a->broken = true;
+    apply_break(context, why);
 }
 
 static const struct lanes_user lanes_user = { .on_done = on_unit, .on_broken = on_broken };
@@ -53,6 +54,7 @@ void apply_open(struct apply *a, const struct copy_options *options, struct targ
     list_init(&a->marks);
     slab_init(&a->mark_slab, sizeof(struct apply_mark));
     a->exact = start->marker != NULL;
+    a->across = across_new(a);
     if (!a->exact)
         return;
     a->on_border = start->on_border;
@@ -85,6 +87,7 @@ void apply_close(struct apply *a)
     if (a->exact)
         lanes_close(&a->lanes);
     free(a->skip);
+    across_free(a->across);
     request_parser_reset(&a->parser);
     arg_room_close(&a->args);
     writer_close(&a->input);
@@ -101,16 +104,6 @@ void apply_close(struct apply *a)
 void apply_received(struct apply *a, uint64_t offset, int64_t ms)
 {
     receipts_add(&a->receipts, offset, ms);
-}
-
-int64_t apply_expiry(const struct apply *a, int64_t ms)
-{
-    struct timespec t;
-    if (a->offset > a->replay_end)
-        return ms;
-    clock_gettime(CLOCK_REALTIME, &t);
-    int64_t soonest = (int64_t)t.tv_sec * 1000 + REPLAY_SLACK_MS;
-    return ms > soonest ? ms : soonest;
 }
 
 /* --- answers ------------------------------------------------------------------------------- */
@@ -136,7 +129,13 @@ void apply_failed(struct apply *a, struct span name, struct span key, const char
               log_bytes(key.at, key.len), log_text(why));
 }
 
-static void unit_done(struct apply_mark *m, struct span name, struct span key, const char *error)
+struct apply_mark *apply_unit_begin(struct apply *a)
+{
+    a->mark->pending++;
+    return a->mark;
+}
+
+void apply_unit_done(struct apply_mark *m, struct span name, struct span key, const char *error)
 {
     struct apply *a = m->apply;
     m->pending--;
@@ -156,8 +155,8 @@ static struct span shown(const char *key, uint32_t len)
 static void on_unit(void *context, const struct lane_unit *u, const char *error)
 {
     (void)context;
-    unit_done(u->owner, (struct span){ u->name, strlen(u->name) }, shown(u->key, u->key_len),
-              error);
+    apply_unit_done(u->owner, (struct span){ u->name, strlen(u->name) }, shown(u->key, u->key_len),
+                    error);
 }
 
 /* Errors that only say that the first try of a repeated command was executed. */
@@ -173,12 +172,12 @@ static void on_answer(void *context, const struct target_call *call)
     struct apply_mark *m = context;
     struct apply *a = m->apply;
     if (a->exact && replay_is_needed(call->error)) {
-        if (!a->broken)
-            on_broken(a, call->error);
+        apply_break(a, call->error);
         return;
     }
     const char *error = was_executed(a, m, call) ? "" : call->error;
-    unit_done(m, (struct span){ m->name, strlen(m->name) }, shown(call->key, call->key_len), error);
+    apply_unit_done(m, (struct span){ m->name, strlen(m->name) }, shown(call->key, call->key_len),
+                    error);
 }
 
 /* --- sending ------------------------------------------------------------------------------- */
@@ -292,6 +291,10 @@ void apply_send(struct apply *a, const struct span *words, size_t count, struct 
 {
     struct writer *w = &a->command;
     struct apply_mark *m = a->mark;
+    if (a->cross && key.at != NULL && across_is_used(a)) {
+        across_begin(a->across, words, count);
+        return;
+    }
     if (key.at != NULL && needs_nothing(a, key))
         return;
     writer_clear(w, 2);
@@ -342,7 +345,8 @@ static void take_command(struct apply *a, const struct argv *argv, size_t len)
 
 static bool is_quiet(const struct apply *a)
 {
-    return a->target->pending == 0 && (!a->exact || a->lanes.held == 0);
+    return a->target->pending == 0 && !across_is_busy(a->across) &&
+           (!a->exact || a->lanes.held == 0);
 }
 
 static bool may_send(struct apply *a)
@@ -352,9 +356,9 @@ static bool may_send(struct apply *a)
         return false;
     if (a->broken || (a->barrier && !is_quiet(a)))
         return false;
-    if (a->barrier && a->exact)
+    if (a->barrier && a->border && a->exact)
         a->on_border(a->context);
-    a->barrier = false;
+    a->barrier = a->border = false;
     if (a->exact && (a->lanes.held_bytes > o->window_bytes || a->lanes.held > o->window))
         return false;
     return target_has_room(a->target);
@@ -370,6 +374,7 @@ static bool must_wait(struct apply *a, const struct argv *argv)
     send_group(a);
     a->mark = NULL;
     a->barrier = !is_quiet(a);
+    a->border = apply_empties_target(a, argv);
     return a->barrier;
 }
 
@@ -435,6 +440,7 @@ enum apply_result apply_take(struct apply *a, struct span bytes, size_t *used)
     *used = 0;
     if (a->error != NULL)
         return APPLY_BAD;
+    across_turn(a->across);
     if (!may_send(a))
         return APPLY_FULL;
     if (a->input.len == 0) {
@@ -471,7 +477,8 @@ void apply_rewind(struct apply *a, uint64_t offset, uint64_t db, uint64_t end, c
     writer_clear(&a->group, 2);
     writer_clear(&a->group_keys, 2);
     a->multi = NULL;
-    a->barrier = a->cross = a->broken = false;
+    a->barrier = a->border = a->cross = a->broken = false;
+    across_reset(a->across);
     receipts_rewind(&a->receipts);
     a->skip_max = 0;
     for (uint32_t i = 0; i < SLOT_COUNT; i++) {

@@ -54,8 +54,10 @@ struct apply {
     struct slab mark_slab;
     struct apply_mark *mark; /* of the command that is being handled */
     struct receipts receipts;
-    int64_t now;  /* ms since 1970: when the command was received */
-    bool barrier; /* nothing may be sent before all is answered */
+    int64_t now;           /* ms since 1970: when the command was received */
+    bool barrier;          /* nothing may be sent before all is answered */
+    bool border;           /* ... and what is before it must never be sent again */
+    struct across *across; /* apply_across.h */
     /* Between MULTI and EXEC: commands in one slot that go together, and the mark of MULTI, which
        keeps `applied` from passing it. */
     struct apply_mark *multi;
@@ -79,7 +81,7 @@ struct apply_start {
     uint64_t offset, db; /* the last byte before the stream; the database that is selected */
     const char *marker;  /* as in lane.h; NULL: none */
     const char *history;
-    /* Around a command without a marker, over several slots: all up to `applied` is for good. */
+    /* Around a command without a marker, over all slots: all up to `applied` is for good. */
     void (*on_border)(void *context);
     void *context;
 };
@@ -111,8 +113,5 @@ void apply_exec(struct apply *a);
 /* For apply_rules.c. The words: what the target shall execute; the key decides where it goes. */
 void apply_send(struct apply *a, const struct span *words, size_t count, struct span key);
 void apply_failed(struct apply *a, struct span name, struct span key, const char *why);
-/* For apply_rules.c. While commands may be executed again, no key may die of a time that a later
-   one has renewed: the source's own DEL comes at the right moment. */
-int64_t apply_expiry(const struct apply *a, int64_t ms);
 
 #endif

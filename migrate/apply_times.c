@@ -5,6 +5,8 @@
 #include "base/text.h"
 #include "migrate/apply_words.h"
 
+enum { REPLAY_SLACK_MS = 60 * 1000 };
+
 static const char bad_time[] = "its time cannot be understood";
 static const char unknown[] = "a command that this program does not know";
 
@@ -19,17 +21,25 @@ static bool absolute_ms(const struct apply *a, struct span text, bool seconds, b
     return true;
 }
 
+/* While commands may be executed again, no key may die of a time that a later one has renewed: the
+   source's own DEL comes at the right moment. */
+static int64_t not_too_soon(const struct apply *a, int64_t ms)
+{
+    int64_t soonest = copy_now(NULL) + REPLAY_SLACK_MS;
+    return a->offset > a->replay_end || ms > soonest ? ms : soonest;
+}
+
 /* The time that the target is told. */
 static int64_t time_for(struct apply *a, struct span key, int64_t at)
 {
     struct writer name;
     if (a->options->expiry == NULL)
-        return apply_expiry(a, at);
+        return not_too_soon(a, at);
     writer_init(&name, 2);
     at =
         expiry_of_stream(a->options->expiry, apply_name(a, key, &name), at, a->now, copy_now(NULL));
     writer_close(&name);
-    return apply_expiry(a, at);
+    return not_too_soon(a, at);
 }
 
 static void send_moment(struct apply *a, struct span key, int64_t at)

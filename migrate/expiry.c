@@ -76,14 +76,23 @@ int64_t expiry_of_field(const struct expiry *e, int64_t at, int64_t now)
     return with_slack(e, at, now);
 }
 
-void expiry_follow(struct expiry *e, struct span from, struct span to)
+int64_t expiry_held(const struct expiry *e, struct span key)
 {
-    int64_t at = expiry_table_get(&e->table, from);
-    int error = at != 0 ? expiry_table_put(&e->table, to, at) : 0;
+    return expiry_table_get(&e->table, key);
+}
+
+void expiry_give(struct expiry *e, struct span key, int64_t at)
+{
+    int error = at != 0 ? expiry_table_put(&e->table, key, at) : 0;
     if (at == 0)
-        expiry_table_forget(&e->table, to);
+        expiry_table_forget(&e->table, key);
     if (error != 0)
         give_up_holding(e, error);
+}
+
+void expiry_follow(struct expiry *e, struct span from, struct span to)
+{
+    expiry_give(e, to, expiry_held(e, from));
 }
 
 /* --- settling ------------------------------------------------------------------------------ */

@@ -51,6 +51,10 @@ int64_t expiry_of_stream(struct expiry *e, struct span key, int64_t at, int64_t 
                          int64_t now);
 /* The same for a field of a hash: nothing is held, but it is not set into the past. */
 int64_t expiry_of_field(const struct expiry *e, int64_t at, int64_t now);
+/* The true time of a key that is held back, 0: it is not; and such a time for a key that has just
+   been written with what its time to live was there. */
+int64_t expiry_held(const struct expiry *e, struct span key);
+void expiry_give(struct expiry *e, struct span key, int64_t at);
 /* RENAME or COPY takes the time along. */
 void expiry_follow(struct expiry *e, struct span from, struct span to);
 
