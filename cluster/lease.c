@@ -30,8 +30,9 @@ struct lease {
     uint64_t since;        /* ms: of DIALLING, or of IDLE */
     uint64_t server_id;    /* CLIENT ID there; 0: not known */
     uint32_t owed;         /* replies still to come, the hidden one included */
-    uint32_t greetings;    /* replies of the login still to come */
-    int why;               /* FAILED: why */
+    uint32_t put;       /* us of net_clock, its low bits: when the first of these was asked for */
+    uint32_t greetings; /* replies of the login still to come */
+    int why;            /* FAILED: why */
     uint16_t database;
     uint8_t state, protocol;
     bool hidden; /* the oldest reply owed is that of CLIENT ID */
@@ -84,8 +85,7 @@ static void free_lease(struct lease *l)
     slab_give(&p->slab, l);
 }
 
-/* --- a node that is not well -------------------------------------------------------------------
- */
+/* --- a node that is not well --------------------------------------------------------------- */
 
 /* Many connections may fail together: that counts once. */
 static void rest(struct lease_pool *p, struct node *n)
@@ -134,8 +134,7 @@ static void fail_queued(struct lease_pool *p, const struct node *node, int why)
     }
 }
 
-/* --- connecting --------------------------------------------------------------------------------
- */
+/* --- connecting ---------------------------------------------------------------------------- */
 
 /* Whoever wants to unblock the user of this connection needs its id there. It is asked for together
    with the first request, so it costs no round trip. */
@@ -144,6 +143,7 @@ static void send_first(struct lease *l)
     static const struct span client_id = { "*2\r\n$6\r\nCLIENT\r\n$2\r\nID\r\n", 24 };
     l->hidden = true;
     l->owed++;
+    l->put = (uint32_t)net_clock(l->pool->net);
     pipe_send(&l->pipe, &l->call, client_id);
     if (l->waiting.len == 0)
         return;
@@ -209,6 +209,8 @@ static void on_reply(struct pipe *p, struct pipe_call *call, struct span bytes, 
     /* One call stands for all replies that are owed, one after the other. */
     if (done && --l->owed > 0)
         list_append(&p->calls, &l->call.link);
+    else if (done && l->user != NULL && !l->user->waits)
+        histogram_add(&l->node->stat->latency, (uint32_t)net_clock(l->pool->net) - l->put);
     if (UNLIKELY(l->hidden))
         take_id(l, bytes, first, done);
     else if (l->user != NULL)
@@ -266,8 +268,7 @@ static void dial_next(struct lease_pool *p)
     }
 }
 
-/* --- taking and giving back --------------------------------------------------------------------
- */
+/* --- taking and giving back ---------------------------------------------------------------- */
 
 static void close_lease(struct lease *l, int why)
 {
@@ -353,6 +354,7 @@ void lease_send(struct lease *l, struct span bytes, uint32_t replies)
         return;
     }
     if (!listed) {
+        l->put = (uint32_t)net_clock(l->pool->net);
         pipe_send(&l->pipe, &l->call, bytes);
         return;
     }
@@ -407,8 +409,7 @@ bool lease_is_ready(const struct lease *l)
     return l->state == TAKEN;
 }
 
-/* --- the pool ----------------------------------------------------------------------------------
- */
+/* --- the pool ------------------------------------------------------------------------------ */
 
 /* The login has connect-timeout too; idle ones go when they are old or no map names their node. */
 static void on_timer(uv_timer_t *timer)

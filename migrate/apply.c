@@ -65,6 +65,11 @@ void apply_open(struct apply *a, const struct copy_options *options, struct targ
     REQUIRE(a->skip != NULL);
 }
 
+void apply_select(struct apply *a, uint64_t db)
+{
+    a->db = a->applied_db = db;
+}
+
 static void free_mark(struct apply *a, struct apply_mark *m)
 {
     list_remove(&m->link);
@@ -90,6 +95,8 @@ void apply_close(struct apply *a)
     across_free(a->across);
     request_parser_reset(&a->parser);
     arg_room_close(&a->args);
+    apply_forget_known(a);
+    apply_flush_end(a);
     writer_close(&a->input);
     writer_close(&a->command);
     writer_close(&a->group);
@@ -120,13 +127,6 @@ static void advance(struct apply *a)
     }
     a->applied = a->offset;
     a->applied_db = a->db;
-}
-
-void apply_failed(struct apply *a, struct span name, struct span key, const char *why)
-{
-    a->counters.failed++;
-    log_error("command not applied", "command=%s key=%s reason=%s", log_bytes(name.at, name.len),
-              log_bytes(key.at, key.len), log_text(why));
 }
 
 struct apply_mark *apply_unit_begin(struct apply *a)
@@ -190,23 +190,25 @@ static void lower_name(char *out, size_t room, struct span name)
     out[n] = '\0';
 }
 
-static void send_unit(struct apply *a, struct span name, struct span key, struct span bytes,
+static void send_unit(struct apply_mark *m, struct span name, struct span key, struct span bytes,
                       const struct lane_unit *what)
 {
     struct lane_unit u = *what;
-    u.owner = a->mark;
+    u.owner = m;
     u.bytes = (uint32_t)bytes.len;
     u.key_len = (uint32_t)key.len;
     lower_name(u.name, sizeof(u.name), name);
     memcpy(u.key, key.at, shown(key.at, u.key_len).len);
-    a->mark->pending++;
-    lanes_send(&a->lanes, &u, key, bytes);
+    m->pending++;
+    lanes_send(&m->apply->lanes, &u, key, bytes);
 }
 
-/* What has been gathered goes out, as a transaction if it is more than one command. */
+/* What has been gathered goes out, as a transaction if it is more than one command. It counts as a
+   part of MULTI until it is answered: to begin again behind MULTI would leave out what stands
+   between the two. */
 static void send_group(struct apply *a)
 {
-    struct apply_mark *m = a->mark;
+    struct apply_mark *m = a->multi;
     struct span key = writer_span(&a->group_key), name = writer_span(&a->group_name);
     struct span bytes = writer_span(&a->group);
     uint32_t count = a->group_count;
@@ -222,7 +224,7 @@ static void send_group(struct apply *a)
         struct lane_unit u = { .offset = a->group_offset,
                                .commands = count,
                                .absolute = a->group_absolute };
-        send_unit(a, name, key, bytes, &u);
+        send_unit(m, name, key, bytes, &u);
     } else {
         lower_name(m->name, sizeof(m->name), name);
         m->pending++;
@@ -268,8 +270,8 @@ void apply_exec(struct apply *a)
     struct apply_mark *multi = a->multi;
     if (multi == NULL)
         return;
-    a->multi = NULL;
     send_group(a);
+    a->multi = NULL;
     multi->pending--;
     advance(a);
 }
@@ -311,7 +313,7 @@ void apply_send(struct apply *a, const struct span *words, size_t count, struct 
         struct lane_unit u = { .offset = a->offset,
                                .commands = 1,
                                .absolute = replay_is_absolute(words, count) };
-        send_unit(a, words[0], key, writer_span(w), &u);
+        send_unit(m, words[0], key, writer_span(w), &u);
         return;
     }
     if (m->pending == 0)
@@ -331,6 +333,8 @@ static void take_command(struct apply *a, const struct argv *argv, size_t len)
     struct apply_mark *m = slab_take(&a->mark_slab);
     a->offset += len;
     a->counters.commands++;
+    if (a->options->expiry != NULL)
+        expiry_at(a->options->expiry, a->offset);
     a->now = receipts_time(&a->receipts, a->offset, a->applied);
     *m = (struct apply_mark){ .apply = a, .offset = a->offset };
     list_append(&a->marks, &m->link);
@@ -354,7 +358,7 @@ static bool may_send(struct apply *a)
     const struct target_options *o = a->target->options;
     if (a->offset >= a->stop_at && a->multi == NULL)
         return false;
-    if (a->broken || (a->barrier && !is_quiet(a)))
+    if (a->broken || a->flush != NULL || apply_is_asking(a) || (a->barrier && !is_quiet(a)))
         return false;
     if (a->barrier && a->border && a->exact)
         a->on_border(a->context);
@@ -370,9 +374,7 @@ static bool must_wait(struct apply *a, const struct argv *argv)
 {
     if (!apply_rules_cross(a, argv))
         return false;
-    a->mark = a->multi; /* what is gathered came before it */
-    send_group(a);
-    a->mark = NULL;
+    send_group(a); /* what is gathered came before it */
     a->barrier = !is_quiet(a);
     a->border = apply_empties_target(a, argv);
     return a->barrier;
@@ -400,7 +402,7 @@ static enum apply_result take_one(struct apply *a, struct span bytes, size_t *us
         a->error = "what the source sends is no replication stream";
         return APPLY_BAD;
     }
-    if (must_wait(a, &argv)) {
+    if (apply_must_ask(a, &argv) || must_wait(a, &argv)) {
         *used = 0;
         return APPLY_FULL;
     }
@@ -460,6 +462,7 @@ enum apply_result apply_take(struct apply *a, struct span bytes, size_t *used)
 
 void apply_send_held(struct apply *a)
 {
+    apply_flush_step(a);
     if (a->exact)
         lanes_flush(&a->lanes);
 }
@@ -479,6 +482,8 @@ void apply_rewind(struct apply *a, uint64_t offset, uint64_t db, uint64_t end, c
     a->multi = NULL;
     a->barrier = a->border = a->cross = a->broken = false;
     across_reset(a->across);
+    apply_forget_known(a);
+    apply_flush_end(a);
     receipts_rewind(&a->receipts);
     a->skip_max = 0;
     for (uint32_t i = 0; i < SLOT_COUNT; i++) {

@@ -241,7 +241,7 @@ static void read_keys(struct across *x)
                       on_answer);
     }
     /* What is set from now on comes behind what was just asked. */
-    x->held = moves && e != NULL ? expiry_held(e, argv_get(&x->argv, 1)) : 0;
+    x->held = moves && e != NULL ? expiry_true_time(e, argv_get(&x->argv, 1)) : 0;
     writer_close(&w);
 }
 
@@ -289,17 +289,12 @@ static void clear(struct across *x)
     writer_close(&w);
 }
 
-/* The time to live that is held back goes along. */
+/* The time to live that is held back goes along, as it was when the one at the target was read. */
 static void move_held(struct across *x)
 {
     struct expiry *e = x->apply->options->expiry;
-    struct span name = argv_get(&x->argv, 0);
-    if (e == NULL)
-        return;
-    if (x->kind == ACROSS_RENAME || x->kind == ACROSS_COPY)
+    if (e != NULL && (x->kind == ACROSS_RENAME || x->kind == ACROSS_COPY))
         expiry_give(e, argv_get(&x->argv, 2), x->held);
-    else if (span_is(name, "rename") || span_is(name, "renamenx") || span_is(name, "copy"))
-        expiry_follow(e, argv_get(&x->argv, 1), argv_get(&x->argv, 2));
 }
 
 static void write_alone(struct across *x, struct span key)

@@ -65,8 +65,7 @@ static void rename_or_copy(struct apply *a, const struct journey *j)
     struct span words[] = { j->copy ? SPAN("COPY") : SPAN("RENAME"),
                             apply_name_in(a, a->db, j->from, &from),
                             apply_name_in(a, j->db, j->to, &to), SPAN("REPLACE") };
-    if (a->options->expiry != NULL)
-        expiry_follow(a->options->expiry, words[1], words[2]);
+    apply_follow(a, words[1], words[2]);
     apply_send(a, words, j->copy ? 4 : 3, words[1]);
     writer_close(&from);
     writer_close(&to);
@@ -121,10 +120,11 @@ static void refuse(struct apply *a, const struct argv *argv)
 bool apply_empties_target(const struct apply *a, const struct argv *argv)
 {
     struct span name = argv_get(argv, 0);
-    if (a->options->flush != COPY_FLUSH_APPLY)
+    bool own = a->options->flush == COPY_FLUSH_OWN;
+    if (!own && a->options->flush != COPY_FLUSH_APPLY)
         return false;
-    return span_is(name, "flushall") || (span_is(name, "flushdb") && a->db == a->options->only &&
-                                         a->options->databases != COPY_DB_PREFIX);
+    bool one = a->options->databases == COPY_DB_PREFIX ? own : a->db == a->options->only;
+    return span_is(name, "flushall") || (span_is(name, "flushdb") && one);
 }
 
 void apply_flush(struct apply *a, const struct argv *argv)
@@ -132,6 +132,8 @@ void apply_flush(struct apply *a, const struct argv *argv)
     bool one = span_is(argv_get(argv, 0), "flushdb");
     if (a->options->flush == COPY_FLUSH_IGNORE)
         a->counters.dropped++;
+    else if (apply_empties_target(a, argv) && a->options->flush == COPY_FLUSH_OWN)
+        apply_flush_own(a, argv);
     else if (apply_empties_target(a, argv))
         apply_send(a, (struct span[]){ SPAN("FLUSHALL") }, 1, (struct span){ NULL, 0 });
     else if (one && !has_database(a, a->db) && a->options->databases == COPY_DB_ONLY)

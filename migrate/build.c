@@ -10,10 +10,11 @@ enum build_state { BUILDING, DATING, RENAMING, REMOVING };
 struct build {
     struct list_node link; /* in copy->builds */
     struct copy *copy;
+    struct copy_wave *wave;
     struct rewrite rewrite;
     struct writer key;
     char temporary[80];
-    int64_t expire_at;
+    int64_t expire_at, begun;
     uint32_t pending; /* commands not answered */
     uint8_t state;    /* enum build_state */
     bool ended, dated;
@@ -82,19 +83,31 @@ static void on_command(void *context, struct span name, struct span command, boo
     b->dated = true;
 }
 
+static int64_t field_time(void *context, struct span field, int64_t at)
+{
+    struct build *b = context;
+    struct expiry *e = b->copy->options->expiry;
+    return expiry_of_copied_field(e, key_of(b), field, at, b->begun);
+}
+
 struct build *build_new(struct copy *c, const struct rdb_type *type, struct span key,
                         int64_t expire_at)
 {
     struct build *b = calloc(1, sizeof(*b));
     REQUIRE(b != NULL);
     b->copy = c;
+    b->wave = copy_wave_of(c);
+    b->wave->pending++;
     b->expire_at = expire_at;
+    b->begun = copy_now(c);
     writer_init(&b->key, 2);
     write_raw(&b->key, key);
     snprintf(b->temporary, sizeof(b->temporary), "{%s}slotgate:migrate:%016llx:%u",
              target_tag(c->target, key), (unsigned long long)c->random, c->build_number++);
     if (!rewrite_open(&b->rewrite, type, temporary(b), &c->target->facts, on_command, b))
         set_error(b, b->rewrite.error);
+    if (c->options->expiry != NULL)
+        b->rewrite.field_time = field_time;
     list_append(&c->builds, &b->link);
     c->build_count++;
     return b;
@@ -103,6 +116,7 @@ struct build *build_new(struct copy *c, const struct rdb_type *type, struct span
 void build_free(struct build *b)
 {
     list_remove(&b->link);
+    b->wave->pending--;
     b->copy->build_count--;
     rewrite_close(&b->rewrite);
     writer_close(&b->key);

@@ -7,7 +7,7 @@
 #include "base/error.h"
 #include "base/option_doc.h"
 #include "base/text.h"
-#include "migrate/config_rows.h"
+#include "migrate/options.h"
 
 enum { BUILDS = 64, WINDOW = 4096 };
 
@@ -213,8 +213,33 @@ static int read_filter(struct config *c, char *err, size_t cap)
         if (c->filter.owner == NULL)
             return fail(err, cap, "--owner: %s", why);
     }
+    if (c->flush == COPY_FLUSH_OWN && c->filter.owner == NULL && c->include_key.count == 0)
+        return fail(err, cap,
+                    "--flush own needs --owner or --include-key, which tell whose a key "
+                    "of the target is");
     if (!filter_is_empty(&c->filter))
         c->copy_options.filter = &c->filter;
+    return 0;
+}
+
+/* What --allow-full-resync deletes must be this source's for sure. */
+static int read_resync(struct config *c, char *err, size_t cap)
+{
+    const struct key_owner *owner = c->filter.owner;
+    if (!c->allow_full_resync || strcmp(c->command->name, "sync") != 0)
+        return 0;
+    if (c->exactly == EXACTLY_OFF || !c->replace)
+        return fail(err, cap, "--allow-full-resync needs --exactly markers and --replace yes");
+    if (owner != NULL && c->owner_policy == OWNER_REPORT)
+        return fail(err, cap, "--allow-full-resync needs --owner-policy drop");
+    if (!c->only_source && (owner == NULL || !key_owner_parts(owner)))
+        return fail(
+            err, cap,
+            "--allow-full-resync deletes keys of the target that the source has no more; it "
+            "has to know which are this source's: %s",
+            owner == NULL ? "say --owner, or --only-source if there are no others"
+                          : "with this --owner any key may be");
+    c->source_options.again = true;
     return 0;
 }
 
@@ -268,7 +293,7 @@ static int read_all(struct config *c, char *err, size_t cap)
         return ERR_OPTION;
     if (command->has_target && read_target(c, err, cap) != 0)
         return ERR_OPTION;
-    if (read_exactly(c, err, cap) != 0)
+    if (read_exactly(c, err, cap) != 0 || read_resync(c, err, cap) != 0)
         return ERR_OPTION;
     name_files(c);
     return 0;
@@ -277,7 +302,7 @@ static int read_all(struct config *c, char *err, size_t cap)
 int config_load(struct config *c, int argc, char *const *argv, char *err, size_t cap)
 {
     *c = (struct config){ 0 };
-    option_init(&c->options, config_rows, config_row_count, "SLOTGATE_MIGRATE_", c);
+    option_init(&c->options, options_rows, options_count, "SLOTGATE_MIGRATE_", c);
     int skip = take_words(c, argc, argv, err, cap);
     if (skip < 0)
         return skip;
@@ -315,5 +340,5 @@ void config_write_help(FILE *out)
         "all went well; 1: something failed, or was not copied for want of a decision; 2: wrong\n"
         "usage.\n\n",
         out);
-    option_write_help(config_rows, config_row_count, out);
+    option_write_help(options_rows, options_count, out);
 }

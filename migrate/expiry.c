@@ -12,12 +12,31 @@ void expiry_open(struct expiry *e, const struct expiry_options *options, struct 
 {
     *e = (struct expiry){ .options = options, .target = target };
     expiry_table_open(&e->table, options->folder);
+    expiry_fields_open(&e->fields, options->folder);
     writer_init(&e->command, 2);
+}
+
+/* Each has a log of its own. */
+enum { TABLES = 3 };
+
+static struct expiry_table *table_of(struct expiry *e, int i)
+{
+    struct expiry_table *const all[TABLES] = { &e->table, &e->fields.fields, &e->fields.hashes };
+    return all[i];
+}
+
+void expiry_keep(struct expiry *e, const char *folder)
+{
+    static const char *const names[TABLES] = { "expiry", "expiry.fields", "expiry.hashes" };
+    for (int i = 0; i < TABLES; i++)
+        expiry_table_keep(table_of(e, i), folder, names[i]);
 }
 
 void expiry_close(struct expiry *e)
 {
-    expiry_table_clear(&e->table);
+    for (int i = 0; i < TABLES; i++)
+        expiry_table_close(table_of(e, i));
+    writer_close(&e->fields.name);
     writer_close(&e->command);
 }
 
@@ -58,25 +77,65 @@ int64_t expiry_of_copy(struct expiry *e, struct span key, int64_t at, int64_t no
     return hold(e, key, at, now);
 }
 
-int64_t expiry_of_stream(struct expiry *e, struct span key, int64_t at, int64_t received,
-                         int64_t now)
+bool expiry_is_behind(const struct expiry *e, int64_t received, int64_t now)
+{
+    return !e->live || now - received > EXPIRY_LAG_MS;
+}
+
+/* Whether it is behind. */
+static bool look_at_lag(struct expiry *e, int64_t received, int64_t now)
 {
     if (now - received > EXPIRY_LAG_MS) {
         e->live = false;
         e->calm_since = 0;
     }
-    if (!e->live)
+    return !e->live;
+}
+
+int64_t expiry_of_stream(struct expiry *e, struct span key, int64_t at, int64_t received,
+                         int64_t now)
+{
+    if (look_at_lag(e, received, now))
         return hold(e, key, at, now);
     expiry_table_forget(&e->table, key);
     return with_slack(e, at, now);
 }
 
-int64_t expiry_of_field(const struct expiry *e, int64_t at, int64_t now)
+/* False: it cannot be held. */
+static bool hold_field(struct expiry *e, struct span key, struct span field, int64_t at)
 {
-    return with_slack(e, at, now);
+    int error = e->broken ? 0 : expiry_fields_put(&e->fields, key, field, at > 0 ? at : 1);
+    if (error != 0)
+        give_up_holding(e, error);
+    e->deferred += !e->broken;
+    return !e->broken;
 }
 
-int64_t expiry_held(const struct expiry *e, struct span key)
+int64_t expiry_of_copied_field(struct expiry *e, struct span key, struct span field, int64_t at,
+                               int64_t begun)
+{
+    if (at >= begun + EXPIRY_HORIZON_MS || !hold_field(e, key, field, at))
+        return at;
+    return begun + 2 * (int64_t)EXPIRY_HORIZON_MS;
+}
+
+int64_t expiry_of_fields(struct expiry *e, struct span key, const struct span *fields,
+                         uint32_t count, int64_t at, int64_t received, int64_t now)
+{
+    bool behind = look_at_lag(e, received, now);
+    bool holds = behind && at < now + EXPIRY_HORIZON_MS;
+    for (uint32_t i = 0; i < count; i++) {
+        if (!holds)
+            expiry_fields_forget(&e->fields, key, fields[i]);
+        else if (!hold_field(e, key, fields[i], at))
+            return at;
+    }
+    if (holds)
+        return (at > now ? at : now) + EXPIRY_HORIZON_MS;
+    return behind ? at : with_slack(e, at, now);
+}
+
+int64_t expiry_true_time(const struct expiry *e, struct span key)
 {
     return expiry_table_get(&e->table, key);
 }
@@ -90,9 +149,23 @@ void expiry_give(struct expiry *e, struct span key, int64_t at)
         give_up_holding(e, error);
 }
 
-void expiry_follow(struct expiry *e, struct span from, struct span to)
+bool expiry_follow(struct expiry *e, struct span from, struct span to)
 {
-    expiry_give(e, to, expiry_held(e, from));
+    bool lost = expiry_fields_replace(&e->fields, from);
+    expiry_fields_replace(&e->fields, to);
+    expiry_give(e, to, expiry_true_time(e, from));
+    return lost;
+}
+
+void expiry_forget_key(struct expiry *e, struct span key)
+{
+    expiry_table_forget(&e->table, key);
+    expiry_fields_replace(&e->fields, key);
+}
+
+uint64_t expiry_held(const struct expiry *e)
+{
+    return e->table.held + e->fields.fields.held;
 }
 
 /* --- settling ------------------------------------------------------------------------------ */
@@ -101,14 +174,30 @@ static void on_settled(void *context, const struct target_call *call)
 {
     struct expiry *e = context;
     size_t shown = call->key_len < TARGET_KEY_SHOWN ? call->key_len : TARGET_KEY_SHOWN;
+    bool other_type = strncmp(call->error, "WRONGTYPE", 9) == 0; /* the hash is gone */
     e->pending--;
-    if (call->error[0] == '\0') {
+    if (call->error[0] == '\0' || other_type) {
         e->settled++;
         return;
     }
     e->unset++;
     log_error("time to live not set; it is a day too long", "key=%s reason=%s",
               log_bytes(call->key, shown), log_text(call->error));
+}
+
+static void send_field_time(struct expiry *e, const struct expiry_field *f, int64_t at)
+{
+    struct writer *w = &e->command;
+    char digits[TEXT_NUMBER_MAX];
+    struct span ms = { digits, text_from_i64(digits, at) };
+    const struct span words[] = { SPAN("HPEXPIREAT"), f->key,    ms,     SPAN("XX"),
+                                  SPAN("FIELDS"),     SPAN("1"), f->name };
+    writer_clear(w, 2);
+    write_array(w, ARRAY_LEN(words));
+    for (size_t i = 0; i < ARRAY_LEN(words); i++)
+        write_bulk(w, words[i]);
+    e->pending++;
+    target_send(e->target, words[0], f->key, writer_span(w), true, on_settled, e);
 }
 
 static void send_time(struct expiry *e, struct span key, int64_t at)
@@ -134,7 +223,27 @@ static void send_time(struct expiry *e, struct span key, int64_t at)
 }
 
 /* As many as there is room for. */
-static void settle_some(struct expiry *e, int64_t now)
+static void settle_fields(struct expiry *e, int64_t now)
+{
+    struct expiry_table *held = &e->fields.fields;
+    struct expiry_field f;
+    int rc = 1;
+    while (held->held > 0 && target_has_room(e->target)) {
+        rc = expiry_fields_next(&e->fields, &f);
+        if (rc <= 0)
+            break;
+        send_field_time(e, &f, with_slack(e, f.at, now));
+    }
+    if (rc < 0) {
+        give_up_holding(e, -rc);
+        e->unset += held->held;
+        expiry_fields_clear(&e->fields);
+    }
+    if (rc == 0)
+        expiry_table_rewind(held);
+}
+
+static void settle_keys(struct expiry *e, int64_t now)
 {
     struct span key;
     int rc = 1;
@@ -146,7 +255,7 @@ static void settle_some(struct expiry *e, int64_t now)
         if (at == 0)
             continue;
         send_time(e, key, with_slack(e, at, now));
-        expiry_table_forget(&e->table, key);
+        expiry_table_settle(&e->table, key);
     }
     if (rc < 0) {
         give_up_holding(e, -rc);
@@ -155,8 +264,26 @@ static void settle_some(struct expiry *e, int64_t now)
     }
     if (rc == 0) /* what was held anew behind the walk */
         expiry_table_rewind(&e->table);
-    if (e->table.held == 0)
+}
+
+/* Every time has been answered, so nobody has to send one again. */
+static void end_settled(struct expiry *e)
+{
+    if (e->pending > 0)
+        return;
+    if (e->table.held == 0 && e->table.used > 0)
         expiry_table_clear(&e->table);
+    if (e->fields.fields.held == 0 && e->fields.hashes.used > 0)
+        expiry_fields_clear(&e->fields);
+}
+
+static void settle_some(struct expiry *e, int64_t now)
+{
+    if (e->table.held > 0)
+        settle_keys(e, now);
+    if (e->fields.fields.held > 0)
+        settle_fields(e, now);
+    end_settled(e);
 }
 
 void expiry_turn(struct expiry *e, bool behind, int64_t now)
@@ -168,23 +295,51 @@ void expiry_turn(struct expiry *e, bool behind, int64_t now)
     if (e->calm_since == 0 || now - e->calm_since < e->options->calm)
         return;
     if (!e->live)
-        log_info("the stream is caught up; held times to live are set", "keys=%llu",
-                 (unsigned long long)e->table.held);
+        log_info("the stream is caught up; held times to live are set", "keys=%llu fields=%llu",
+                 (unsigned long long)e->table.held, (unsigned long long)e->fields.fields.held);
     e->live = true;
-    if (e->table.held > 0)
-        settle_some(e, now);
+    settle_some(e, now);
 }
 
-void expiry_forget(struct expiry *e)
+void expiry_at(struct expiry *e, uint64_t offset)
 {
-    e->unset += e->pending;
+    for (int i = 0; i < TABLES; i++)
+        table_of(e, i)->point = offset;
+}
+
+int expiry_go_back(struct expiry *e, uint64_t offset)
+{
+    e->live = false;
+    e->calm_since = 0;
     e->pending = 0;
+    expiry_at(e, offset);
+    int error = 0;
+    for (int i = 0; i < TABLES && error == 0; i++)
+        error = expiry_table_go_back(table_of(e, i), offset);
+    return error;
+}
+
+int expiry_sync(struct expiry *e)
+{
+    int error = 0;
+    for (int i = 0; i < TABLES && error == 0; i++)
+        error = expiry_table_sync(table_of(e, i));
+    return error;
+}
+
+void expiry_again(struct expiry *e)
+{
+    expiry_table_clear(&e->table);
+    expiry_fields_clear(&e->fields);
+    expiry_at(e, 0);
+    e->live = false;
+    e->calm_since = 0;
+    e->unset = e->pending = 0;
 }
 
 bool expiry_settle(struct expiry *e, int64_t now)
 {
     e->live = true;
-    if (e->table.held > 0)
-        settle_some(e, now);
-    return e->table.held == 0 && e->pending == 0;
+    settle_some(e, now);
+    return expiry_held(e) == 0 && e->pending == 0;
 }

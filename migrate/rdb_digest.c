@@ -3,8 +3,6 @@
 #include "migrate/rdb_decode.h"
 #include "migrate/rdb_payload.h"
 
-enum { PAYLOAD_TAIL = 10, VALKEY_STAMP = RDB_VALKEY_VERSION };
-
 /* A hash of one element, of its parts in turn. */
 struct sum {
     uint64_t a, b;
@@ -85,10 +83,8 @@ static bool add_item(void *context, const struct rdb_item *item)
         add_stream_item(&own, item);
     } else {
         add_text(&own, item->name);
-        if (item->part == RDB_PART_FIELD) {
+        if (item->part == RDB_PART_FIELD)
             add_text(&own, item->value);
-            add_number(&own, (uint64_t)item->expire_at);
-        }
         if (item->part == RDB_PART_SCORED)
             add_double(&own, item->score);
     }
@@ -104,12 +100,8 @@ static bool add_item(void *context, const struct rdb_item *item)
 
 bool rdb_digest_of(struct rdb_digest *d, struct span payload)
 {
-    if (payload.len < RDB_PAYLOAD_EXTRA)
-        return false;
-    const unsigned char *stamp = (const unsigned char *)payload.at + payload.len - PAYLOAD_TAIL;
-    bool valkey = (stamp[0] | stamp[1] << 8) >= VALKEY_STAMP;
-    const struct rdb_type *type = rdb_type_find((uint8_t)payload.at[0], valkey);
-    struct span value = { payload.at + 1, payload.len - RDB_PAYLOAD_EXTRA };
+    struct span value;
+    const struct rdb_type *type = rdb_payload_open(payload, &value);
     if (type == NULL)
         return false;
     *d = (struct rdb_digest){ 0 };

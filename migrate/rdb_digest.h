@@ -3,7 +3,8 @@
  *
  * Two values with the same elements have the same digest: in any order where the type has none,
  * stored as listpack or table. Left out is what a copy by commands cannot keep: when a consumer was
- * seen. Of a module's value, only the bytes. Pure.
+ * seen; and the times of single hash fields (rdb_field_times.h). Of a module's value, only the
+ * bytes. Pure.
  */
 #ifndef MIGRATE_RDB_DIGEST_H
 #define MIGRATE_RDB_DIGEST_H

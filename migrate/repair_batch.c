@@ -4,11 +4,12 @@
 
 #include "base/text.h"
 #include "migrate/rdb_digest.h"
+#include "migrate/rdb_field_times.h"
 #include "migrate/rdb_payload.h"
 #include "migrate/rdb_type.h"
 #include "resp/value.h"
 
-enum { PAYLOAD_TAIL = 10, PER_KEY = 3 };
+enum { PAYLOAD_TAIL = 10, PER_KEY = 3, CLOCKS_MS = 2000 };
 
 struct repair_batch *repair_batch_new(struct repair *r, bool writes)
 {
@@ -135,14 +136,23 @@ void repair_batch_ask(struct repair_batch *b)
 
 /* --- the target ---------------------------------------------------------------------------- */
 
-static bool same_value(struct span a, struct span b)
+/* A field's time may have got the slack. */
+static bool same_times(const struct repair *r, struct span a, struct span b)
+{
+    const struct expiry *e = r->options->expiry;
+    uint64_t apart, most = CLOCKS_MS + (e != NULL ? (uint64_t)e->options->slack : 0);
+    return rdb_field_times_apart(a, b, &apart) && apart <= most;
+}
+
+static bool same_value(const struct repair *r, struct span a, struct span b)
 {
     struct rdb_digest x, y;
     if (a.at == NULL || b.at == NULL)
         return a.at == b.at;
     if (a.len == b.len && a.len > PAYLOAD_TAIL && memcmp(a.at, b.at, a.len - PAYLOAD_TAIL) == 0)
         return true;
-    return rdb_digest_of(&x, a) && rdb_digest_of(&y, b) && x.a == y.a && x.b == y.b;
+    return rdb_digest_of(&x, a) && rdb_digest_of(&y, b) && x.a == y.a && x.b == y.b &&
+           same_times(r, a, b);
 }
 
 /* The last of the transaction's replies is DUMP's. */
@@ -156,7 +166,7 @@ static void judge(struct repair_key *k, const struct writer *exec)
     struct span there = v.kind == VALUE_STRING ? v.text : (struct span){ NULL, 0 };
     if (!whole || (v.kind != VALUE_STRING && v.kind != VALUE_NULL))
         snprintf(k->error, sizeof(k->error), "the target's answer cannot be understood");
-    else if (!same_value(k->payload, there))
+    else if (!same_value(k->batch->repair, k->payload, there))
         snprintf(k->error, sizeof(k->error), "%s",
                  k->payload.at == NULL ? "the source lacks it"
                  : there.at == NULL    ? "the target lacks it"
@@ -198,11 +208,10 @@ static int64_t time_to_live(const struct repair *r, const struct repair_key *k)
     struct expiry *e = r->options->expiry;
     struct span name = writer_span(&k->name);
     int64_t now = copy_now(NULL);
-    if (k->payload.at == NULL || k->ttl < 0) {
-        if (e != NULL)
-            expiry_table_forget(&e->table, name);
+    if (e != NULL)
+        expiry_forget_key(e, name);
+    if (k->payload.at == NULL || k->ttl < 0)
         return 0;
-    }
     int64_t at = now + k->ttl;
     if (e != NULL)
         at = expiry_of_stream(e, name, at, now, now);

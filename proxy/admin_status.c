@@ -61,8 +61,7 @@ static void write_metrics(struct worker *w, struct json *j)
     json_object_end(j);
 }
 
-/* --- workers ------------------------------------------------------------------------------------
- */
+/* --- workers ------------------------------------------------------------------------------- */
 
 static const char *state_name(uint32_t state)
 {

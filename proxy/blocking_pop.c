@@ -37,8 +37,7 @@ static struct span key_at(struct pop *p)
     return argv_get(&p->op.argv, p->keys[p->next]);
 }
 
-/* --- what was taken for a client that has left meanwhile ----------------------------------------
- */
+/* --- what was taken for a client that has left meanwhile ----------------------------------- */
 
 /* The elements of a reply: [key, [e, ...]], [key, [[m, s], ...]], [m, s] or e. */
 static size_t read_elements(struct pop *p, struct value_cursor *c, struct value *out, size_t room)

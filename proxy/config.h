@@ -1,5 +1,5 @@
 /*
- * config.h: the options of slotgate, their rows and what they add up to.
+ * config.h: the options of slotgate and what they add up to. Their rows are in options.h.
  *
  * config_load reads command line, environment and file, checks what only shows when all are known,
  * and prepares the seeds. It opens no socket and prints nothing. The struct must not be moved once
@@ -17,7 +17,9 @@
 #include "base/endpoint.h"
 #include "base/option.h"
 
-enum { CREW_MAX = 256 }; /* workers of one proxy */
+enum { CREW_MAX = 256, WORKERS_AUTO = 0 }; /* workers of one proxy */
+
+struct acl;
 
 enum tls_clients { TLS_CLIENTS_NO, TLS_CLIENTS_OPTIONAL, TLS_CLIENTS_YES };
 
@@ -39,6 +41,9 @@ struct config {
     /* Who may come in. NULL: everybody, or nobody; from the files if those are set. */
     char *requirepass, *requirepass_file;
     char *admin_password, *admin_password_file;
+    char *acl_file; /* NULL: none */
+    bool acl_scripts;
+    struct acl *acl; /* from acl_file or requirepass; after config_load without an error */
 
     /* TLS; see secure.h. */
     int tls_clients;      /* enum tls_clients */
@@ -105,9 +110,6 @@ MUST_USE int config_check(const struct config *c, char *err, size_t cap);
 uint32_t config_worker_count(const struct config *c);
 /* May be called twice. */
 void config_free(struct config *c);
-
-/* "host:port" or "[IPv6]:port". */
-MUST_USE bool config_parse_address(const char *text, struct endpoint *out);
 
 /* What --help prints, and docs/configuration.md. */
 void config_write_help(FILE *out);

@@ -47,8 +47,7 @@ static struct kept_text keep(struct sort *s, struct span text)
     return p;
 }
 
-/* --- patterns ----------------------------------------------------------------------------------
- */
+/* --- patterns ------------------------------------------------------------------------------ */
 
 static const char *star_of(struct span pattern)
 {
@@ -90,8 +89,7 @@ static void send_lookup(struct sort *s, const struct lookup *l, struct span elem
     writer_close(&key);
 }
 
-/* --- the end -----------------------------------------------------------------------------------
- */
+/* --- the end ------------------------------------------------------------------------------- */
 
 static uint64_t rows(const struct sort *s)
 {
@@ -157,8 +155,7 @@ static void finish(struct op *op)
     op_end(op);
 }
 
-/* --- fetching ----------------------------------------------------------------------------------
- */
+/* --- fetching ------------------------------------------------------------------------------ */
 
 static bool too_much(struct sort *s)
 {
@@ -251,8 +248,7 @@ static void start_fetch(struct sort *s, bool for_values, uint64_t wanted)
     fetch(&s->op);
 }
 
-/* --- the order ----------------------------------------------------------------------------------
- */
+/* --- the order ----------------------------------------------------------------------------- */
 
 static void sort_and_limit(struct op *op)
 {
@@ -271,8 +267,7 @@ static void sort_and_limit(struct op *op)
     start_fetch(s, true, rows(s) * s->gets);
 }
 
-/* --- reading -----------------------------------------------------------------------------------
- */
+/* --- reading ------------------------------------------------------------------------------- */
 
 static void take_elements(struct op *op)
 {
@@ -322,8 +317,7 @@ static void ask_type(struct op *op)
     op_then(op, read_elements);
 }
 
-/* --- the request -------------------------------------------------------------------------------
- */
+/* --- the request --------------------------------------------------------------------------- */
 
 enum reading { READ_OK, READ_SYNTAX, READ_NUMBER };
 

@@ -19,8 +19,7 @@ static int refuse(struct http_request *r, int status)
     return -1; /* the parser stops; 1 would mean something else in on_head */
 }
 
-/* --- what the parser tells ---------------------------------------------------------------------
- */
+/* --- what the parser tells ----------------------------------------------------------------- */
 
 static int on_url(http_parser *p, const char *at, size_t len)
 {
@@ -134,8 +133,7 @@ static const http_parser_settings settings = {
     .on_message_complete = on_done,
 };
 
-/* --- reading ------------------------------------------------------------------------------------
- */
+/* --- reading ------------------------------------------------------------------------------- */
 
 void http_request_start(struct http_request *r)
 {

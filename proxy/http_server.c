@@ -79,8 +79,7 @@ static void enter(struct http_exchange *x, enum conn_state state, uint64_t patie
     x->deadline = now_of(x) + patience;
 }
 
-/* --- answering -----------------------------------------------------------------------------------
- */
+/* --- answering ----------------------------------------------------------------------------- */
 
 static void send_answer(struct http_exchange *x, const struct http_answer *a, bool keep)
 {
@@ -139,8 +138,7 @@ void http_answer(struct http_exchange *x, const struct http_answer *a)
         go_on_with_rest(x);
 }
 
-/* --- requests ------------------------------------------------------------------------------------
- */
+/* --- requests ------------------------------------------------------------------------------ */
 
 static void keep_rest(struct http_exchange *x, const char *at, size_t len)
 {
@@ -233,8 +231,7 @@ struct http_exchange *http_server_find(struct http_server *s, uint64_t ticket)
     return NULL;
 }
 
-/* --- connections
- * ---------------------------------------------------------------------------------- */
+/* --- connections --------------------------------------------------------------------------- */
 
 static void on_closed(struct stream *stream, int why)
 {
@@ -305,8 +302,7 @@ static void on_accept(void *context, int fd)
         stream_start(&x->stream, 0);
 }
 
-/* --- life ----------------------------------------------------------------------------------------
- */
+/* --- life ---------------------------------------------------------------------------------- */
 
 void http_server_open(struct http_server *s, struct net *net, const struct http_server_user *user,
                       void *context)

@@ -19,8 +19,7 @@ void json_close(struct json *j)
     writer_close(&j->out);
 }
 
-/* --- text ---------------------------------------------------------------------------------------
- */
+/* --- text ---------------------------------------------------------------------------------- */
 
 /* The length of the UTF-8 sequence at the front, 0 if there is none (RFC 3629). */
 static size_t sequence_length(struct span s)
@@ -65,8 +64,7 @@ static void add_string(struct json *j, struct span s)
     add(j, "\"");
 }
 
-/* --- structure -----------------------------------------------------------------------------------
- */
+/* --- structure ----------------------------------------------------------------------------- */
 
 static void begin(struct json *j, const char *key)
 {
@@ -112,8 +110,7 @@ void json_array_end(struct json *j)
     end_bracket(j, "]");
 }
 
-/* --- values --------------------------------------------------------------------------------------
- */
+/* --- values -------------------------------------------------------------------------------- */
 
 void json_text(struct json *j, const char *key, const char *text)
 {

@@ -174,8 +174,7 @@ void local_route_names(struct client *c, const struct argv *argv, uint16_t slot)
     g->rule = &keys_rule;
 }
 
-/* --- one database: texts as of redis-server --databases 1 --------------------------------------
- */
+/* --- one database: texts as of redis-server --databases 1 ---------------------------------- */
 
 /* Of a cluster that has several databases the node moves it, whose slot is the same in each. */
 bool local_move(struct client *c, const struct argv *argv, struct writer *w)

@@ -193,8 +193,7 @@ static void forget_libraries(struct scripts *s)
         drop_library(s, library_of(s->libraries.next)); /* NOLINT(clang-analyzer-unix.Malloc) */
 }
 
-/* --- what goes by ------------------------------------------------------------------------------
- */
+/* --- what goes by -------------------------------------------------------------------------- */
 
 /* Each gives whether the other workers have to know. */
 

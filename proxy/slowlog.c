@@ -27,8 +27,7 @@ struct entry {
     struct writer text; /* arguments, address and name as they are sent; in both protocols alike */
 };
 
-/* --- entries -----------------------------------------------------------------------------------
- */
+/* --- entries ------------------------------------------------------------------------------- */
 
 static void drop(struct slowlog *s, struct entry *e)
 {
@@ -132,8 +131,7 @@ void slowlog_write(const struct slowlog *s, uint32_t count, enum slowlog_form fo
     }
 }
 
-/* --- what is slow ------------------------------------------------------------------------------
- */
+/* --- what is slow -------------------------------------------------------------------------- */
 
 static void see(const struct slow *slow)
 {
@@ -201,8 +199,7 @@ void slowlog_open(struct worker *w)
     slowlog_set_options(w);
 }
 
-/* --- SLOWLOG -----------------------------------------------------------------------------------
- */
+/* --- SLOWLOG ------------------------------------------------------------------------------- */
 
 /* False: an error has been written. */
 static bool read_count(uint32_t *count, const struct argv *argv, struct writer *w)
@@ -264,7 +261,7 @@ static bool take_youngest(struct survey_part *parts, uint32_t count, struct writ
 {
     struct survey_part *from = NULL;
     int64_t youngest = -1;
-    size_t len, taken = 0;
+    size_t len = 0, taken = 0;
     for (uint32_t i = 0; i < count; i++) {
         int64_t id = front_entry(parts[i].bytes, &len);
         if (id <= youngest)

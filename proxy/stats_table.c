@@ -73,7 +73,9 @@ const struct stats_metric stats_metrics[] = {
       .help = "Requests for nodes, parts of split commands and steps of operations included." },
     { .name = "slotgate_node_duration_seconds", .label = STATS_BY_NODE,
       .kind = STATS_HISTOGRAM, .unit = STATS_SECONDS, .offset = offsetof(struct node_stat, latency),
-      .help = "Time from a request put on a connection to the last byte of the reply, by node.",
+      .help = "Time from a request put on a connection to the last byte of the reply, by node. WATCH "
+              "and the EXEC behind it, on connections of their own, count as a request each; commands "
+              "that wait (BLPOP, WAIT, XREAD BLOCK) do not, since it is not the node that is slow.",
       .act = "One node that is slower than the others has a hot slot, a slow command or a bad host." },
     { .name = "slotgate_node_error_replies_total", .label = STATS_BY_NODE,
       .kind = STATS_COUNTER, .offset = offsetof(struct node_stat, errors),

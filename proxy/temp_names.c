@@ -87,8 +87,7 @@ bool temp_names_replace(const struct temp_names *t, struct span reply, struct wr
     return true;
 }
 
-/* --- names of any proxy: "{tag}slotgate:tmp:<32 hex digits>:<7 digits>", see op_temp_name
- * --------- */
+/* --- names of any proxy: "{tag}slotgate:tmp:<32 hex digits>:<7 digits>", see op_temp_name -- */
 
 static const struct span behind_tag = { "}slotgate:tmp:", 14 };
 

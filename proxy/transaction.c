@@ -12,8 +12,7 @@
 #include "proxy/watch.h"
 #include "proxy/worker.h"
 
-/* --- queueing ----------------------------------------------------------------------------------
- */
+/* --- queueing ------------------------------------------------------------------------------ */
 
 bool transaction_passes(const struct command *cmd)
 {
@@ -237,8 +236,7 @@ void transaction_drop(struct client *c)
         subscriber_reply_ended(c);
 }
 
-/* --- the commands ------------------------------------------------------------------------------
- */
+/* --- the commands -------------------------------------------------------------------------- */
 
 bool local_multi(struct client *c, const struct argv *argv, struct writer *w)
 {

@@ -21,8 +21,7 @@
 #include "proxy/merge.h"
 #include "proxy/worker.h"
 
-/* --- the reply of a phase ----------------------------------------------------------------------
- */
+/* --- the reply of a phase ------------------------------------------------------------------ */
 
 /* A place of the group whose element the proxy has made itself. */
 static const uint32_t here = UINT32_MAX;
@@ -162,8 +161,7 @@ static void keep_front(struct client *c, const struct group *g, struct replies *
 
 static const struct merge_rule front_rule = { .send = keep_front, .takes_failures = true };
 
-/* --- a phase -----------------------------------------------------------------------------------
- */
+/* --- a phase ------------------------------------------------------------------------------- */
 
 /* Its blocks: the commands of each form a chain. */
 struct phase {

@@ -23,8 +23,7 @@
 #include "proxy/transaction_phase.h"
 #include "proxy/worker.h"
 
-/* --- blocks ------------------------------------------------------------------------------------
- */
+/* --- blocks -------------------------------------------------------------------------------- */
 
 bool transaction_calls_script(const struct command *cmd)
 {
@@ -93,8 +92,7 @@ void transaction_carried(struct client *c, uint16_t slot, struct span reply)
     write_raw(&t->carried, reply);
 }
 
-/* --- all of them -------------------------------------------------------------------------------
- */
+/* --- all of them --------------------------------------------------------------------------- */
 
 static bool run_step(struct client *c, const struct queued *q)
 {

@@ -27,8 +27,7 @@ struct node *watch_owner(const struct watch *wt, uint16_t slot)
     return shard == SLOTMAP_NO_SHARD ? NULL : rt->masters[shard];
 }
 
-/* --- leaving -----------------------------------------------------------------------------------
- */
+/* --- leaving ------------------------------------------------------------------------------- */
 
 static void forget_hold(struct watch_hold *h)
 {
@@ -89,8 +88,7 @@ void watch_drop(struct client *c)
     c->flow.may_roam = true;
 }
 
-/* --- waiting -----------------------------------------------------------------------------------
- */
+/* --- waiting ------------------------------------------------------------------------------- */
 
 void watch_finish(struct watch *wt, enum watch_state state)
 {
@@ -127,8 +125,7 @@ static void fail(struct watch *wt, struct span error)
     watch_finish(wt, WATCH_SET);
 }
 
-/* --- setting -----------------------------------------------------------------------------------
- */
+/* --- setting ------------------------------------------------------------------------------- */
 
 static struct watch_hold *hold_of(struct watch *wt, struct node *n, uint16_t database)
 {
@@ -261,8 +258,7 @@ void watch_set(struct watch *wt)
         look_whether_set(wt);
 }
 
-/* --- what the connections say ------------------------------------------------------------------
- */
+/* --- what the connections say -------------------------------------------------------------- */
 
 static void on_reply(struct lease *l, void *context, struct span bytes, struct chunk *chunk,
                      char first, bool done)
@@ -325,8 +321,7 @@ static void on_lost(struct lease *l, void *context, bool wrote, int why)
 
 static const struct lease_user watch_lease_user = { .on_reply = on_reply, .on_lost = on_lost };
 
-/* --- time --------------------------------------------------------------------------------------
- */
+/* --- time ---------------------------------------------------------------------------------- */
 
 static void look(struct watch *wt, uint64_t now)
 {

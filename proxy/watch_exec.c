@@ -39,8 +39,7 @@ static void finish(struct watch *wt, enum watch_outcome outcome)
     watch_finish(wt, WATCH_DONE);
 }
 
-/* --- answers -----------------------------------------------------------------------------------
- */
+/* --- answers ------------------------------------------------------------------------------- */
 
 static void answer_null(struct watch *wt)
 {
@@ -82,8 +81,7 @@ void watch_exec_timeout(struct watch *wt)
         answer_null(wt);
 }
 
-/* --- the block ---------------------------------------------------------------------------------
- */
+/* --- the block ----------------------------------------------------------------------------- */
 
 static bool slot_needs_asking(const struct watch *wt, const struct watch_hold *h, int slot)
 {
@@ -181,8 +179,7 @@ static void on_exec(struct watch_hold *h, struct span bytes, bool is_error, bool
         end_block(wt);
 }
 
-/* --- the checks --------------------------------------------------------------------------------
- */
+/* --- the checks ---------------------------------------------------------------------------- */
 
 static void after_checks(struct watch *wt)
 {
@@ -263,8 +260,7 @@ static void send_checks(struct watch *wt)
     }
 }
 
-/* --- the way in --------------------------------------------------------------------------------
- */
+/* --- the way in ---------------------------------------------------------------------------- */
 
 /* A slot that has another master now: its old one may not know yet what has been written. */
 static bool is_where_it_was(const struct watch *wt)

@@ -84,8 +84,7 @@ static void await_readyz(int status)
         fail_msg("/readyz is not %d but: %s", status, body);
 }
 
-/* --- before it serves --------------------------------------------------------------------------
- */
+/* --- before it serves ---------------------------------------------------------------------- */
 
 static void test_before_the_cluster(void **state)
 {
@@ -102,8 +101,7 @@ static void test_before_the_cluster(void **state)
     port_give_back(nobody);
 }
 
-/* --- a worker that hangs -----------------------------------------------------------------------
- */
+/* --- a worker that hangs ------------------------------------------------------------------- */
 
 static void test_a_worker_hangs(void **state)
 {
@@ -121,8 +119,7 @@ static void test_a_worker_hangs(void **state)
     kill(pids[0], SIGCONT);
 }
 
-/* --- takeover ----------------------------------------------------------------------------------
- */
+/* --- takeover ------------------------------------------------------------------------------ */
 
 struct probe {
     pthread_t thread;
@@ -200,8 +197,7 @@ static void test_port_is_ours_alone(void **state)
     assert_int_equal(first.process.pid, proxy.process.pid);
 }
 
-/* --- draining ----------------------------------------------------------------------------------
- */
+/* --- draining ------------------------------------------------------------------------------ */
 
 static bool has_ended(void *arg)
 {
@@ -256,8 +252,7 @@ static void test_says_that_it_drains(void **state)
     proxy.port = 0;
 }
 
-/* --- no master ---------------------------------------------------------------------------------
- */
+/* --- no master ----------------------------------------------------------------------------- */
 
 static void test_no_master_answers(void **state)
 {
@@ -274,8 +269,7 @@ static void test_no_master_answers(void **state)
     await_readyz(200);
 }
 
-/* --- tokens ------------------------------------------------------------------------------------
- */
+/* --- tokens -------------------------------------------------------------------------------- */
 
 static void test_token(void **state)
 {

@@ -498,8 +498,7 @@ static void test_restored_functions(void **state)
         client_ask_expect(&c[i], "-ERR Function not found\r\n", "FCALL", "six", "1", "k");
 }
 
-/* --- inside MULTI ------------------------------------------------------------------------------
- */
+/* --- inside MULTI -------------------------------------------------------------------------- */
 
 static void test_in_a_transaction(void **state)
 {
@@ -516,8 +515,7 @@ static void test_in_a_transaction(void **state)
     assert_true(client_sees_end(&c[2]));
 }
 
-/* --- workers that hang, die, leave -------------------------------------------------------------
- */
+/* --- workers that hang, die, leave --------------------------------------------------------- */
 
 struct seen {
     struct client *by;

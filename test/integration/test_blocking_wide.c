@@ -132,8 +132,7 @@ static void test_switched_off(void **state)
     client_close(&c);
 }
 
-/* --- nothing lost, nothing twice ----------------------------------------------------------------
- */
+/* --- nothing lost, nothing twice ----------------------------------------------------------- */
 
 enum { POPPERS = 6, PUSHERS = 3, EACH = 400, ELEMENTS = PUSHERS * EACH };
 
@@ -186,7 +185,7 @@ static void *push_some(void *arg)
         if (r == NULL || r[0] != ':')
             testenv_problem("a push says %s", r == NULL ? "nothing" : r);
         if (i % 16 == 0)
-            rest_us(3000);
+            rest_us(3000); /* so that those who wait wait again */
     }
     client_close(&c);
     return NULL;
@@ -226,8 +225,7 @@ static void test_each_element_once(void **state)
     race(true);
 }
 
-/* --- moves --------------------------------------------------------------------------------------
- */
+/* --- moves --------------------------------------------------------------------------------- */
 
 enum { MOVERS = 4, MOVED = 300 };
 
@@ -311,8 +309,7 @@ static void test_priority(void **state)
     client_close(&other);
 }
 
-/* --- soon ---------------------------------------------------------------------------------------
- */
+/* --- soon ---------------------------------------------------------------------------------- */
 
 static int by_size(const void *a, const void *b)
 {
@@ -360,7 +357,7 @@ static void test_load_is_bounded(void **state)
     blocking_await(proxy.port, MANY);
     assert_int_equal(blocking_info(proxy.port, "keys_watched"), 2);
     long before = blocking_info(proxy.port, "requests");
-    rest_us(1000000);
+    rest_us(1000000); /* their rate is asked, so it takes a second */
     long asked = blocking_info(proxy.port, "requests") - before;
     fprintf(stderr, "%ld questions in a second\n", asked);
     assert_in_range(asked, 10, 400);
@@ -374,8 +371,7 @@ static void test_load_is_bounded(void **state)
     }
 }
 
-/* --- those who leave -----------------------------------------------------------------------------
- */
+/* --- those who leave ----------------------------------------------------------------------- */
 
 /* A hundred times a client leaves just when an element comes: no element goes with it. */
 static void test_clients_leave(void **state)

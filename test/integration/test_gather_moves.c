@@ -310,8 +310,7 @@ static void test_rename_under_writes(void **state)
     client_close(&writer);
 }
 
-/* --- slots move --------------------------------------------------------------------------------
- */
+/* --- slots move ---------------------------------------------------------------------------- */
 
 struct moving {
     struct client *c;
@@ -363,8 +362,7 @@ static void test_while_slots_move(void **state)
     gather_nothing_left(&cluster);
 }
 
-/* --- the proxy dies ----------------------------------------------------------------------------
- */
+/* --- the proxy dies ------------------------------------------------------------------------ */
 
 /* In how many places the value is. */
 static long long places(struct client *c, int n)
@@ -402,7 +400,7 @@ static void test_killed_at_any_time(void **state)
                      there ? 'a' : 'b', i, there ? 'b' : 'a', i, there ? 1 : 2, there ? 2 : 1);
             assert_true(client_send_text(&c, text));
         }
-        rest_us(rand() % 15000);
+        rest_us(rand() % 15000); /* at any moment of the work */
         process_kill(&victim.process);
         client_close(&c);
         for (int i = 0; i < KEYS; i++) {

@@ -456,8 +456,7 @@ static void test_client_list(void **state)
     client_close(&c);
 }
 
-/* --- who is counted hears ----------------------------------------------------------------------
- */
+/* --- who is counted hears ------------------------------------------------------------------ */
 
 struct counted {
     struct client *c;

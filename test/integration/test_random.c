@@ -23,8 +23,7 @@ struct both {
     uint32_t done; /* calls */
 };
 
-/* --- what one sees when it fails ---------------------------------------------------------------
- */
+/* --- what one sees when it fails ----------------------------------------------------------- */
 
 static void show_bytes(const char *bytes, size_t len)
 {
@@ -112,8 +111,7 @@ static void ask_both(struct both *b, struct random_call *call)
     check_reply(b, call);
 }
 
-/* --- at the end --------------------------------------------------------------------------------
- */
+/* --- at the end ---------------------------------------------------------------------------- */
 
 /* Asks both for what is under the key; %s of the words is the key. */
 static void compare_key(struct both *b, struct span key, enum differ_rule rule, const char *words)
@@ -170,8 +168,7 @@ static void compare_everything(struct both *b)
     }
 }
 
-/* --- one seed ----------------------------------------------------------------------------------
- */
+/* --- one seed ------------------------------------------------------------------------------ */
 
 static void open_both(struct both *b, uint64_t seed)
 {

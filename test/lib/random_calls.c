@@ -106,8 +106,7 @@ static const struct form forms[] = {
 };
 /* clang-format on */
 
-/* --- chance ------------------------------------------------------------------------------------
- */
+/* --- chance -------------------------------------------------------------------------------- */
 
 static uint32_t pick(struct random_calls *r, uint32_t below)
 {
@@ -124,8 +123,7 @@ void random_calls_start(struct random_calls *r, uint64_t seed)
         (void)pick(r, 2);
 }
 
-/* --- words -------------------------------------------------------------------------------------
- */
+/* --- words --------------------------------------------------------------------------------- */
 
 static void put(struct random_call *c, const char *bytes, size_t len)
 {
@@ -269,8 +267,7 @@ static void put_token(struct random_calls *r, struct random_call *c, const char 
     }
 }
 
-/* --- forms -------------------------------------------------------------------------------------
- */
+/* --- forms --------------------------------------------------------------------------------- */
 
 /* One of the words between the braces. */
 static struct span choose(struct random_calls *r, struct span word)

@@ -13,6 +13,8 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "proxy/config.h"
+#include "proxy/options.h"
+#include "test/lib/page.h"
 
 static struct config c;
 static char err[256];
@@ -172,12 +174,12 @@ static void addresses(void **state)
     memset(too_long, 'h', sizeof(too_long));
     strcpy(too_long + ENDPOINT_HOST_MAX + 1, ":1");
     struct endpoint a;
-    assert_true(config_parse_address(longest, &a));
+    assert_true(options_parse_address(longest, &a));
     assert_int_equal(strlen(a.host), ENDPOINT_HOST_MAX);
     assert_int_equal(a.port, 65535);
-    assert_true(config_parse_address("[fe80::1]:1", &a));
+    assert_true(options_parse_address("[fe80::1]:1", &a));
     assert_string_equal(a.host, "fe80::1");
-    assert_true(config_parse_address("redis_1:1", &a));
+    assert_true(options_parse_address("redis_1:1", &a));
 
     static const char *const bad[] = {
         "",
@@ -213,10 +215,10 @@ static void addresses(void **state)
     };
     memset(&a, 0x5a, sizeof(a));
     for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
-        if (config_parse_address(bad[i], &a))
+        if (options_parse_address(bad[i], &a))
             fail_msg("accepted %s", bad[i]);
     }
-    assert_false(config_parse_address(too_long, &a));
+    assert_false(options_parse_address(too_long, &a));
     assert_int_equal(a.port, 0x5a5a); /* an output is written only on success */
 }
 
@@ -377,23 +379,7 @@ static void help_text(void **state)
 static void the_page_is_up_to_date(void **state)
 {
     (void)state;
-    char *text = text_of(config_write_doc);
-    if (getenv("UPDATE_DOCS") != NULL) {
-        FILE *out = fopen(CONFIGURATION_PAGE, "w");
-        assert_non_null(out);
-        fputs(text, out);
-        fclose(out);
-    }
-    FILE *page = fopen(CONFIGURATION_PAGE, "r");
-    assert_non_null(page);
-    char *kept = calloc(1, strlen(text) + 2);
-    assert_non_null(kept);
-    size_t len = fread(kept, 1, strlen(text) + 1, page);
-    fclose(page);
-    if (len != strlen(text) || strcmp(kept, text) != 0)
-        fail_msg("docs/configuration.md is out of date; run ./dev docs");
-    free(kept);
-    free(text);
+    page_expect(CONFIGURATION_PAGE, config_write_doc);
 }
 
 static int make_dir(void **state)

@@ -1,4 +1,4 @@
-#include "migrate/config_rows.h"
+#include "migrate/options.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -48,6 +48,7 @@ static const struct option_choice mixed[] = {
 static const struct option_choice flushes[] = {
     { "refuse", COPY_FLUSH_REFUSE },
     { "apply", COPY_FLUSH_APPLY },
+    { "own", COPY_FLUSH_OWN },
     { "ignore", COPY_FLUSH_IGNORE },
     { NULL, 0 },
 };
@@ -86,7 +87,7 @@ static const char *url_fault(const char *text)
 #define PROCESS "The process"
 
 /* clang-format off */
-const struct option config_rows[] = {
+const struct option options_rows[] = {
     { .name = "target-cluster", .type = OPTION_STRING, .group = TARGET, .argument = "host:port,...",
       .wrong = url_fault, FIELD(target_cluster),
       .help = "Write straight into this cluster, of which some nodes are named, instead of to a "
@@ -152,6 +153,15 @@ const struct option config_rows[] = {
       FIELD(state_dir),
       .help = "Directory for the spool and for what sync needs to go on after it was stopped or "
               "killed; needs --exactly markers. Without it each start is a new full copy." },
+    { .name = "allow-full-resync", .type = OPTION_BOOL, .group = SOURCE, .fallback = "no",
+      FIELD(allow_full_resync),
+      .help = "When the source's backlog does not reach back, or a full copy broke off, make a new "
+              "one by itself, and delete at the target what this source has no more. Needs --owner, "
+              "by which this source's keys are known among those of others, or --only-source." },
+    { .name = "only-source", .type = OPTION_BOOL, .group = SOURCE, .fallback = "no",
+      FIELD(only_source),
+      .help = "Says that nobody else writes to the target: every key there that the filters let "
+              "over and the source has not may be deleted by --allow-full-resync." },
     { .name = "follow", .type = OPTION_BOOL, .group = SOURCE, .fallback = "yes", FIELD(follow),
       .help = "Behind the full copy, follow the stream. With no, sync ends with the full copy." },
 
@@ -167,7 +177,8 @@ const struct option config_rows[] = {
     { .name = "flush", .type = OPTION_ENUM, .group = KEYS, .argument = "policy",
       .choices = flushes, .fallback = "refuse", FIELD(flush),
       .help = "What becomes of FLUSHALL and FLUSHDB in the stream. refuse: the program stops. apply: "
-              "the whole target is emptied, so only for its one source. ignore: nothing." },
+              "the whole target is emptied, so only for its one source. own: the keys of this source "
+              "are removed, by --owner or --include-key. ignore: nothing." },
     { .name = "publish", .type = OPTION_BOOL, .group = KEYS, .fallback = "no", FIELD(publish),
       .help = "Pass on the messages in the stream (PUBLISH, SPUBLISH), but none of Sentinel's." },
     { .name = "big-key", .type = OPTION_SIZE, .group = KEYS, .argument = "size",
@@ -290,4 +301,4 @@ const struct option config_rows[] = {
 };
 /* clang-format on */
 
-const size_t config_row_count = ARRAY_LEN(config_rows);
+const size_t options_count = ARRAY_LEN(options_rows);
