@@ -177,7 +177,8 @@ static void plant(void)
         redis_do(node_of(key), i % 2 == 0 ? "DEL %s" : "SET %s changed", key);
     }
     redis_do(node_of("alien"), "SET alien 1");
-    redis_do(from, "RENAME key:100 renamed:100"); /* of which the target has none */
+    redis_do(node_of("key:100"), "DEL key:100");
+    redis_do(from, "RENAME key:100 renamed:100");
     redis_do(node_of("typed"), "RPUSH typed 1");
     redis_do(from, "MULTI");
     redis_do(from, "SETRANGE typed 0 text"); /* of the wrong type at the target */
