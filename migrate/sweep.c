@@ -104,7 +104,7 @@ static void scan(struct sweep *s)
 {
     struct writer w;
     writer_init(&w, 2);
-    write_request(&w, (const char *[]){ "SCAN", s->cursor, "COUNT", "500" }, 4);
+    write_request(&w, (const char *[]){ "SCAN", s->cursor, "COUNT", "1000" }, 4);
     writer_clear(&s->scanned, 2);
     s->scanning = true;
     target_ask_shard(s->target, s->shard, SPAN("scan"), writer_span(&w), &s->scanned, on_scanned,

@@ -118,8 +118,9 @@ static void finish(struct migrate *m)
     }
     process_signal(&m->process, SIGTERM);
     migrate_wait(m, 30000);
+    testenv_file("last.log", m->err);
     if (m->code != 0)
-        fail_msg("exit code %d: %.6000s%.2000s", m->code, m->err, m->out);
+        fail_msg("exit code %d; see last.log: %s", m->code, m->out);
 }
 
 static const char *state_dir(void)
@@ -301,8 +302,12 @@ static void test_told_to_stop(void **state)
     await(&m, "full copy begins");
     stop_it(&m, 1, "before the end of the full copy");
     redis_do(from, "CONFIG SET rdb-key-save-delay 0");
+    redis_do(from, "SET in-the-copy yes");
     start_with(&m, at.dir, SLOW);
     assert_true(wait_until(has_copied, &at, scaled_ms(20000)));
+    redisReply *reply = redis_ask(from, "WAIT 1 50"); /* it is not there before all of it is */
+    assert_int_equal(reply->integer, 0);
+    freeReplyObject(reply);
     stop_it(&m, 1, "the next start goes on with it");
     ledger_begin(&load, source.port);
     start_with(&m, at.dir, FAST);
