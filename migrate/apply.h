@@ -96,13 +96,11 @@ void apply_close(struct apply *a); /* the target is closed before */
 /* The stream up to that offset has been received at that time; for times to live that a source
    older than 7.0 counts from then. */
 void apply_received(struct apply *a, uint64_t offset, int64_t ms);
-/* Before the first byte: this database is selected. */
-void apply_select(struct apply *a, uint64_t db);
+void apply_select(struct apply *a, uint64_t db); /* before the first byte: in this database */
 /* bytes may be none: to go on with what it has kept. */
 enum apply_result apply_take(struct apply *a, struct span bytes, size_t *used);
 bool apply_wants_ack(struct apply *a); /* true once for each GETACK that is due now */
-/* Sends what waited for an answer. To be called in each turn. */
-void apply_send_held(struct apply *a);
+void apply_send_held(struct apply *a); /* in each turn: sends what waited for an answer */
 /* What comes next is the stream behind that offset once more. target_drop has been called. skip:
    up to where each slot has executed it; copied. end: what lies behind was never sent. */
 void apply_rewind(struct apply *a, uint64_t offset, uint64_t db, uint64_t end,

@@ -7,15 +7,16 @@
 #include "base/text.h"
 #include "cluster/keyslot.h"
 #include "migrate/apply_words.h"
+#include "migrate/databases.h"
 
 /* --- databases ----------------------------------------------------------------------------- */
 
 bool apply_wants_database(struct apply *a, const struct argv *argv)
 {
     const struct copy_options *o = a->options;
-    if (o->databases == COPY_DB_PREFIX || a->db == o->only)
+    if (databases_take(o, a->db))
         return true;
-    if (o->databases == COPY_DB_ONLY)
+    if (o->databases != COPY_DB_REFUSE)
         a->counters.other_database++;
     else
         apply_fail(a, argv, "it is about another database; say what to do with that by --db");
@@ -78,7 +79,7 @@ static void pass_on(struct apply *a, const struct command *cmd, const struct arg
     bool moves =
         span_is(words[0], "rename") || span_is(words[0], "renamenx") || span_is(words[0], "copy");
     if (moves && argv->count > 2)
-        apply_follow(a, words[1], words[2]);
+        apply_follow(a, argv_get(argv, 1), a->db, argv_get(argv, 2));
     if (key.at != NULL)
         apply_send(a, words, argv->count, key);
     else

@@ -2,6 +2,7 @@
 
 #include "base/log.h"
 #include "base/text.h"
+#include "migrate/databases.h"
 
 /* A key that has been removed, or written anew without a time, must not get one. Servers that know
    no XX get a script. */
@@ -16,10 +17,27 @@ void expiry_open(struct expiry *e, const struct expiry_options *options, struct 
     writer_init(&e->command, 2);
 }
 
+/* Each has a log of its own. */
+enum { TABLES = 3 };
+
+static struct expiry_table *table_of(struct expiry *e, int i)
+{
+    struct expiry_table *const all[TABLES] = { &e->table, &e->fields.fields, &e->fields.hashes };
+    return all[i];
+}
+
+void expiry_keep(struct expiry *e, const char *folder)
+{
+    static const char *const names[TABLES] = { "expiry", "expiry.fields", "expiry.hashes" };
+    for (int i = 0; i < TABLES; i++)
+        expiry_table_keep(table_of(e, i), folder, names[i]);
+}
+
 void expiry_close(struct expiry *e)
 {
-    expiry_table_clear(&e->table);
-    expiry_fields_clear(&e->fields);
+    for (int i = 0; i < TABLES; i++)
+        expiry_table_close(table_of(e, i));
+    writer_close(&e->fields.name);
     writer_close(&e->command);
 }
 
@@ -159,41 +177,43 @@ static void on_settled(void *context, const struct target_call *call)
               log_bytes(call->key, shown), log_text(call->error));
 }
 
-static void send_field_time(struct expiry *e, const struct expiry_field *f, int64_t at)
+/* On the connections of the stream, so behind all that has been sent about the key. */
+static void send_words(struct expiry *e, struct span key, uint64_t db, const struct span *words,
+                       size_t count)
 {
     struct writer *w = &e->command;
-    char digits[TEXT_NUMBER_MAX];
-    struct span ms = { digits, text_from_i64(digits, at) };
-    const struct span words[] = { SPAN("HPEXPIREAT"), f->key,    ms,     SPAN("XX"),
-                                  SPAN("FIELDS"),     SPAN("1"), f->name };
     writer_clear(w, 2);
-    write_array(w, ARRAY_LEN(words));
-    for (size_t i = 0; i < ARRAY_LEN(words); i++)
-        write_bulk(w, words[i]);
+    uint32_t commands = databases_write(w, databases_at_target(e->options->copy, db), words, count);
     e->pending++;
-    target_send(e->target, words[0], f->key, writer_span(w), true, on_settled, e);
+    if (commands > 1)
+        target_send_block(e->target, key, writer_span(w), commands, true, on_settled, e);
+    else
+        target_send(e->target, words[0], key, writer_span(w), true, on_settled, e);
 }
 
-static void send_time(struct expiry *e, struct span key, int64_t at)
+static void send_field_time(struct expiry *e, const struct expiry_field *f, int64_t at)
 {
-    struct writer *w = &e->command;
-    bool plain = e->target->facts.expire_if;
     char digits[TEXT_NUMBER_MAX];
+    uint64_t db;
+    struct span key = databases_name(e->options->copy, f->key, &db);
+    struct span words[] = { SPAN("HPEXPIREAT"), key,       { digits, 0 }, SPAN("XX"),
+                            SPAN("FIELDS"),     SPAN("1"), f->name };
+    words[2].len = text_from_i64(digits, at);
+    send_words(e, key, db, words, ARRAY_LEN(words));
+}
+
+static void send_time(struct expiry *e, struct span label, int64_t at)
+{
+    char digits[TEXT_NUMBER_MAX];
+    uint64_t db;
+    struct span key = databases_name(e->options->copy, label, &db);
     struct span ms = { digits, text_from_i64(digits, at) };
-    struct span name = plain ? SPAN("PEXPIREAT") : SPAN("EVAL");
-    writer_clear(w, 2);
-    write_array(w, plain ? 4 : 5);
-    write_bulk(w, name);
-    if (!plain) {
-        write_bulk_text(w, script);
-        write_bulk(w, SPAN("1"));
-    }
-    write_bulk(w, key);
-    write_bulk(w, ms);
-    if (plain)
-        write_bulk(w, SPAN("XX"));
-    e->pending++;
-    target_send(e->target, name, key, writer_span(w), true, on_settled, e);
+    if (e->target->facts.expire_if)
+        send_words(e, key, db, (struct span[]){ SPAN("PEXPIREAT"), key, ms, SPAN("XX") }, 4);
+    else
+        send_words(
+            e, key, db,
+            (struct span[]){ SPAN("EVAL"), { script, sizeof(script) - 1 }, SPAN("1"), key, ms }, 5);
 }
 
 /* As many as there is room for. */
@@ -215,8 +235,6 @@ static void settle_fields(struct expiry *e, int64_t now)
     }
     if (rc == 0)
         expiry_table_rewind(held);
-    if (held->held == 0)
-        expiry_fields_clear(&e->fields);
 }
 
 static void settle_keys(struct expiry *e, int64_t now)
@@ -231,7 +249,7 @@ static void settle_keys(struct expiry *e, int64_t now)
         if (at == 0)
             continue;
         send_time(e, key, with_slack(e, at, now));
-        expiry_table_forget(&e->table, key);
+        expiry_table_settle(&e->table, key);
     }
     if (rc < 0) {
         give_up_holding(e, -rc);
@@ -240,8 +258,17 @@ static void settle_keys(struct expiry *e, int64_t now)
     }
     if (rc == 0) /* what was held anew behind the walk */
         expiry_table_rewind(&e->table);
-    if (e->table.held == 0)
+}
+
+/* Every time has been answered, so nobody has to send one again. */
+static void end_settled(struct expiry *e)
+{
+    if (e->pending > 0)
+        return;
+    if (e->table.held == 0 && e->table.used > 0)
         expiry_table_clear(&e->table);
+    if (e->fields.fields.held == 0 && e->fields.hashes.used > 0)
+        expiry_fields_clear(&e->fields);
 }
 
 static void settle_some(struct expiry *e, int64_t now)
@@ -250,6 +277,7 @@ static void settle_some(struct expiry *e, int64_t now)
         settle_keys(e, now);
     if (e->fields.fields.held > 0)
         settle_fields(e, now);
+    end_settled(e);
 }
 
 void expiry_turn(struct expiry *e, bool behind, int64_t now)
@@ -267,16 +295,37 @@ void expiry_turn(struct expiry *e, bool behind, int64_t now)
     settle_some(e, now);
 }
 
-void expiry_forget(struct expiry *e)
+void expiry_at(struct expiry *e, uint64_t offset)
 {
-    e->unset += e->pending;
+    for (int i = 0; i < TABLES; i++)
+        table_of(e, i)->point = offset;
+}
+
+int expiry_go_back(struct expiry *e, uint64_t offset)
+{
+    e->live = false;
+    e->calm_since = 0;
     e->pending = 0;
+    expiry_at(e, offset);
+    int error = 0;
+    for (int i = 0; i < TABLES && error == 0; i++)
+        error = expiry_table_go_back(table_of(e, i), offset);
+    return error;
+}
+
+int expiry_sync(struct expiry *e)
+{
+    int error = 0;
+    for (int i = 0; i < TABLES && error == 0; i++)
+        error = expiry_table_sync(table_of(e, i));
+    return error;
 }
 
 void expiry_again(struct expiry *e)
 {
     expiry_table_clear(&e->table);
     expiry_fields_clear(&e->fields);
+    expiry_at(e, 0);
     e->live = false;
     e->calm_since = 0;
     e->unset = e->pending = 0;

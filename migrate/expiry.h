@@ -24,10 +24,13 @@
 
 enum { EXPIRY_HORIZON_MS = 24 * 60 * 60 * 1000, EXPIRY_LAG_MS = 1000 };
 
+struct copy_options;
+
 struct expiry_options {
-    const char *folder; /* for what is held */
-    int64_t slack;      /* ms */
-    int64_t calm;       /* ms without a lag before keys are settled */
+    const char *folder;              /* for what is held */
+    int64_t slack;                   /* ms */
+    int64_t calm;                    /* ms without a lag before keys are settled */
+    const struct copy_options *copy; /* tells what labels mean (databases.h) */
 };
 
 struct expiry {
@@ -45,10 +48,13 @@ struct expiry {
 
 /* Borrows options and target. */
 void expiry_open(struct expiry *e, const struct expiry_options *options, struct target *target);
+/* Before anything else: what is held stays in that folder, for a later program. */
+void expiry_keep(struct expiry *e, const char *folder);
 /* The target is closed before. */
 void expiry_close(struct expiry *e);
 
-/* The time to give a key of the full copy that expires at that moment. key: at the target. */
+/* The time to give a key of the full copy that expires at that moment. key: its label
+   (databases.h), here as everywhere. */
 int64_t expiry_of_copy(struct expiry *e, struct span key, int64_t at, int64_t now);
 /* The same for a command of the stream, which was received at that moment. */
 int64_t expiry_of_stream(struct expiry *e, struct span key, int64_t at, int64_t received,
@@ -73,9 +79,14 @@ uint64_t expiry_held(const struct expiry *e);
 /* At the end of a turn, behind the full copy. behind: there is more of the stream than has been
    sent. */
 void expiry_turn(struct expiry *e, bool behind, int64_t now);
-/* Everything under way at the target has been dropped: nobody knows whether it was done, so those
-   keys count as unset. */
-void expiry_forget(struct expiry *e);
+/* What comes next is at that offset of the stream; 0: in the full copy. Never smaller, but behind
+   expiry_again and expiry_go_back. */
+void expiry_at(struct expiry *e, uint64_t offset);
+/* The stream begins again behind that offset, perhaps of an earlier program; nothing is under way
+   at the target. What was held there is held again, settled or not. 0 or an errno. */
+MUST_USE int expiry_go_back(struct expiry *e, uint64_t offset);
+/* What is held is on the disk. 0 or an errno. */
+MUST_USE int expiry_sync(struct expiry *e);
 /* A new full copy begins, and nothing is under way at the target: nothing is held. */
 void expiry_again(struct expiry *e);
 /* At the end of all: settles what it can at once. True: nothing is held or unanswered any more. */

@@ -76,7 +76,7 @@ int expiry_fields_next(struct expiry_fields *f, struct expiry_field *out)
         if (rc <= 0)
             return rc;
         bool there = read_name(f, name, out);
-        expiry_table_forget(&f->fields, name);
+        expiry_table_settle(&f->fields, name);
         if (there)
             return 1;
     }

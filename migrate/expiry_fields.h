@@ -30,7 +30,7 @@ struct expiry_field {
     int64_t at;
 };
 
-/* The walk over all that is held, which is forgotten with that. 1, 0 at the end, or minus an
+/* The walk over all that is held, which is settled with that. 1, 0 at the end, or minus an
    errno. */
 MUST_USE int expiry_fields_next(struct expiry_fields *f, struct expiry_field *out);
 

@@ -112,6 +112,8 @@ bool replay_is_needed(const char *error)
 
 bool replay_is_own_key(struct span key)
 {
-    static const char begin[] = "__mig:";
+    static const char begin[] = "__mig:", temporary[] = "}slotgate:migrate:";
+    if (key.len > 0 && key.at[0] == '{')
+        return memmem(key.at, key.len, temporary, sizeof(temporary) - 1) != NULL;
     return key.len >= sizeof(begin) - 1 && memcmp(key.at, begin, sizeof(begin) - 1) == 0;
 }

@@ -232,7 +232,7 @@ void source_open(struct source *s, struct net *net, const struct source_options 
 void source_go_on(struct source *s, const char *id, uint64_t offset)
 {
     snprintf(s->id, sizeof(s->id), "%s", id);
-    s->offset = s->acknowledged = offset;
+    s->offset = offset;
     s->resuming = s->begun = true;
 }
 

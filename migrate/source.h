@@ -62,7 +62,7 @@ struct source {
     uv_timer_t timer;              /* once a second: acknowledges, looks for silence */
     char id[SOURCE_ID_LEN + 1];    /* of the replication history; "": the source knows none */
     uint64_t offset;               /* of the last byte of the stream received */
-    uint64_t acknowledged;         /* what we say to have applied; the user moves it */
+    uint64_t acknowledged;         /* what we say to have applied; the user moves it from 0 on */
     uint64_t payload_left;         /* of a payload with a length */
     uint64_t payload_bytes;        /* received so far */
     uint64_t heard_at, rest_until; /* ms of loop time */

@@ -128,7 +128,8 @@ static void on_full(struct source *s, const char *line)
         return;
     }
     memcpy(s->id, id, sizeof(id));
-    s->offset = s->acknowledged = offset;
+    s->offset = offset;
+    s->acknowledged = 0; /* the target has nothing yet, though the copy has it all */
     s->resuming = false;
     s->payload_bytes = s->payload_left = 0;
     s->state = SOURCE_PAYLOAD_HEAD;

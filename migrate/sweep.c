@@ -23,17 +23,10 @@ static uint64_t database_of(struct span *key)
     return db;
 }
 
-/* The temporary keys of any such program, see build.h; they end by themselves. */
-static bool is_temporary(struct span key)
-{
-    static const char sign[] = "}slotgate:migrate:";
-    return memmem(key.at, key.len, sign, sizeof(sign) - 1) != NULL;
-}
-
 bool sweep_is_ours(const struct copy_options *o, struct span key)
 {
     const struct filter *f = o->filter;
-    if (replay_is_own_key(key) || is_temporary(key))
+    if (replay_is_own_key(key))
         return false;
     uint64_t db = o->databases == COPY_DB_PREFIX ? database_of(&key) : o->only;
     return f == NULL || (filter_key(f, key) == FILTER_TAKE && filter_database(f, db));
@@ -111,7 +104,7 @@ static void scan(struct sweep *s)
 {
     struct writer w;
     writer_init(&w, 2);
-    write_request(&w, (const char *[]){ "SCAN", s->cursor, "COUNT", "500" }, 4);
+    write_request(&w, (const char *[]){ "SCAN", s->cursor, "COUNT", "1000" }, 4);
     writer_clear(&s->scanned, 2);
     s->scanning = true;
     target_ask_shard(s->target, s->shard, SPAN("scan"), writer_span(&w), &s->scanned, on_scanned,

@@ -230,8 +230,9 @@ static void settle_expiry(struct sync *s)
 {
     int64_t now = copy_now(&s->copy);
     bool more = spool_unread(&s->spool) > 0 || s->at < s->len;
+    bool again = s->apply.offset < s->apply.replay_end;
     if (s->phase == SYNC_LIVE && !s->closing && !s->held)
-        expiry_turn(&s->expiry, more && now - s->apply.now > EXPIRY_LAG_MS, now);
+        expiry_turn(&s->expiry, again || (more && now - s->apply.now > EXPIRY_LAG_MS), now);
 }
 
 /* --- the target ---------------------------------------------------------------------------- */

@@ -37,17 +37,19 @@ void sync_again(struct sync *s)
     s->payload_whole = s->copied = s->resumed = s->payload_gone = false;
     s->at = s->len = 0;
     s->safe_count = 0;
-    spool_seek(&s->spool, s->spool.end);
-    spool_release(&s->spool, s->spool.end);
     s->state.begin = s->spool.end;
     s->state.payload = s->state.live = s->state.copied = 0;
     s->state.sweep = 1;
+    write_down(s); /* before the spool lacks what the last state speaks of */
+    if (s->closing)
+        return;
+    spool_seek(&s->spool, s->spool.end);
+    spool_release(&s->spool, s->spool.end);
     if (s->phase != SYNC_MENDING)
         sync_mend(s);
     forget_stream(s);
     expiry_again(&s->expiry);
     sync_desk_again(s);
-    write_down(s);
 }
 
 void sync_copy_again(struct sync *s)

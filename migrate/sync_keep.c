@@ -99,7 +99,9 @@ bool sync_save(struct sync *s)
     st->spool_end = s->spool.end;
     /* The payload itself is not waited for: without it there is a new full copy. */
     uint64_t needed = s->copied ? st->spool_begin : st->payload;
-    int error = spool_sync(&s->spool, needed);
+    int error = s->copied ? expiry_sync(&s->expiry) : 0;
+    if (error == 0)
+        error = spool_sync(&s->spool, needed);
     if (error == 0)
         error = state_write(st, folder);
     if (error == 0)
@@ -289,6 +291,15 @@ static void look_at_target(struct sync *s)
         s->masters[slot] = master_of(s, slot);
 }
 
+/* What was held there is held again. False: it gave up. */
+static bool hold_again(struct sync *s, uint64_t offset)
+{
+    int error = expiry_go_back(&s->expiry, offset);
+    if (error != 0)
+        sync_give_up(s, strerror(error));
+    return error == 0;
+}
+
 static void go_back(struct sync *s, const uint64_t *markers)
 {
     struct sync_point from = { s->apply.applied, s->apply.applied_db };
@@ -306,6 +317,8 @@ static void go_back(struct sync *s, const uint64_t *markers)
              (unsigned long long)from.offset, lost);
     apply_rewind(&s->apply, from.offset, from.db, s->apply.offset, skip);
     free(skip);
+    if (!hold_again(s, from.offset))
+        return;
     spool_seek(&s->spool, sync_position(s, from.offset));
     s->at = s->len = 0;
     s->phase = SYNC_LIVE;
@@ -315,7 +328,7 @@ static void go_on_with_state(struct sync *s, const uint64_t *markers)
 {
     const struct state *st = &s->state;
     sync_begin(s);
-    if (!s->copied)
+    if (!s->copied || !hold_again(s, st->applied))
         return;
     uint64_t end = s->source.offset;
     for (uint32_t slot = 0; slot < SLOT_COUNT; slot++) {
@@ -352,7 +365,6 @@ void sync_mend(struct sync *s)
     s->phase = SYNC_MENDING;
     s->mends++;
     owner_forget(&s->owner);
-    expiry_forget(&s->expiry);
     sync_desk_mend(s);
     mend_start(&s->mend, on_mended, s);
 }
@@ -435,6 +447,10 @@ bool sync_keep_open(struct sync *s)
         return true;
     if (c->state_dir != NULL && !open_folder(s))
         return false;
+    if (c->state_dir != NULL)
+        expiry_keep(&s->expiry, c->state_dir);
+    if (!s->copied) /* the full copy brings them again */
+        expiry_again(&s->expiry);
     s->masters = calloc(SLOT_COUNT, sizeof(*s->masters));
     REQUIRE(s->masters != NULL);
     mend_open(&s->mend, &s->run.net, &s->target, c->marker, s->state.history);

@@ -154,8 +154,9 @@ static void finish(struct migrate *m)
     }
     process_signal(&m->process, SIGTERM);
     migrate_wait(m, 30000);
+    testenv_file("last.log", m->err);
     if (m->code != 0)
-        fail_msg("exit code %d: %.6000s%.2000s", m->code, m->err, m->out);
+        fail_msg("exit code %d; see last.log: %s", m->code, m->out);
 }
 
 static const char *state_dir(void)
@@ -340,6 +341,15 @@ static void test_cut_in_the_payload(void **state)
     expect_the_same();
 }
 
+static bool half_there(void *arg)
+{
+    long long keys = 0;
+    (void)arg;
+    for (int n = 0; n < cluster.count; n++)
+        keys += cluster_number(&cluster, n, "DBSIZE");
+    return keys > 1500;
+}
+
 /* Killed while the payload comes in; what was copied and then vanished is swept by the next one. */
 static void test_killed_in_the_payload(void **state)
 {
@@ -357,9 +367,13 @@ static void test_killed_in_the_payload(void **state)
     for (int i = 0; i < points; i++) {
         migrate_start(&m, words);
         await(&m, "full copy begins", 1);
-        rest_us((int)below(600000));
+        if (i == 0)
+            assert_true(wait_until(half_there, NULL, scaled_ms(20000)));
+        else
+            rest_us((int)below(600000));
         process_kill(&m.process);
-        redis_do(from, "DEL filler:%d filler:%d vanishes:%d", 10 + i, 1000 + i, i);
+        for (int key = i; key < VANISHING; key += points)
+            redis_do(from, "DEL filler:%d vanishes:%d", key, key);
     }
     redis_do(from, "CONFIG SET rdb-key-save-delay 0");
     migrate_start(&m, words);
@@ -371,12 +385,48 @@ static void test_killed_in_the_payload(void **state)
     expect_the_same();
 }
 
+/* Killed at any time, in the new copies and between them; the source's backlog is gone now and
+   then. */
+static void test_killed_at_any_time(void **state)
+{
+    struct migrate m;
+    struct ledger load = { .rest_us = 2000 };
+    const char *const words[] = {
+        "sync",        source_at,   "--target-cluster",    seeds,
+        "--state-dir", state_dir(), "--allow-full-resync", "--only-source",
+        NULL
+    };
+    (void)state;
+    begin();
+    redis_do(from, "DEBUG POPULATE 3000 filler 20");
+    ledger_begin(&load, source.port);
+    for (int i = 0; i < points * 2; i++) {
+        redis_do(from, "CONFIG SET rdb-key-save-delay %u", below(2) * 30);
+        migrate_start(&m, words);
+        rest_us(50000 + (int)below(300000));
+        if (below(2) == 0) {
+            overrun(&m);
+            redis_do(from, "DEL filler:%d filler:%d", i, 500 + i);
+            rest_us((int)below(500000));
+        }
+        process_kill(&m.process);
+    }
+    redis_do(from, "CONFIG SET rdb-key-save-delay 0");
+    migrate_start(&m, words);
+    rest_us((int)below(300000));
+    ledger_end(&load);
+    finish(&m);
+    migrate_free(&m);
+    expect_the_same();
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_link_is_cut),        cmocka_unit_test(test_stopped_for_long),
         cmocka_unit_test(test_among_others),       cmocka_unit_test(test_refusals),
         cmocka_unit_test(test_cut_in_the_payload), cmocka_unit_test(test_killed_in_the_payload),
+        cmocka_unit_test(test_killed_at_any_time),
     };
     return testenv_finish(cmocka_run_group_tests(tests, start, stop));
 }

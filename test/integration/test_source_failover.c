@@ -119,6 +119,11 @@ static bool goes_on(void *arg)
     return said(arg, "the stream goes on") > 0;
 }
 
+static bool begins_again(void *arg)
+{
+    return said(arg, "full copy done") > 1;
+}
+
 struct times {
     struct migrate *m;
     int wanted;
@@ -164,8 +169,9 @@ static void end(struct migrate *m, int server)
     }
     process_signal(&m->process, SIGTERM);
     migrate_wait(m, 30000);
+    testenv_file("last.log", m->err);
     if (m->code != 0)
-        fail_msg("exit code %d: %.6000s%.2000s", m->code, m->err, m->out);
+        fail_msg("exit code %d; see last.log: %s", m->code, m->out);
     snprintf(source, sizeof(source), "127.0.0.1:%d", servers[server].port);
     migrate_expect_good("verify", source, "--target-cluster", seeds, "--rounds", "1");
 }
@@ -244,20 +250,24 @@ struct balancer {
     uint16_t port;
 };
 
-static bool leads_to_a_master(void *arg)
+/* At first it takes all for masters. */
+static bool leads_to_the_master(void *arg)
 {
-    struct client c;
     const struct balancer *b = arg;
-    const char *reply = client_open(&c, b->port) ? client_ask(&c, "ROLE", NULL) : NULL;
-    bool yes = reply != NULL && strstr(reply, "master") != NULL;
-    client_close(&c);
-    return yes;
+    char *log = file_text(b->process.err);
+    int n = 0;
+    for (char *p = log; p != NULL && (p = strstr(p, " is DOWN")) != NULL; p++)
+        n++;
+    free(log);
+    return n == SERVERS - 1;
 }
 
 /* Leads to the one that says that it is the master, as is usual before a Redis with replicas. */
 static void balancer_start(struct balancer *b)
 {
-    char text[2048];
+    static int number;
+    char text[2048], name[32];
+    snprintf(name, sizeof(name), "haproxy-%d", number++); /* its own log */
     b->port = port_take();
     int n = snprintf(text, sizeof(text),
                      "defaults\n mode tcp\n timeout connect 1s\n timeout client 1m\n"
@@ -272,8 +282,8 @@ static void balancer_start(struct balancer *b)
         n += snprintf(text + n, sizeof(text) - (size_t)n, " server s%d 127.0.0.1:%d\n", i,
                       servers[i].port);
     const char *const argv[] = { "haproxy", "-db", "-f", testenv_file("haproxy.cfg", text), NULL };
-    assert_true(process_start(&b->process, "haproxy", argv, NULL));
-    assert_true(wait_until(leads_to_a_master, b, scaled_ms(10000)));
+    assert_true(process_start(&b->process, name, argv, NULL));
+    assert_true(wait_until(leads_to_the_master, b, scaled_ms(10000)));
 }
 
 static void balancer_stop(struct balancer *b)
@@ -319,12 +329,48 @@ static void test_master_behind_a_name(void **state)
     servers_stop();
 }
 
+/* A replica is promoted while its master still takes writes, and so lacks what we have: that is
+   lost at the source, and so it has to be at the target. */
+static void test_promoted_too_early(void **state)
+{
+    struct migrate m;
+    struct balancer b;
+    struct ledger load = { .rest_us = 200, .mortal = true }, more = { .rest_us = 200 };
+    char source[32];
+    (void)state;
+    servers_start();
+    balancer_start(&b);
+    snprintf(source, sizeof(source), "127.0.0.1:%d", b.port);
+    migrate_start(&m, (const char *const[]){ "sync", source, "--target-cluster", seeds,
+                                             "--state-dir", state_dir(), "--allow-full-resync",
+                                             "--only-source", NULL });
+    assert_true(wait_until(copied, &m, scaled_ms(30000)));
+    redis_do(at[1], "REPLICAOF NO ONE");
+    ledger_begin(&load, servers[0].port);
+    redis_do(at[0], "SET the-last-one only-here");
+    snprintf(last, sizeof(last), "only-here");
+    assert_true(wait_until(has_the_last, NULL, scaled_ms(20000)));
+    rest_us((int)below(100000));
+    ledger_end(&load);
+    process_kill(&servers[0].process);
+    ledger_begin(&more, servers[1].port);
+    assert_true(wait_until(begins_again, &m, scaled_ms(20000)));
+    rest_us((int)below(100000));
+    ledger_end(&more);
+    end(&m, 1);
+    assert_true(migrate_count(&m, "keys removed that vanished") > 0);
+    migrate_free(&m);
+    balancer_stop(&b);
+    servers_stop();
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_replica_is_promoted),
         cmocka_unit_test(test_replica_gets_another_master),
         cmocka_unit_test(test_master_behind_a_name),
+        cmocka_unit_test(test_promoted_too_early),
     };
     return testenv_finish(cmocka_run_group_tests(tests, start, stop));
 }
