@@ -61,6 +61,7 @@ struct config {
     char *diff_file;
     char *admin_socket, *repair_file, *repair_from;
     bool repair;
+    uint64_t repair_every; /* ms */
     int sample;
     uint64_t pause_source;   /* ms */
     const char *socket_path; /* what is used; NULL: none */

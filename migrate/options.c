@@ -245,6 +245,9 @@ const struct option options_rows[] = {
     { .name = "repair", .type = OPTION_BOOL, .group = CONTROL, .fallback = "no", FIELD(repair),
       .help = "sync: bring keys of the repair set over again as soon as the stream is caught up, "
               "not only at cutover." },
+    { .name = "repair-every", .type = OPTION_DURATION, .group = CONTROL, .argument = "duration",
+      .fallback = "10s", .min = 10, .max = DAY, FIELD(repair_every),
+      .help = "With --repair yes: how long after one pass over the repair set the next one may begin." },
     { .name = "repair-file", .type = OPTION_STRING, .group = CONTROL, .argument = "file",
       FIELD(repair_file),
       .help = "sync: the repair set: a line for each key that could not be brought over exactly. "

@@ -11,7 +11,7 @@
 #include "migrate/cutover.h"
 #include "migrate/progress.h"
 
-enum { TICK_MS = 1000, REPAIR_EVERY_MS = 10 * 1000, REPAIR_LAG_MS = 1000, REMAINING_SHOWN = 20 };
+enum { TICK_MS = 1000, REPAIR_LAG_MS = 1000, REMAINING_SHOWN = 20 };
 
 struct sync_desk {
     struct admin admin;
@@ -74,7 +74,7 @@ static struct progress_now look(const struct sync *s)
 static void repair_now_and_then(struct sync *s)
 {
     struct sync_desk *d = s->desk;
-    bool due = now_ms(s) - d->repaired_at >= REPAIR_EVERY_MS;
+    bool due = now_ms(s) - d->repaired_at >= s->config->repair_every;
     bool calm = s->phase == SYNC_LIVE && !s->held && !s->stopping &&
                 progress_lag_ms(&d->progress, now_ms(s)) < REPAIR_LAG_MS;
     if (!s->config->repair || !due || !calm || dirty_count(&d->repair.dirty) == 0 ||
@@ -89,7 +89,6 @@ static void on_tick(uv_timer_t *timer)
     struct sync *s = timer->data;
     struct progress_now now = look(s);
     progress_tell(&s->desk->progress, &now);
-    repair_now_and_then(s);
     net_hurry(&s->run.net);
 }
 
@@ -348,6 +347,7 @@ void sync_desk_turn(struct sync *s)
             cutover_stop(&d->cutover, "the process is ending");
             repair_stop(&d->repair);
         }
+        repair_now_and_then(s);
         if (!s->held) {
             cutover_turn(&d->cutover);
             repair_turn(&d->repair);

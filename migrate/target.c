@@ -179,6 +179,8 @@ static void on_reply(struct flow *f, struct request *r, struct span bytes, struc
         keep_error(call, bytes);
     if (call->reply != NULL)
         write_raw(call->reply, bytes);
+    if (call->piece != NULL)
+        call->piece(call->context, bytes);
     if (call->block)
         write_raw(&call->exec, bytes);
     call->zero = !r->started && done && span_equal(bytes, SPAN(":0\r\n"));
@@ -397,6 +399,7 @@ static struct target_call *send_block(struct target *t, struct span name, struct
     call->key_len = (uint32_t)key.len;
     call->error[0] = '\0';
     call->reply = NULL;
+    call->piece = NULL;
     call->block = blocked > 0;
     call->refused = false;
     writer_init(&call->exec, 2);
@@ -447,6 +450,12 @@ void target_ask(struct target *t, struct span name, struct span key, struct span
                 struct writer *reply, target_done *done, void *context)
 {
     send_to(t, name, key, keyslot_of(key), command, true, done, context)->reply = reply;
+}
+
+void target_ask_pieces(struct target *t, struct span name, struct span key, struct span command,
+                       target_piece *piece, target_done *done, void *context)
+{
+    send_to(t, name, key, keyslot_of(key), command, true, done, context)->piece = piece;
 }
 
 uint32_t target_shards(const struct target *t)
