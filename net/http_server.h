@@ -16,9 +16,9 @@
 #ifndef NET_HTTP_SERVER_H
 #define NET_HTTP_SERVER_H
 
+#include "net/http_request.h"
 #include "net/listener.h"
 #include "net/stream.h"
-#include "net/http_request.h"
 
 enum { HTTP_LISTENERS_MAX = 8, HTTP_CONNECTIONS_MAX = 32 };
 
