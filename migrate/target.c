@@ -14,8 +14,8 @@
  */
 
 enum {
-    PROBE_MS = 100, /* between two tries to reach a server */
-    BULK_MIN = 64 * 1024,
+    PROBE_MS = 100,       /* between two tries to reach a server */
+    BULK_MIN = INT32_MAX, /* one way to each server, so that nothing of a slot waits for another */
     REST_MIN_MS = 20,
     REST_MAX_MS = 1000,
     TOPOLOGY_MS = 5000,
