@@ -10,6 +10,8 @@
 
 #include <stdint.h>
 
+#include "base/statistics.h"
+
 enum {
     HISTOGRAM_BITS = 27, /* what needs more bits counts as the largest: 134 s in microseconds */
     HISTOGRAM_BUCKETS = (HISTOGRAM_BITS - 1) * 4,
@@ -31,6 +33,8 @@ static inline uint32_t histogram_place(uint32_t value)
 
 static inline void histogram_add(struct histogram *h, uint32_t value)
 {
+    if (!STATISTICS)
+        return;
     h->sum += value;
     h->bucket[histogram_place(value)]++;
 }

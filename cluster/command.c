@@ -3,12 +3,26 @@
 #include <stdlib.h>
 
 #include "base/check.h"
+#include "cluster/categories.h"
 #include "cluster/commands.h"
 
-static const struct command *const families[] = {
-    commands_cluster, commands_connection, commands_generic, commands_geo,    commands_hash,
-    commands_list,    commands_pubsub,     commands_script,  commands_server, commands_set,
-    commands_stream,  commands_string,     commands_zset,
+static const struct {
+    const struct command *rows;
+    uint32_t category; /* enum command_category, or 0 */
+} families[] = {
+    { commands_cluster, 0 },
+    { commands_connection, CAT_CONNECTION },
+    { commands_generic, CAT_KEYSPACE },
+    { commands_geo, CAT_GEO },
+    { commands_hash, CAT_HASH },
+    { commands_list, CAT_LIST },
+    { commands_pubsub, 0 },
+    { commands_script, CAT_SCRIPTING },
+    { commands_server, 0 },
+    { commands_set, CAT_SET },
+    { commands_stream, CAT_STREAM },
+    { commands_string, CAT_STRING },
+    { commands_zset, CAT_SORTEDSET },
 };
 
 /*
@@ -187,7 +201,7 @@ struct command_table *command_table_new(void)
 {
     uint32_t top = 0, all = 0;
     for (size_t f = 0; f < ARRAY_LEN(families); f++) {
-        for (const struct command *c = families[f]; c->name != NULL; c++) {
+        for (const struct command *c = families[f].rows; c->name != NULL; c++) {
             top++;
             all += 1 + (c->subs != NULL ? row_count(c->subs) + 1 : 0);
         }
@@ -199,8 +213,9 @@ struct command_table *command_table_new(void)
     t->by_index = must_alloc(COMMANDS_MAX, sizeof(void *));
     struct command *row = t->rows, *sub = t->rows + top;
     for (size_t f = 0; f < ARRAY_LEN(families); f++) {
-        for (const struct command *c = families[f]; c->name != NULL; c++, row++) {
+        for (const struct command *c = families[f].rows; c->name != NULL; c++, row++) {
             *row = *c;
+            row->categories = categories_derive(row, families[f].category);
             index_row(t, row);
             if (c->subs == NULL)
                 continue;
@@ -208,6 +223,7 @@ struct command_table *command_table_new(void)
             for (const struct command *s = c->subs; s->name != NULL; s++, sub++) {
                 *sub = *s;
                 sub->parent = row;
+                sub->categories = categories_derive(sub, families[f].category);
                 index_row(t, sub);
             }
             sub++; /* its end: calloc left the name NULL */

@@ -135,7 +135,8 @@ struct command {
     uint16_t index; /* set by command_table_new: dense, unique, a sub row has its own */
     uint16_t
         tally; /* the same for statistics, but all learned rows share the one behind the last */
-    uint32_t flags; /* enum command_flag */
+    uint32_t flags;      /* enum command_flag */
+    uint32_t categories; /* enum command_category; of a built-in row set by command_table_new */
     struct key_spec specs[KEY_SPECS_MAX];
     const struct command *subs;   /* container: its rows, ended by name == NULL; else NULL */
     const struct command *parent; /* set by command_table_new: a sub row's container, else NULL */

@@ -63,6 +63,6 @@ extern const struct command commands_zset[];
 #define WHY_MODULES "modules are loaded on each server, not through a proxy"
 #define WHY_NODES "the cluster is changed on its nodes, not through a proxy"
 #define WHY_REPLICATION "replication is set up between servers, not through a proxy"
-#define WHY_USERS "users are kept on each server: change them there"
+#define WHY_USERS "users stand in the ACL file: change it and send SIGHUP"
 
 #endif

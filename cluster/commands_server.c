@@ -7,7 +7,7 @@ static const struct command acl_subs[] = {
       .flags = CMD_NOSCRIPT | CMD_LOADING | CMD_STALE },
     { .name = "deluser", .arity = -3, REFUSED(WHY_USERS),
       .flags = CMD_ADMIN | CMD_NOSCRIPT | CMD_LOADING | CMD_STALE },
-    { .name = "dryrun", .arity = -4, .how = HOW_ANY,
+    { .name = "dryrun", .arity = -4, .how = HOW_LOCAL,
       .flags = CMD_ADMIN | CMD_NOSCRIPT | CMD_LOADING | CMD_STALE },
     { .name = "genpass", .arity = -2, .how = HOW_ANY,
       .flags = CMD_NOSCRIPT | CMD_LOADING | CMD_STALE },

@@ -4,6 +4,7 @@
 
 #include "base/check.h"
 #include "base/text.h"
+#include "cluster/categories.h"
 #include "resp/value.h"
 
 struct word {
@@ -199,6 +200,21 @@ static bool take_tips(struct value_cursor *c, struct description *d)
     return true;
 }
 
+/* "@read", "@slow" ... */
+static bool take_categories(struct value_cursor *c, uint32_t *out)
+{
+    struct value list, v;
+    if (!take(c, VALUE_LIST, &list))
+        return false;
+    for (uint64_t i = 0; i < list.count; i++) {
+        if (!take(c, VALUE_STRING, &v))
+            return false;
+        if (v.text.len > 1 && *v.text.at == '@')
+            *out |= category_of_name((struct span){ v.text.at + 1, v.text.len - 1 });
+    }
+    return true;
+}
+
 /* [name, arity, flags, first, last, step, categories, tips, key specs, subcommands]; old servers
    end after the step or the categories. */
 static bool take_description(struct value_cursor *c, struct description *d, struct span *name)
@@ -218,7 +234,8 @@ static bool take_description(struct value_cursor *c, struct description *d, stru
         *numbers[i] = v.number;
     }
     for (uint64_t i = 6; i < list.count; i++) {
-        bool ok = i == 7   ? take_tips(c, d)
+        bool ok = i == 6   ? take_categories(c, &d->row.categories)
+                  : i == 7 ? take_tips(c, d)
                   : i == 8 ? take_specs(c, &d->row)
                            : value_next(c, &v) && value_skip_children(c, &v);
         if (!ok)
@@ -246,7 +263,7 @@ static void use_old_numbers(struct description *d)
         .pos = (int16_t)d->first,
         .last = (int16_t)(d->last < 0 ? d->last : d->last - d->first),
         .step = (int16_t)d->step,
-        .flags = KEY_RW,
+        .flags = KEY_RW | KEY_ACCESS | KEY_UPDATE,
     };
 }
 

@@ -30,8 +30,9 @@ struct lease {
     uint64_t since;        /* ms: of DIALLING, or of IDLE */
     uint64_t server_id;    /* CLIENT ID there; 0: not known */
     uint32_t owed;         /* replies still to come, the hidden one included */
-    uint32_t greetings;    /* replies of the login still to come */
-    int why;               /* FAILED: why */
+    uint32_t put;       /* us of net_clock, its low bits: when the first of these was asked for */
+    uint32_t greetings; /* replies of the login still to come */
+    int why;            /* FAILED: why */
     uint16_t database;
     uint8_t state, protocol;
     bool hidden; /* the oldest reply owed is that of CLIENT ID */
@@ -142,6 +143,7 @@ static void send_first(struct lease *l)
     static const struct span client_id = { "*2\r\n$6\r\nCLIENT\r\n$2\r\nID\r\n", 24 };
     l->hidden = true;
     l->owed++;
+    l->put = (uint32_t)net_clock(l->pool->net);
     pipe_send(&l->pipe, &l->call, client_id);
     if (l->waiting.len == 0)
         return;
@@ -207,6 +209,8 @@ static void on_reply(struct pipe *p, struct pipe_call *call, struct span bytes, 
     /* One call stands for all replies that are owed, one after the other. */
     if (done && --l->owed > 0)
         list_append(&p->calls, &l->call.link);
+    else if (done && l->user != NULL && !l->user->waits)
+        histogram_add(&l->node->stat->latency, (uint32_t)net_clock(l->pool->net) - l->put);
     if (UNLIKELY(l->hidden))
         take_id(l, bytes, first, done);
     else if (l->user != NULL)
@@ -350,6 +354,7 @@ void lease_send(struct lease *l, struct span bytes, uint32_t replies)
         return;
     }
     if (!listed) {
+        l->put = (uint32_t)net_clock(l->pool->net);
         pipe_send(&l->pipe, &l->call, bytes);
         return;
     }

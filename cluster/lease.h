@@ -49,6 +49,9 @@ struct lease_user {
     /* wrote: the last byte of the latest lease_send had left, so all of it may have been executed.
        False is certain: not the whole of it was, so an EXEC at its end did not run. */
     void (*on_lost)(struct lease *l, void *context, bool wrote, int why);
+    /* Its commands wait at the node because they were told to, so that says nothing of the node.
+       For other users the time from a lease_send to its last reply counts in node->stat, once. */
+    bool waits;
 };
 
 struct lease_counters {

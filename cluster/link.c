@@ -2,6 +2,7 @@
 
 #include "base/error.h"
 #include "base/log.h"
+#include "base/statistics.h"
 
 static void link_dial(struct link *l);
 
@@ -56,7 +57,8 @@ static void count_in(struct link *l, struct request *r)
     l->pending++;
     l->pending_bytes += r->len;
     l->used_at = link_now(l);
-    r->put = (uint32_t)l->net->clock;
+    if (STATISTICS)
+        r->put = (uint32_t)l->net->clock;
     if (r->deadline < l->due)
         l->due = r->deadline;
 }

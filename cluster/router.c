@@ -2,6 +2,7 @@
 
 #include <stdlib.h>
 
+#include "base/statistics.h"
 #include "cluster/block.h"
 #include "cluster/group.h"
 #include "cluster/reads.h"
@@ -132,7 +133,8 @@ static void keep_bytes(struct router *rt, struct request *r, struct span bytes, 
 static inline void take_in(struct router *rt, struct request *r, struct span bytes, uint64_t now)
 {
     r->deadline = now + rt->options->request_timeout;
-    r->began = (uint32_t)rt->net->clock;
+    if (STATISTICS)
+        r->began = (uint32_t)rt->net->clock;
     r->len = (uint32_t)bytes.len;
     r->flow->bytes += bytes.len;
     rt->counters.requests++;

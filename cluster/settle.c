@@ -4,6 +4,7 @@
 
 #include "base/error.h"
 #include "base/log.h"
+#include "base/statistics.h"
 #include "cluster/block.h"
 #include "cluster/group.h"
 #include "cluster/order.h"
@@ -47,7 +48,7 @@ void settle_complete(struct router *rt, struct request *r, const struct node *by
         if (f->parked > 0 && !list_is_linked(&f->kicked))
             list_append(&rt->kicked, &f->kicked);
     }
-    if (UNLIKELY((uint32_t)rt->net->clock - r->began >= rt->watch.slow_after))
+    if (STATISTICS && UNLIKELY((uint32_t)rt->net->clock - r->began >= rt->watch.slow_after))
         rt->watch.on_slow(rt, r, by);
     if (r->chunk != NULL)
         chunk_unref(r->chunk);
@@ -277,7 +278,7 @@ static void on_reply(struct link *l, struct request *r, struct span bytes, struc
     }
     r->got += (uint32_t)bytes.len;
     if (done) {
-        if (UNLIKELY(r->got >= rt->watch.big_after))
+        if (STATISTICS && UNLIKELY(r->got >= rt->watch.big_after))
             rt->watch.on_big(rt, r, r->got, true);
         if (UNLIKELY(r->group != NULL))
             r->served_by = l->node->fingerprint;
@@ -412,6 +413,8 @@ static void on_ready(struct link *l)
 {
     struct router *rt = l->context;
     rt->kick_all = true;
+    if (rt->on_link != NULL)
+        rt->on_link(rt->link_context, l);
     if (rt->greet != NULL)
         rt->greet(rt->rescue_context, l);
 }

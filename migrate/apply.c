@@ -1,19 +1,15 @@
 #include "migrate/apply.h"
 
 #include <stdlib.h>
-#include <time.h>
 
 #include "base/log.h"
 #include "cluster/keyslot.h"
 #include "migrate/apply_rules.h"
 #include "migrate/apply_words.h"
+#include "migrate/databases.h"
 #include "migrate/replay.h"
 
-enum {
-    REPLAY_SLACK_MS = 60 * 1000,
-    ARGS_MAX = 64 * 1024 * 1024,
-    GROUP_BYTES_MAX = 8 * 1024 * 1024
-};
+enum { ARGS_MAX = 64 * 1024 * 1024, GROUP_BYTES_MAX = 8 * 1024 * 1024 };
 
 /* A command of the stream, of which `pending` parts are not answered. */
 struct apply_mark {
@@ -63,6 +59,11 @@ void apply_open(struct apply *a, const struct copy_options *options, struct targ
     REQUIRE(a->skip != NULL);
 }
 
+void apply_select(struct apply *a, uint64_t db)
+{
+    a->db = a->applied_db = db;
+}
+
 static void free_mark(struct apply *a, struct apply_mark *m)
 {
     list_remove(&m->link);
@@ -87,6 +88,8 @@ void apply_close(struct apply *a)
     free(a->skip);
     request_parser_reset(&a->parser);
     arg_room_close(&a->args);
+    apply_forget_known(a);
+    apply_flush_end(a);
     writer_close(&a->input);
     writer_close(&a->command);
     writer_close(&a->group);
@@ -101,16 +104,6 @@ void apply_close(struct apply *a)
 void apply_received(struct apply *a, uint64_t offset, int64_t ms)
 {
     receipts_add(&a->receipts, offset, ms);
-}
-
-int64_t apply_expiry(const struct apply *a, int64_t ms)
-{
-    struct timespec t;
-    if (a->offset > a->replay_end)
-        return ms;
-    clock_gettime(CLOCK_REALTIME, &t);
-    int64_t soonest = (int64_t)t.tv_sec * 1000 + REPLAY_SLACK_MS;
-    return ms > soonest ? ms : soonest;
 }
 
 /* --- answers ------------------------------------------------------------------------------- */
@@ -136,7 +129,13 @@ void apply_failed(struct apply *a, struct span name, struct span key, const char
               log_bytes(key.at, key.len), log_text(why));
 }
 
-static void unit_done(struct apply_mark *m, struct span name, struct span key, const char *error)
+struct apply_mark *apply_unit_begin(struct apply *a)
+{
+    a->mark->pending++;
+    return a->mark;
+}
+
+void apply_unit_done(struct apply_mark *m, struct span name, struct span key, const char *error)
 {
     struct apply *a = m->apply;
     m->pending--;
@@ -156,8 +155,8 @@ static struct span shown(const char *key, uint32_t len)
 static void on_unit(void *context, const struct lane_unit *u, const char *error)
 {
     (void)context;
-    unit_done(u->owner, (struct span){ u->name, strlen(u->name) }, shown(u->key, u->key_len),
-              error);
+    apply_unit_done(u->owner, (struct span){ u->name, strlen(u->name) }, shown(u->key, u->key_len),
+                    error);
 }
 
 /* Errors that only say that the first try of a repeated command was executed. */
@@ -178,7 +177,8 @@ static void on_answer(void *context, const struct target_call *call)
         return;
     }
     const char *error = was_executed(a, m, call) ? "" : call->error;
-    unit_done(m, (struct span){ m->name, strlen(m->name) }, shown(call->key, call->key_len), error);
+    apply_unit_done(m, (struct span){ m->name, strlen(m->name) }, shown(call->key, call->key_len),
+                    error);
 }
 
 /* --- sending ------------------------------------------------------------------------------- */
@@ -191,23 +191,25 @@ static void lower_name(char *out, size_t room, struct span name)
     out[n] = '\0';
 }
 
-static void send_unit(struct apply *a, struct span name, struct span key, struct span bytes,
+static void send_unit(struct apply_mark *m, struct span name, struct span key, struct span bytes,
                       const struct lane_unit *what)
 {
     struct lane_unit u = *what;
-    u.owner = a->mark;
+    u.owner = m;
     u.bytes = (uint32_t)bytes.len;
     u.key_len = (uint32_t)key.len;
     lower_name(u.name, sizeof(u.name), name);
     memcpy(u.key, key.at, shown(key.at, u.key_len).len);
-    a->mark->pending++;
-    lanes_send(&a->lanes, &u, key, bytes);
+    m->pending++;
+    lanes_send(&m->apply->lanes, &u, key, bytes);
 }
 
-/* What has been gathered goes out, as a transaction if it is more than one command. */
+/* What has been gathered goes out, as a transaction if it is more than one command. It counts as a
+   part of MULTI until it is answered: to begin again behind MULTI would leave out what stands
+   between the two. */
 static void send_group(struct apply *a)
 {
-    struct apply_mark *m = a->mark;
+    struct apply_mark *m = a->multi;
     struct span key = writer_span(&a->group_key), name = writer_span(&a->group_name);
     struct span bytes = writer_span(&a->group);
     uint32_t count = a->group_count;
@@ -223,7 +225,7 @@ static void send_group(struct apply *a)
         struct lane_unit u = { .offset = a->group_offset,
                                .commands = count,
                                .absolute = a->group_absolute };
-        send_unit(a, name, key, bytes, &u);
+        send_unit(m, name, key, bytes, &u);
     } else {
         lower_name(m->name, sizeof(m->name), name);
         m->pending++;
@@ -237,21 +239,23 @@ static void send_group(struct apply *a)
 
 /* A group is of one slot and of bounded size. */
 static void add_to_group(struct apply *a, struct span name, struct span key, struct span command,
-                         bool absolute)
+                         const struct lane_unit *u)
 {
     bool other = a->group_count > 0 && keyslot_of(writer_span(&a->group_key)) != keyslot_of(key);
     if (other || a->group.len > GROUP_BYTES_MAX)
         send_group(a);
-    if (a->group_count++ == 0) {
+    if (a->group_count == 0) {
         writer_clear(&a->group_key, 2);
         writer_clear(&a->group_name, 2);
         write_raw(&a->group_key, key);
         write_raw(&a->group_name, name);
         a->group_absolute = true;
     }
-    write_bulk(&a->group_keys, key);
+    a->group_count += u->commands;
+    if (!databases_renames(a->options, a->db))
+        write_bulk(&a->group_keys, key); /* else the mark has its label */
     write_raw(&a->group_keys, writer_span(&a->mark->keys));
-    a->group_absolute &= absolute;
+    a->group_absolute &= u->absolute;
     a->group_offset = a->offset;
     write_raw(&a->group, command);
 }
@@ -269,8 +273,8 @@ void apply_exec(struct apply *a)
     struct apply_mark *multi = a->multi;
     if (multi == NULL)
         return;
-    a->multi = NULL;
     send_group(a);
+    a->multi = NULL;
     multi->pending--;
     advance(a);
 }
@@ -292,23 +296,21 @@ void apply_send(struct apply *a, const struct span *words, size_t count, struct 
 {
     struct writer *w = &a->command;
     struct apply_mark *m = a->mark;
+    struct lane_unit u = { .offset = a->offset };
     if (key.at != NULL && needs_nothing(a, key))
         return;
+    u.absolute = replay_is_absolute(words, count);
     writer_clear(w, 2);
-    write_array(w, count);
-    for (size_t i = 0; i < count; i++)
-        write_bulk(w, words[i]);
+    u.commands = databases_write(w, key.at != NULL ? databases_at_target(a->options, a->db) : 0,
+                                 words, count);
     a->counters.sent++;
     if (a->multi != NULL && key.at != NULL && !a->cross) {
-        add_to_group(a, words[0], key, writer_span(w), replay_is_absolute(words, count));
+        add_to_group(a, words[0], key, writer_span(w), &u);
         return;
     }
     send_group(a);
     if (a->exact && key.at != NULL && !a->cross) {
-        struct lane_unit u = { .offset = a->offset,
-                               .commands = 1,
-                               .absolute = replay_is_absolute(words, count) };
-        send_unit(a, words[0], key, writer_span(w), &u);
+        send_unit(m, words[0], key, writer_span(w), &u);
         return;
     }
     if (m->pending == 0)
@@ -318,7 +320,10 @@ void apply_send(struct apply *a, const struct span *words, size_t count, struct 
         m->pending += target_send_all(a->target, words[0], writer_span(w), on_answer, m) - 1;
         return;
     }
-    target_send(a->target, words[0], key, writer_span(w), !a->exact, on_answer, m);
+    if (u.commands > 1)
+        target_send_block(a->target, key, writer_span(w), u.commands, !a->exact, on_answer, m);
+    else
+        target_send(a->target, words[0], key, writer_span(w), !a->exact, on_answer, m);
 }
 
 /* --- the stream ---------------------------------------------------------------------------- */
@@ -328,6 +333,8 @@ static void take_command(struct apply *a, const struct argv *argv, size_t len)
     struct apply_mark *m = slab_take(&a->mark_slab);
     a->offset += len;
     a->counters.commands++;
+    if (a->options->expiry != NULL)
+        expiry_at(a->options->expiry, a->offset);
     a->now = receipts_time(&a->receipts, a->offset, a->applied);
     *m = (struct apply_mark){ .apply = a, .offset = a->offset };
     list_append(&a->marks, &m->link);
@@ -350,7 +357,7 @@ static bool may_send(struct apply *a)
     const struct target_options *o = a->target->options;
     if (a->offset >= a->stop_at && a->multi == NULL)
         return false;
-    if (a->broken || (a->barrier && !is_quiet(a)))
+    if (a->broken || a->flush != NULL || apply_is_asking(a) || (a->barrier && !is_quiet(a)))
         return false;
     if (a->barrier && a->exact)
         a->on_border(a->context);
@@ -366,9 +373,7 @@ static bool must_wait(struct apply *a, const struct argv *argv)
 {
     if (!apply_rules_cross(a, argv))
         return false;
-    a->mark = a->multi; /* what is gathered came before it */
-    send_group(a);
-    a->mark = NULL;
+    send_group(a); /* what is gathered came before it */
     a->barrier = !is_quiet(a);
     return a->barrier;
 }
@@ -395,7 +400,7 @@ static enum apply_result take_one(struct apply *a, struct span bytes, size_t *us
         a->error = "what the source sends is no replication stream";
         return APPLY_BAD;
     }
-    if (must_wait(a, &argv)) {
+    if (apply_must_ask(a, &argv) || must_wait(a, &argv)) {
         *used = 0;
         return APPLY_FULL;
     }
@@ -454,6 +459,7 @@ enum apply_result apply_take(struct apply *a, struct span bytes, size_t *used)
 
 void apply_send_held(struct apply *a)
 {
+    apply_flush_step(a);
     if (a->exact)
         lanes_flush(&a->lanes);
 }
@@ -472,6 +478,8 @@ void apply_rewind(struct apply *a, uint64_t offset, uint64_t db, uint64_t end, c
     writer_clear(&a->group_keys, 2);
     a->multi = NULL;
     a->barrier = a->cross = a->broken = false;
+    apply_forget_known(a);
+    apply_flush_end(a);
     receipts_rewind(&a->receipts);
     a->skip_max = 0;
     for (uint32_t i = 0; i < SLOT_COUNT; i++) {

@@ -26,11 +26,12 @@ struct apply_counters {
     uint64_t sent;     /* to the target; a DEL of three keys is three */
     uint64_t dropped;  /* no change of data: PING, PUBLISH, MULTI ... */
     uint64_t other_database;
-    uint64_t skipped;  /* sent before a rewind, and executed then */
-    uint64_t filtered; /* not meant to go over */
-    uint64_t mixed;    /* keys that go over and keys that do not: left out, or applied */
-    uint64_t stale;    /* about keys whose owner is another source */
-    uint64_t failed;   /* not applied */
+    uint64_t skipped;          /* sent before a rewind, and executed then */
+    uint64_t filtered;         /* not meant to go over */
+    uint64_t mixed;            /* keys that go over and keys that do not: left out, or applied */
+    uint64_t stale;            /* about keys whose owner is another source */
+    uint64_t failed;           /* not applied */
+    uint64_t field_times_lost; /* the target keeps none */
 };
 
 struct apply {
@@ -54,8 +55,10 @@ struct apply {
     struct slab mark_slab;
     struct apply_mark *mark; /* of the command that is being handled */
     struct receipts receipts;
-    int64_t now;  /* ms since 1970: when the command was received */
-    bool barrier; /* nothing may be sent before all is answered */
+    struct apply_known *known; /* commands and scripts (apply_known.c) */
+    struct apply_flush *flush; /* while one is under way (apply_flush.c) */
+    int64_t now;               /* ms since 1970: when the command was received */
+    bool barrier;              /* nothing may be sent before all is answered */
     /* Between MULTI and EXEC: commands in one slot that go together, and the mark of MULTI, which
        keeps `applied` from passing it. */
     struct apply_mark *multi;
@@ -93,26 +96,16 @@ void apply_close(struct apply *a); /* the target is closed before */
 /* The stream up to that offset has been received at that time; for times to live that a source
    older than 7.0 counts from then. */
 void apply_received(struct apply *a, uint64_t offset, int64_t ms);
+void apply_select(struct apply *a, uint64_t db); /* before the first byte: in this database */
 /* bytes may be none: to go on with what it has kept. */
 enum apply_result apply_take(struct apply *a, struct span bytes, size_t *used);
 bool apply_wants_ack(struct apply *a); /* true once for each GETACK that is due now */
-/* Sends what waited for an answer. To be called in each turn. */
-void apply_send_held(struct apply *a);
+void apply_send_held(struct apply *a); /* in each turn: sends what waited for an answer */
 /* What comes next is the stream behind that offset once more. target_drop has been called. skip:
    up to where each slot has executed it; copied. end: what lies behind was never sent. */
 void apply_rewind(struct apply *a, uint64_t offset, uint64_t db, uint64_t end,
                   const uint64_t *skip);
 /* All that can be is answered; half a transaction stays unsent until its EXEC comes. */
 bool apply_is_done(const struct apply *a);
-
-/* For apply_rules.c. MULTI and EXEC. */
-void apply_multi(struct apply *a);
-void apply_exec(struct apply *a);
-/* For apply_rules.c. The words: what the target shall execute; the key decides where it goes. */
-void apply_send(struct apply *a, const struct span *words, size_t count, struct span key);
-void apply_failed(struct apply *a, struct span name, struct span key, const char *why);
-/* For apply_rules.c. While commands may be executed again, no key may die of a time that a later
-   one has renewed: the source's own DEL comes at the right moment. */
-int64_t apply_expiry(const struct apply *a, int64_t ms);
 
 #endif

@@ -2,6 +2,8 @@
 #include "base/text.h"
 #include "cluster/keyslot.h"
 #include "migrate/apply_words.h"
+#include "migrate/databases.h"
+#include "migrate/target_databases.h"
 
 /* Where a key of one database goes to in another one. */
 struct journey {
@@ -12,7 +14,7 @@ struct journey {
 
 static bool has_database(const struct apply *a, uint64_t db)
 {
-    return a->options->databases == COPY_DB_PREFIX || db == a->options->only;
+    return databases_take(a->options, db);
 }
 
 static bool read_database(struct span text, uint64_t *db)
@@ -56,6 +58,20 @@ bool apply_moves_between_slots(const struct apply *a, const struct argv *argv)
            in_other_slots(a, &j);
 }
 
+/* Both are at the target, in two databases. */
+static void move_or_copy(struct apply *a, const struct journey *j)
+{
+    char digits[TEXT_NUMBER_MAX];
+    struct span db = { digits, text_from_u64(digits, databases_at_target(a->options, j->db)) };
+    apply_follow(a, j->from, j->db, j->to);
+    if (j->copy)
+        apply_send(a,
+                   (struct span[]){ SPAN("COPY"), j->from, j->to, SPAN("DB"), db, SPAN("REPLACE") },
+                   6, j->from);
+    else
+        apply_send(a, (struct span[]){ SPAN("MOVE"), j->from, db }, 3, j->from);
+}
+
 /* Both are at the target, under two names. MOVE took effect, so nothing was there before. */
 static void rename_or_copy(struct apply *a, const struct argv *argv, const struct journey *j)
 {
@@ -66,13 +82,16 @@ static void rename_or_copy(struct apply *a, const struct argv *argv, const struc
                    "that");
         return;
     }
+    if (a->options->databases == COPY_DB_MAP) {
+        move_or_copy(a, j);
+        return;
+    }
     writer_init(&from, 2);
     writer_init(&to, 2);
     struct span words[] = { j->copy ? SPAN("COPY") : SPAN("RENAME"),
                             apply_name_in(a, a->db, j->from, &from),
                             apply_name_in(a, j->db, j->to, &to), SPAN("REPLACE") };
-    if (a->options->expiry != NULL)
-        expiry_follow(a->options->expiry, words[1], words[2]);
+    apply_follow(a, j->from, j->db, j->to);
     apply_send(a, words, j->copy ? 4 : 3, words[1]);
     writer_close(&from);
     writer_close(&to);
@@ -127,10 +146,21 @@ static void refuse(struct apply *a, const struct argv *argv)
 bool apply_empties_target(const struct apply *a, const struct argv *argv)
 {
     struct span name = argv_get(argv, 0);
-    if (a->options->flush != COPY_FLUSH_APPLY)
+    bool own = a->options->flush == COPY_FLUSH_OWN;
+    if (!own && a->options->flush != COPY_FLUSH_APPLY)
         return false;
-    return span_is(name, "flushall") || (span_is(name, "flushdb") && a->db == a->options->only &&
-                                         a->options->databases != COPY_DB_PREFIX);
+    bool one = has_database(a, a->db) && (own || a->options->databases != COPY_DB_PREFIX);
+    return span_is(name, "flushall") || (span_is(name, "flushdb") && one);
+}
+
+/* one: of several databases of the target. */
+static void empty(struct apply *a, bool one)
+{
+    bool map = a->options->databases == COPY_DB_MAP;
+    target_use(a->target, databases_at_target(a->options, a->db));
+    apply_send(a, (struct span[]){ one && map ? SPAN("FLUSHDB") : SPAN("FLUSHALL") }, 1,
+               (struct span){ NULL, 0 });
+    target_use(a->target, 0);
 }
 
 void apply_flush(struct apply *a, const struct argv *argv)
@@ -138,9 +168,11 @@ void apply_flush(struct apply *a, const struct argv *argv)
     bool one = span_is(argv_get(argv, 0), "flushdb");
     if (a->options->flush == COPY_FLUSH_IGNORE)
         a->counters.dropped++;
+    else if (apply_empties_target(a, argv) && a->options->flush == COPY_FLUSH_OWN)
+        apply_flush_own(a, argv);
     else if (apply_empties_target(a, argv))
-        apply_send(a, (struct span[]){ SPAN("FLUSHALL") }, 1, (struct span){ NULL, 0 });
-    else if (one && !has_database(a, a->db) && a->options->databases == COPY_DB_ONLY)
+        empty(a, one);
+    else if (one && !has_database(a, a->db) && a->options->databases != COPY_DB_REFUSE)
         a->counters.other_database++;
     else
         refuse(a, argv);
@@ -151,8 +183,8 @@ void apply_swapdb(struct apply *a, const struct argv *argv)
     uint64_t x, y;
     bool known = argv->count == 3 && read_database(argv_get(argv, 1), &x) &&
                  read_database(argv_get(argv, 2), &y);
-    if (known && a->options->databases == COPY_DB_ONLY && !has_database(a, x) &&
-        !has_database(a, y))
+    bool skips = a->options->databases == COPY_DB_ONLY || a->options->databases == COPY_DB_MAP;
+    if (known && skips && !has_database(a, x) && !has_database(a, y))
         a->counters.other_database++;
     else
         refuse(a, argv);

@@ -7,15 +7,16 @@
 #include "base/text.h"
 #include "cluster/keyslot.h"
 #include "migrate/apply_words.h"
+#include "migrate/databases.h"
 
 /* --- databases ----------------------------------------------------------------------------- */
 
 bool apply_wants_database(struct apply *a, const struct argv *argv)
 {
     const struct copy_options *o = a->options;
-    if (o->databases == COPY_DB_PREFIX || a->db == o->only)
+    if (databases_take(o, a->db))
         return true;
-    if (o->databases == COPY_DB_ONLY)
+    if (o->databases != COPY_DB_REFUSE)
         a->counters.other_database++;
     else
         apply_fail(a, argv, "it is about another database; say what to do with that by --db");
@@ -77,8 +78,8 @@ static void pass_on(struct apply *a, const struct command *cmd, const struct arg
     struct span key = rename_keys(a, cmd, argv, words, &names);
     bool moves =
         span_is(words[0], "rename") || span_is(words[0], "renamenx") || span_is(words[0], "copy");
-    if (moves && argv->count > 2 && a->options->expiry != NULL)
-        expiry_follow(a->options->expiry, words[1], words[2]);
+    if (moves && argv->count > 2)
+        apply_follow(a, argv_get(argv, 1), a->db, argv_get(argv, 2));
     if (key.at != NULL)
         apply_send(a, words, argv->count, key);
     else
@@ -92,7 +93,7 @@ void apply_by_keys(struct apply *a, const struct argv *argv)
     const struct command *container = NULL;
     const struct command *cmd = command_resolve(a->target->commands, argv, &container);
     if (cmd == NULL || !command_arity_ok(cmd, argv->count)) {
-        apply_fail(a, argv, "a command that this program does not know");
+        apply_fail(a, argv, "neither this program nor the target knows such a command");
         return;
     }
     int slot = slot_of_keys(a, cmd, argv);
@@ -264,6 +265,7 @@ static const struct {
     { "copy", apply_copy, EVERYWHERE },
     { "del", each_key, KEY_BY_KEY },
     { "discard", apply_drop, CONTROL },
+    { "eval", apply_eval, KEYS },
     { "exec", exec, CONTROL },
     { "exists", apply_drop, EVERYWHERE },
     { "expire", apply_expire, KEYS },
@@ -274,8 +276,11 @@ static const struct {
     { "getex", apply_getex, KEYS },
     { "hexpire", apply_hexpire, KEYS },
     { "hexpireat", apply_hexpireat, KEYS },
+    { "hgetdel", apply_hgetdel, KEYS },
+    { "hpersist", apply_hpersist, KEYS },
     { "hpexpire", apply_hpexpire, KEYS },
     { "hpexpireat", apply_hpexpireat, KEYS },
+    { "hsetex", apply_hsetex, KEYS },
     { "lmpop", out_of_place, EVERYWHERE },
     { "migrate", out_of_place, EVERYWHERE },
     { "move", apply_move, EVERYWHERE },
@@ -334,16 +339,24 @@ static bool is_wanted(struct apply *a, const struct argv *argv, enum scope scope
     return apply_wants_command(a, argv, scope == KEY_BY_KEY) && apply_wants_database(a, argv);
 }
 
+/* Behind the last one: there is none. */
+static size_t find_rule(struct span name)
+{
+    size_t i = 0;
+    while (i < ARRAY_LEN(rules) && !span_is(name, rules[i].name))
+        i++;
+    return i;
+}
+
+bool apply_rules_know(struct span name)
+{
+    return find_rule(name) < ARRAY_LEN(rules);
+}
+
 void apply_rules_take(struct apply *a, const struct argv *argv)
 {
-    struct span name = argv_get(argv, 0);
-    for (size_t i = 0; i < ARRAY_LEN(rules); i++) {
-        if (!span_is(name, rules[i].name))
-            continue;
-        if (is_wanted(a, argv, rules[i].scope))
-            rules[i].rule(a, argv);
-        return;
-    }
-    if (is_wanted(a, argv, KEYS))
-        apply_by_keys(a, argv);
+    size_t i = find_rule(argv_get(argv, 0));
+    bool found = i < ARRAY_LEN(rules);
+    if (is_wanted(a, argv, found ? (enum scope)rules[i].scope : KEYS))
+        (found ? rules[i].rule : apply_by_keys)(a, argv);
 }

@@ -6,6 +6,8 @@
 
 /* Sends, drops, or tells that it cannot be applied. */
 void apply_rules_take(struct apply *a, const struct argv *argv);
+/* Whether there is a rule for commands of that name; all others go by the command table. */
+bool apply_rules_know(struct span name);
 /* Whether it moves something between keys in different slots, and goes to the target as it is. */
 bool apply_rules_cross(const struct apply *a, const struct argv *argv);
 

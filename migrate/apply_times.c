@@ -4,13 +4,15 @@
 
 #include "base/text.h"
 #include "migrate/apply_words.h"
+#include "migrate/databases.h"
+
+enum { REPLAY_SLACK_MS = 60 * 1000 };
 
 static const char bad_time[] = "its time cannot be understood";
 static const char unknown[] = "a command that this program does not know";
 
-/* A time in the unit and from the moment that the command means, as milliseconds since 1970. */
-static bool absolute_ms(const struct apply *a, struct span text, bool seconds, bool relative,
-                        int64_t *out)
+bool apply_moment(const struct apply *a, struct span text, bool seconds, bool relative,
+                  int64_t *out)
 {
     int64_t n;
     if (!text_to_i64(text.at, text.len, &n) || n > INT64_MAX / 2000 || n < INT64_MIN / 2000)
@@ -19,17 +21,23 @@ static bool absolute_ms(const struct apply *a, struct span text, bool seconds, b
     return true;
 }
 
+int64_t apply_not_too_soon(const struct apply *a, int64_t ms)
+{
+    int64_t soonest = copy_now(NULL) + REPLAY_SLACK_MS;
+    return a->offset > a->replay_end || ms > soonest ? ms : soonest;
+}
+
 /* The time that the target is told. */
 static int64_t time_for(struct apply *a, struct span key, int64_t at)
 {
     struct writer name;
     if (a->options->expiry == NULL)
-        return apply_expiry(a, at);
+        return apply_not_too_soon(a, at);
     writer_init(&name, 2);
-    at =
-        expiry_of_stream(a->options->expiry, apply_name(a, key, &name), at, a->now, copy_now(NULL));
+    struct span label = databases_label(a->options, a->db, key, &name);
+    at = expiry_of_stream(a->options->expiry, label, at, a->now, copy_now(NULL));
     writer_close(&name);
-    return apply_expiry(a, at);
+    return apply_not_too_soon(a, at);
 }
 
 static void send_moment(struct apply *a, struct span key, int64_t at)
@@ -45,7 +53,7 @@ static void send_expiry(struct apply *a, const struct argv *argv, bool seconds, 
 {
     int64_t at;
     /* NX, XX, GT and LT stay away: only what took effect at the source is in the stream. */
-    if (argv->count < 3 || !absolute_ms(a, argv_get(argv, 2), seconds, relative, &at))
+    if (argv->count < 3 || !apply_moment(a, argv_get(argv, 2), seconds, relative, &at))
         apply_fail(a, argv, bad_time);
     else
         send_moment(a, argv_get(argv, 1), at);
@@ -71,51 +79,6 @@ void apply_pexpireat(struct apply *a, const struct argv *argv)
     send_expiry(a, argv, false, false);
 }
 
-/* --- HEXPIRE and its like: key, time, [condition,] FIELDS, n, field ... --------------------- */
-
-static void send_field_expiry(struct apply *a, const struct argv *argv, bool seconds, bool relative)
-{
-    char digits[TEXT_NUMBER_MAX];
-    int64_t at;
-    if (argv->count < 6 || !absolute_ms(a, argv_get(argv, 2), seconds, relative, &at)) {
-        apply_fail(a, argv, bad_time);
-        return;
-    }
-    struct span *words = apply_copy_words(argv);
-    uint32_t count = argv->count;
-    if (!span_is(words[3], "fields")) { /* a condition, which held */
-        for (uint32_t i = 3; i + 1 < count; i++)
-            words[i] = words[i + 1];
-        count--;
-    }
-    if (a->options->expiry != NULL)
-        at = expiry_of_field(a->options->expiry, at, copy_now(NULL));
-    words[0] = SPAN("HPEXPIREAT");
-    words[2] = (struct span){ digits, text_from_i64(digits, at) };
-    apply_words(a, words, count);
-    free(words);
-}
-
-void apply_hexpire(struct apply *a, const struct argv *argv)
-{
-    send_field_expiry(a, argv, true, true);
-}
-
-void apply_hpexpire(struct apply *a, const struct argv *argv)
-{
-    send_field_expiry(a, argv, false, true);
-}
-
-void apply_hexpireat(struct apply *a, const struct argv *argv)
-{
-    send_field_expiry(a, argv, true, false);
-}
-
-void apply_hpexpireat(struct apply *a, const struct argv *argv)
-{
-    send_field_expiry(a, argv, false, false);
-}
-
 /* --- SET and its like ---------------------------------------------------------------------- */
 
 /* SET and, since not every target knows PXAT, a PEXPIREAT behind it. */
@@ -134,7 +97,7 @@ static void set_until(struct apply *a, struct span key, struct span value, int64
 static void send_setex(struct apply *a, const struct argv *argv, bool seconds)
 {
     int64_t at;
-    if (argv->count != 4 || !absolute_ms(a, argv_get(argv, 2), seconds, true, &at))
+    if (argv->count != 4 || !apply_moment(a, argv_get(argv, 2), seconds, true, &at))
         apply_fail(a, argv, bad_time);
     else
         set_until(a, argv_get(argv, 1), argv_get(argv, 3), at);
@@ -158,18 +121,15 @@ void apply_setnx(struct apply *a, const struct argv *argv)
         apply_fail(a, argv, unknown);
 }
 
-static const struct set_time {
-    const char *word;
-    bool seconds, relative;
-} set_times[] = {
+static const struct apply_time_word time_words[] = {
     { "ex", true, true }, { "px", false, true }, { "exat", true, false }, { "pxat", false, false }
 };
 
-static const struct set_time *set_time_of(struct span word)
+const struct apply_time_word *apply_time_word(struct span word)
 {
-    for (size_t i = 0; i < ARRAY_LEN(set_times); i++)
-        if (span_is(word, set_times[i].word))
-            return &set_times[i];
+    for (size_t i = 0; i < ARRAY_LEN(time_words); i++)
+        if (span_is(word, time_words[i].word))
+            return &time_words[i];
     return NULL;
 }
 
@@ -183,12 +143,12 @@ void apply_set(struct apply *a, const struct argv *argv)
         return;
     }
     for (uint32_t i = 3; i < argv->count; i++) {
-        const struct set_time *t = set_time_of(argv_get(argv, i));
+        const struct apply_time_word *t = apply_time_word(argv_get(argv, i));
         keep |= span_is(argv_get(argv, i), "keepttl");
         if (t == NULL)
             continue;
         timed = i + 1 < argv->count &&
-                absolute_ms(a, argv_get(argv, i + 1), t->seconds, t->relative, &at);
+                apply_moment(a, argv_get(argv, i + 1), t->seconds, t->relative, &at);
         if (!timed) {
             apply_fail(a, argv, bad_time);
             return;
@@ -206,7 +166,7 @@ void apply_set(struct apply *a, const struct argv *argv)
 void apply_getex(struct apply *a, const struct argv *argv)
 {
     int64_t at;
-    const struct set_time *t = argv->count == 4 ? set_time_of(argv_get(argv, 2)) : NULL;
+    const struct apply_time_word *t = argv->count == 4 ? apply_time_word(argv_get(argv, 2)) : NULL;
     if (argv->count == 3 && span_is(argv_get(argv, 2), "persist")) {
         apply_words(a, (struct span[]){ SPAN("PERSIST"), argv_get(argv, 1) }, 2);
         return;
@@ -215,7 +175,7 @@ void apply_getex(struct apply *a, const struct argv *argv)
         apply_drop(a, argv);
         return;
     }
-    if (t == NULL || !absolute_ms(a, argv_get(argv, 3), t->seconds, t->relative, &at))
+    if (t == NULL || !apply_moment(a, argv_get(argv, 3), t->seconds, t->relative, &at))
         apply_fail(a, argv, bad_time);
     else
         send_moment(a, argv_get(argv, 1), at);
@@ -247,11 +207,13 @@ static void send_restore(struct apply *a, const struct argv *argv, struct span *
     int64_t at = 0;
     count = restore_options(words, count, &absolute);
     bool timed = !span_equal(words[2], SPAN("0"));
-    if (timed && !absolute_ms(a, words[2], false, !absolute, &at)) {
+    if (timed && !apply_moment(a, words[2], false, !absolute, &at)) {
         apply_fail(a, argv, bad_time);
         return;
     }
     words[count++] = SPAN("REPLACE");
+    if (a->options->expiry != NULL)
+        apply_forget_times(a, words[1]);
     if (timed) {
         at = time_for(a, words[1], at);
         if (a->target->facts.absolute)
@@ -289,7 +251,7 @@ void apply_restore_one(struct apply *a, const struct argv *argv, struct span key
 void apply_expire_in(struct apply *a, const struct argv *argv, struct span key, struct span ttl)
 {
     int64_t at;
-    if (absolute_ms(a, ttl, false, true, &at))
+    if (apply_moment(a, ttl, false, true, &at))
         send_moment(a, key, at);
     else
         apply_fail(a, argv, bad_time);

@@ -4,16 +4,19 @@
 #include <stdlib.h>
 
 #include "base/text.h"
+#include "migrate/target_databases.h"
 
 enum build_state { BUILDING, DATING, RENAMING, REMOVING };
 
 struct build {
     struct list_node link; /* in copy->builds */
     struct copy *copy;
+    struct copy_wave *wave;
     struct rewrite rewrite;
-    struct writer key;
+    struct writer key, label; /* as in copy.h */
+    uint16_t database;
     char temporary[80];
-    int64_t expire_at;
+    int64_t expire_at, begun;
     uint32_t pending; /* commands not answered */
     uint8_t state;    /* enum build_state */
     bool ended, dated;
@@ -46,7 +49,9 @@ static struct span key_of(const struct build *b)
 static void send_command(struct build *b, struct span name, struct span command, bool again)
 {
     b->pending++;
+    target_use(b->copy->target, b->database);
     target_send(b->copy->target, name, key_of(b), command, again, on_done, b);
+    target_use(b->copy->target, 0);
 }
 
 /* count words behind which nothing follows. */
@@ -84,19 +89,34 @@ static void on_command(void *context, struct span name, struct span command, boo
     b->dated = true;
 }
 
+static int64_t field_time(void *context, struct span field, int64_t at)
+{
+    struct build *b = context;
+    struct expiry *e = b->copy->options->expiry;
+    return expiry_of_copied_field(e, writer_span(&b->label), field, at, b->begun);
+}
+
 struct build *build_new(struct copy *c, const struct rdb_type *type, struct span key,
                         int64_t expire_at)
 {
     struct build *b = calloc(1, sizeof(*b));
     REQUIRE(b != NULL);
     b->copy = c;
+    b->wave = copy_wave_of(c);
+    b->wave->pending++;
     b->expire_at = expire_at;
+    b->begun = copy_now(c);
     writer_init(&b->key, 2);
     write_raw(&b->key, key);
+    writer_init(&b->label, 2);
+    write_raw(&b->label, writer_span(&c->label));
+    b->database = c->database;
     snprintf(b->temporary, sizeof(b->temporary), "{%s}slotgate:migrate:%016llx:%u",
              target_tag(c->target, key), (unsigned long long)c->random, c->build_number++);
     if (!rewrite_open(&b->rewrite, type, temporary(b), &c->target->facts, on_command, b))
         set_error(b, b->rewrite.error);
+    if (c->options->expiry != NULL)
+        b->rewrite.field_time = field_time;
     list_append(&c->builds, &b->link);
     c->build_count++;
     return b;
@@ -105,9 +125,11 @@ struct build *build_new(struct copy *c, const struct rdb_type *type, struct span
 void build_free(struct build *b)
 {
     list_remove(&b->link);
+    b->wave->pending--;
     b->copy->build_count--;
     rewrite_close(&b->rewrite);
     writer_close(&b->key);
+    writer_close(&b->label);
     free(b);
 }
 
@@ -146,7 +168,7 @@ static void finish_removed(struct build *b)
     bool failed = b->error[0] != '\0';
     bool over = told(b, failed ? b->error : "its time was over before it was there");
     if (!over && failed)
-        copy_failed(b->copy, key_of(b), b->error);
+        copy_failed(b->copy, writer_span(&b->label), b->error);
     b->copy->counters.expired += !over && !failed;
     build_free(b);
 }

@@ -7,6 +7,7 @@
 #include "base/error.h"
 #include "base/option_doc.h"
 #include "base/text.h"
+#include "migrate/databases.h"
 #include "migrate/options.h"
 
 enum { BUILDS = 64, WINDOW = 4096 };
@@ -79,18 +80,16 @@ static int take_words(struct config *c, int argc, char *const *argv, char *err, 
 static int read_databases(struct config *c, char *err, size_t cap)
 {
     struct copy_options *o = &c->copy_options;
-    const char *digits = c->db;
-    if (c->db == NULL)
+    const char *wrong = c->db != NULL ? databases_read(o, c->db) : NULL;
+    if (wrong != NULL)
+        return fail(err, cap, "--db: %s", wrong);
+    if (o->databases != COPY_DB_MAP)
         return 0;
-    if (strcmp(c->db, "prefix") == 0) {
-        o->databases = COPY_DB_PREFIX;
-        return 0;
-    }
-    if (strncmp(digits, "only:", 5) == 0)
-        digits += 5;
-    o->databases = COPY_DB_ONLY;
-    if (!text_to_u64(digits, strlen(digits), &o->only))
-        return fail(err, cap, "--db: expected a number, only:NUMBER or prefix");
+    if (c->flush == COPY_FLUSH_OWN || c->allow_full_resync)
+        return fail(err, cap, "--db map goes neither with --flush own nor --allow-full-resync");
+    for (uint32_t i = 0, n = 0; i < o->map.count; i++)
+        if (o->map.rows[i].to != 0)
+            c->databases[n++] = o->map.rows[i].to;
     return 0;
 }
 
@@ -143,6 +142,7 @@ static int read_target(struct config *c, char *err, size_t cap)
         .window = WINDOW,
         .rate_bytes = c->rate_limit,
         .rate_commands = (uint64_t)c->rate_limit_commands,
+        .databases = c->databases,
     };
     return 0;
 }
@@ -213,8 +213,33 @@ static int read_filter(struct config *c, char *err, size_t cap)
         if (c->filter.owner == NULL)
             return fail(err, cap, "--owner: %s", why);
     }
+    if (c->flush == COPY_FLUSH_OWN && c->filter.owner == NULL && c->include_key.count == 0)
+        return fail(err, cap,
+                    "--flush own needs --owner or --include-key, which tell whose a key "
+                    "of the target is");
     if (!filter_is_empty(&c->filter))
         c->copy_options.filter = &c->filter;
+    return 0;
+}
+
+/* What --allow-full-resync deletes must be this source's for sure. */
+static int read_resync(struct config *c, char *err, size_t cap)
+{
+    const struct key_owner *owner = c->filter.owner;
+    if (!c->allow_full_resync || strcmp(c->command->name, "sync") != 0)
+        return 0;
+    if (c->exactly == EXACTLY_OFF || !c->replace)
+        return fail(err, cap, "--allow-full-resync needs --exactly markers and --replace yes");
+    if (owner != NULL && c->owner_policy == OWNER_REPORT)
+        return fail(err, cap, "--allow-full-resync needs --owner-policy drop");
+    if (!c->only_source && (owner == NULL || !key_owner_parts(owner)))
+        return fail(
+            err, cap,
+            "--allow-full-resync deletes keys of the target that the source has no more; it "
+            "has to know which are this source's: %s",
+            owner == NULL ? "say --owner, or --only-source if there are no others"
+                          : "with this --owner any key may be");
+    c->source_options.again = true;
     return 0;
 }
 
@@ -261,6 +286,7 @@ static int read_all(struct config *c, char *err, size_t cap)
         .folder = c->spool_dir,
         .slack = c->ttl_exact ? 0 : (int64_t)c->ttl_slack,
         .calm = (int64_t)c->ttl_calm,
+        .copy = &c->copy_options,
     };
     if (read_databases(c, err, cap) != 0 || read_filter(c, err, cap) != 0)
         return ERR_OPTION;
@@ -268,7 +294,7 @@ static int read_all(struct config *c, char *err, size_t cap)
         return ERR_OPTION;
     if (command->has_target && read_target(c, err, cap) != 0)
         return ERR_OPTION;
-    if (read_exactly(c, err, cap) != 0)
+    if (read_exactly(c, err, cap) != 0 || read_resync(c, err, cap) != 0)
         return ERR_OPTION;
     name_files(c);
     return 0;

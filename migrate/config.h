@@ -44,6 +44,7 @@ struct config {
 
     char *target_cluster, *target_user, *target_auth, *source_user, *source_auth;
     char *db, *owner;
+    uint16_t databases[DATABASES_MAPPED_MAX + 1]; /* that the target has to have; 0 ends them */
     struct option_list include_key, exclude_key, include_command, exclude_command;
     struct option_list include_type, exclude_type, include_db, exclude_db;
     int filter_mixed, owner_policy, flush;
@@ -64,6 +65,7 @@ struct config {
     char *metrics_bind;
     bool repair;
     uint64_t repair_every; /* ms */
+    bool allow_full_resync, only_source;
     int sample;
     uint64_t pause_source;   /* ms */
     const char *socket_path; /* what is used; NULL: none */

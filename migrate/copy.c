@@ -7,8 +7,10 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "migrate/build.h"
+#include "migrate/databases.h"
 #include "migrate/rdb_payload.h"
 #include "migrate/replay.h"
+#include "migrate/target_databases.h"
 
 /* What becomes of the value that is being read. */
 enum { NO_VALUE, COLLECT, SKIP, BUILD };
@@ -33,9 +35,11 @@ void copy_open(struct copy *c, const struct copy_options *options, struct target
     crc64_fill(&c->tables);
     rdb_reader_open(&c->reader, &c->tables);
     writer_init(&c->key, 2);
+    writer_init(&c->label, 2);
     writer_init(&c->value, 2);
     writer_init(&c->command, 2);
     list_init(&c->builds);
+    c->waves[0].copy = c->waves[1].copy = c;
     while (getrandom(&c->random, sizeof(c->random), 0) != sizeof(c->random))
         continue;
 }
@@ -46,6 +50,7 @@ void copy_close(struct copy *c)
         build_free((struct build *)c->builds.next); /* the link stands first in it */
     rdb_reader_close(&c->reader);
     writer_close(&c->key);
+    writer_close(&c->label);
     writer_close(&c->value);
     writer_close(&c->command);
 }
@@ -73,21 +78,35 @@ void copy_failed(struct copy *c, struct span key, const char *why)
 
 /* --- one key ------------------------------------------------------------------------------- */
 
-/* What the key is called at the target. False: it does not go there. */
-static bool name_key(struct copy *c)
+/* Whether keys of the present database go over. */
+static bool has_place(const struct copy *c)
+{
+    return databases_take(c->options, c->reader.db);
+}
+
+/* Puts down what the key is called at the target. */
+static void write_name(struct copy *c)
+{
+    const struct copy_options *o = c->options;
+    const struct rdb_reader *r = &c->reader;
+    writer_clear(&c->key, 2);
+    writer_clear(&c->label, 2);
+    struct span label = databases_label(o, r->db, r->name, &c->label);
+    if (c->label.len == 0)
+        write_raw(&c->label, label);
+    write_raw(&c->key, o->databases == COPY_DB_MAP ? r->name : label);
+    c->database = databases_at_target(o, r->db);
+}
+
+/* False: the key does not go over; that is counted, or told. */
+static bool is_placed(struct copy *c)
 {
     const struct copy_options *o = c->options;
     const struct rdb_reader *r = &c->reader;
     char why[96];
-    writer_clear(&c->key, 2);
-    if (o->databases == COPY_DB_PREFIX && r->db != 0) {
-        int n = snprintf(why, sizeof(why), "db%llu:", (unsigned long long)r->db);
-        write_raw(&c->key, (struct span){ why, (size_t)n });
-    }
-    write_raw(&c->key, r->name);
-    if (o->databases == COPY_DB_PREFIX || r->db == o->only)
+    if (has_place(c))
         return true;
-    if (o->databases == COPY_DB_ONLY) {
+    if (o->databases != COPY_DB_REFUSE) {
         c->counters.other_database++;
         return false;
     }
@@ -115,12 +134,41 @@ static bool is_wanted(struct copy *c)
     return verdict != FILTER_STALE;
 }
 
+/* Also of one that a filter leaves out: what is there under its name is not to vanish. */
+static bool note_name(struct copy *c)
+{
+    struct key_set *seen = c->options->seen;
+    int error = seen != NULL && has_place(c) ? key_set_add(seen, writer_span(&c->key)) : 0;
+    if (error != 0)
+        snprintf(c->reader.error, sizeof(c->reader.error), "the keys' names cannot be kept: %s",
+                 strerror(error));
+    return error == 0;
+}
+
+/* When all of the last wave is answered, all before this one is; and a new one may begin. */
+static void turn_wave(struct copy *c)
+{
+    if (c->waves[c->wave ^ 1].pending > 0)
+        return;
+    c->safe_to = c->wave_at;
+    c->wave ^= 1;
+    c->wave_at = c->border;
+}
+
+/* A payload has the times of a hash's fields in it, so they could not be held back. */
+static bool holds_fields(const struct copy *c)
+{
+    const struct rdb_type *type = c->reader.type;
+    return c->options->expiry != NULL && type->kind == RDB_HASH && type->version >= RDB_TIMED_HASH;
+}
+
 static void begin_key(struct copy *c)
 {
     const struct rdb_reader *r = &c->reader;
     c->counters.keys++;
     c->state = SKIP;
-    if (replay_is_own_key(r->name) || !is_wanted(c) || !name_key(c))
+    turn_wave(c);
+    if (replay_is_own_key(r->name) || !is_wanted(c) || !is_placed(c))
         return;
     if (c->options->skip_expired && r->expire_at != RDB_NO_TIME && r->expire_at <= copy_now(c)) {
         c->counters.expired++;
@@ -129,7 +177,11 @@ static void begin_key(struct copy *c)
     c->expire_at = r->expire_at;
     if (c->options->expiry != NULL && r->expire_at != RDB_NO_TIME)
         c->expire_at =
-            expiry_of_copy(c->options->expiry, writer_span(&c->key), r->expire_at, copy_now(c));
+            expiry_of_copy(c->options->expiry, writer_span(&c->label), r->expire_at, copy_now(c));
+    if (!copy_is_new(c) && !holds_fields(c)) { /* whose times have to be read to be held */
+        c->counters.before++;
+        return;
+    }
     writer_clear(&c->value, 2);
     c->state = COLLECT;
 }
@@ -144,12 +196,19 @@ static void begin_build(struct copy *c)
 
 static void on_restored(void *context, const struct target_call *call)
 {
-    struct copy *c = context;
+    struct copy_wave *wave = context;
+    struct copy *c = wave->copy;
+    struct writer label;
     c->pending--;
-    if (call->error[0] == '\0')
+    wave->pending--;
+    if (call->error[0] == '\0') {
         c->counters.restored++;
-    else
-        copy_failed(c, target_key(call), call->error);
+        return;
+    }
+    writer_init(&label, 2);
+    copy_failed(c, databases_label_of(c->options, call->database, target_key(call), &label),
+                call->error);
+    writer_close(&label);
 }
 
 static void on_deleted(void *context, const struct target_call *call)
@@ -168,7 +227,9 @@ static void delete_first(struct copy *c)
     write_bulk(w, SPAN("DEL"));
     write_bulk(w, writer_span(&c->key));
     c->pending++;
+    target_use(c->target, c->database);
     target_send(c->target, SPAN("del"), writer_span(&c->key), writer_span(w), true, on_deleted, c);
+    target_use(c->target, 0);
 }
 
 static int64_t time_to_live(const struct copy *c)
@@ -220,8 +281,11 @@ static void restore(struct copy *c)
     if (idle || freq)
         write_bulk_format(w, "%lld", (long long)(idle ? r->idle : r->freq));
     c->pending++;
+    c->waves[c->wave].pending++;
+    target_use(c->target, c->database);
     target_send(c->target, SPAN("restore"), writer_span(&c->key), writer_span(w),
-                c->options->replace, on_restored, c);
+                c->options->replace, on_restored, copy_wave_of(c));
+    target_use(c->target, 0);
 }
 
 static bool see_element(void *context, const struct rdb_item *item)
@@ -250,7 +314,7 @@ static bool is_empty(const struct copy *c)
 
 static void end_collected(struct copy *c)
 {
-    bool known = target_takes(&c->target->facts, c->reader.stamp);
+    bool known = target_takes(&c->target->facts, c->reader.stamp) && !holds_fields(c);
     if (is_empty(c)) {
         c->counters.empty++;
         return;
@@ -271,6 +335,7 @@ static void end_value(struct copy *c)
         build_end(c->current);
     c->current = NULL;
     c->state = NO_VALUE;
+    c->border = c->reader.offset;
     if (c->value.capacity > VALUE_KEPT) {
         writer_close(&c->value);
         writer_close(&c->command);
@@ -323,14 +388,23 @@ static void load_function(struct copy *c)
 static void load_script(struct copy *c)
 {
     struct writer *w = &c->command;
-    if (!span_equal(c->reader.name, SPAN("lua")))
-        return;
     writer_clear(w, 2);
     write_array(w, 3);
     write_bulk(w, SPAN("SCRIPT"));
     write_bulk(w, SPAN("LOAD"));
     write_bulk(w, c->reader.text);
     c->pending += target_send_all(c->target, SPAN("script"), writer_span(w), on_function, c);
+}
+
+static void take_aux(struct copy *c)
+{
+    const struct rdb_reader *r = &c->reader;
+    uint64_t db;
+    if (span_equal(r->name, SPAN("lua")))
+        load_script(c);
+    /* A replica passes its master's stream on, and that need not begin with SELECT. */
+    if (span_equal(r->name, SPAN("repl-stream-db")) && text_to_u64(r->text.at, r->text.len, &db))
+        c->stream_db = db;
 }
 
 /* --- the file ------------------------------------------------------------------------------ */
@@ -351,9 +425,12 @@ static enum copy_result take_fact(struct copy *c, enum rdb_fact fact, struct spa
         load_function(c);
         break;
     case RDB_AUX:
-        load_script(c);
+        take_aux(c);
         break;
     case RDB_KEY:
+        write_name(c);
+        if (!note_name(c))
+            return COPY_BAD;
         begin_key(c);
         break;
     case RDB_VALUE:
@@ -391,6 +468,16 @@ void copy_progress(struct copy *c)
     struct list_node *n, *safe;
     LIST_EACH (&c->builds, n, safe)
         build_progress((struct build *)n);
+}
+
+bool copy_is_new(const struct copy *c)
+{
+    return c->border >= c->skip_to;
+}
+
+struct copy_wave *copy_wave_of(struct copy *c)
+{
+    return &c->waves[c->wave];
 }
 
 bool copy_is_done(const struct copy *c)

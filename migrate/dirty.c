@@ -239,6 +239,28 @@ void dirty_close(struct dirty *d)
     d->file = NULL;
 }
 
+static void close_pass(struct dirty *d)
+{
+    char pass[DIRTY_PATH_MAX + SUFFIX_ROOM];
+    pass_path(d, pass);
+    fclose(d->pass);
+    d->pass = NULL;
+    d->left = 0;
+    unlink(pass);
+}
+
+void dirty_forget(struct dirty *d)
+{
+    if (d->pass != NULL)
+        close_pass(d);
+    if (d->file != NULL)
+        fclose(d->file);
+    d->file = NULL;
+    d->unlisted = 0;
+    forget(d);
+    throw_away(d);
+}
+
 /* --- a pass -------------------------------------------------------------------------------- */
 
 int dirty_begin(struct dirty *d)
@@ -256,16 +278,6 @@ int dirty_begin(struct dirty *d)
     d->left = d->count;
     forget(d);
     return 0;
-}
-
-static void close_pass(struct dirty *d)
-{
-    char pass[DIRTY_PATH_MAX + SUFFIX_ROOM];
-    pass_path(d, pass);
-    fclose(d->pass);
-    d->pass = NULL;
-    d->left = 0;
-    unlink(pass);
 }
 
 bool dirty_take(struct dirty *d, struct writer *key)

@@ -34,6 +34,8 @@ struct dirty {
 /* keep: takes up what an earlier program has left; else that is thrown away. */
 void dirty_open(struct dirty *d, const char *path, bool keep);
 void dirty_close(struct dirty *d);
+/* The set is empty, and all that was put down is thrown away. */
+void dirty_forget(struct dirty *d);
 void dirty_add(struct dirty *d, struct span key, const char *why);
 /* Adds the keys of another file. Gives how many lines it has, or minus an errno. */
 MUST_USE long dirty_load(struct dirty *d, const char *path);

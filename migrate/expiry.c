@@ -2,6 +2,7 @@
 
 #include "base/log.h"
 #include "base/text.h"
+#include "migrate/databases.h"
 
 /* A key that has been removed, or written anew without a time, must not get one. Servers that know
    no XX get a script. */
@@ -12,12 +13,31 @@ void expiry_open(struct expiry *e, const struct expiry_options *options, struct 
 {
     *e = (struct expiry){ .options = options, .target = target };
     expiry_table_open(&e->table, options->folder);
+    expiry_fields_open(&e->fields, options->folder);
     writer_init(&e->command, 2);
+}
+
+/* Each has a log of its own. */
+enum { TABLES = 3 };
+
+static struct expiry_table *table_of(struct expiry *e, int i)
+{
+    struct expiry_table *const all[TABLES] = { &e->table, &e->fields.fields, &e->fields.hashes };
+    return all[i];
+}
+
+void expiry_keep(struct expiry *e, const char *folder)
+{
+    static const char *const names[TABLES] = { "expiry", "expiry.fields", "expiry.hashes" };
+    for (int i = 0; i < TABLES; i++)
+        expiry_table_keep(table_of(e, i), folder, names[i]);
 }
 
 void expiry_close(struct expiry *e)
 {
-    expiry_table_clear(&e->table);
+    for (int i = 0; i < TABLES; i++)
+        expiry_table_close(table_of(e, i));
+    writer_close(&e->fields.name);
     writer_close(&e->command);
 }
 
@@ -58,32 +78,86 @@ int64_t expiry_of_copy(struct expiry *e, struct span key, int64_t at, int64_t no
     return hold(e, key, at, now);
 }
 
-int64_t expiry_of_stream(struct expiry *e, struct span key, int64_t at, int64_t received,
-                         int64_t now)
+bool expiry_is_behind(const struct expiry *e, int64_t received, int64_t now)
+{
+    return !e->live || now - received > EXPIRY_LAG_MS;
+}
+
+/* Whether it is behind. */
+static bool look_at_lag(struct expiry *e, int64_t received, int64_t now)
 {
     if (now - received > EXPIRY_LAG_MS) {
         e->live = false;
         e->calm_since = 0;
     }
-    if (!e->live)
+    return !e->live;
+}
+
+int64_t expiry_of_stream(struct expiry *e, struct span key, int64_t at, int64_t received,
+                         int64_t now)
+{
+    if (look_at_lag(e, received, now))
         return hold(e, key, at, now);
     expiry_table_forget(&e->table, key);
     return with_slack(e, at, now);
 }
 
-int64_t expiry_of_field(const struct expiry *e, int64_t at, int64_t now)
+/* False: it cannot be held. */
+static bool hold_field(struct expiry *e, struct span key, struct span field, int64_t at)
 {
-    return with_slack(e, at, now);
+    int error = e->broken ? 0 : expiry_fields_put(&e->fields, key, field, at > 0 ? at : 1);
+    if (error != 0)
+        give_up_holding(e, error);
+    e->deferred += !e->broken;
+    return !e->broken;
 }
 
-void expiry_follow(struct expiry *e, struct span from, struct span to)
+int64_t expiry_of_copied_field(struct expiry *e, struct span key, struct span field, int64_t at,
+                               int64_t begun)
 {
+    if (at >= begun + EXPIRY_HORIZON_MS || !hold_field(e, key, field, at))
+        return at;
+    return begun + 2 * (int64_t)EXPIRY_HORIZON_MS;
+}
+
+int64_t expiry_of_fields(struct expiry *e, struct span key, const struct span *fields,
+                         uint32_t count, int64_t at, int64_t received, int64_t now)
+{
+    bool behind = look_at_lag(e, received, now);
+    bool holds = behind && at < now + EXPIRY_HORIZON_MS;
+    for (uint32_t i = 0; i < count; i++) {
+        if (!holds)
+            expiry_fields_forget(&e->fields, key, fields[i]);
+        else if (!hold_field(e, key, fields[i], at))
+            return at;
+    }
+    if (holds)
+        return (at > now ? at : now) + EXPIRY_HORIZON_MS;
+    return behind ? at : with_slack(e, at, now);
+}
+
+bool expiry_follow(struct expiry *e, struct span from, struct span to)
+{
+    bool lost = expiry_fields_replace(&e->fields, from);
+    expiry_fields_replace(&e->fields, to);
     int64_t at = expiry_table_get(&e->table, from);
     int error = at != 0 ? expiry_table_put(&e->table, to, at) : 0;
     if (at == 0)
         expiry_table_forget(&e->table, to);
     if (error != 0)
         give_up_holding(e, error);
+    return lost;
+}
+
+void expiry_forget_key(struct expiry *e, struct span key)
+{
+    expiry_table_forget(&e->table, key);
+    expiry_fields_replace(&e->fields, key);
+}
+
+uint64_t expiry_held(const struct expiry *e)
+{
+    return e->table.held + e->fields.fields.held;
 }
 
 /* --- settling ------------------------------------------------------------------------------ */
@@ -92,8 +166,9 @@ static void on_settled(void *context, const struct target_call *call)
 {
     struct expiry *e = context;
     size_t shown = call->key_len < TARGET_KEY_SHOWN ? call->key_len : TARGET_KEY_SHOWN;
+    bool other_type = strncmp(call->error, "WRONGTYPE", 9) == 0; /* the hash is gone */
     e->pending--;
-    if (call->error[0] == '\0') {
+    if (call->error[0] == '\0' || other_type) {
         e->settled++;
         return;
     }
@@ -102,30 +177,67 @@ static void on_settled(void *context, const struct target_call *call)
               log_bytes(call->key, shown), log_text(call->error));
 }
 
-static void send_time(struct expiry *e, struct span key, int64_t at)
+/* On the connections of the stream, so behind all that has been sent about the key. */
+static void send_words(struct expiry *e, struct span key, uint64_t db, const struct span *words,
+                       size_t count)
 {
     struct writer *w = &e->command;
-    bool plain = e->target->facts.expire_if;
-    char digits[TEXT_NUMBER_MAX];
-    struct span ms = { digits, text_from_i64(digits, at) };
-    struct span name = plain ? SPAN("PEXPIREAT") : SPAN("EVAL");
     writer_clear(w, 2);
-    write_array(w, plain ? 4 : 5);
-    write_bulk(w, name);
-    if (!plain) {
-        write_bulk_text(w, script);
-        write_bulk(w, SPAN("1"));
-    }
-    write_bulk(w, key);
-    write_bulk(w, ms);
-    if (plain)
-        write_bulk(w, SPAN("XX"));
+    uint32_t commands = databases_write(w, databases_at_target(e->options->copy, db), words, count);
     e->pending++;
-    target_send(e->target, name, key, writer_span(w), true, on_settled, e);
+    if (commands > 1)
+        target_send_block(e->target, key, writer_span(w), commands, true, on_settled, e);
+    else
+        target_send(e->target, words[0], key, writer_span(w), true, on_settled, e);
+}
+
+static void send_field_time(struct expiry *e, const struct expiry_field *f, int64_t at)
+{
+    char digits[TEXT_NUMBER_MAX];
+    uint64_t db;
+    struct span key = databases_name(e->options->copy, f->key, &db);
+    struct span words[] = { SPAN("HPEXPIREAT"), key,       { digits, 0 }, SPAN("XX"),
+                            SPAN("FIELDS"),     SPAN("1"), f->name };
+    words[2].len = text_from_i64(digits, at);
+    send_words(e, key, db, words, ARRAY_LEN(words));
+}
+
+static void send_time(struct expiry *e, struct span label, int64_t at)
+{
+    char digits[TEXT_NUMBER_MAX];
+    uint64_t db;
+    struct span key = databases_name(e->options->copy, label, &db);
+    struct span ms = { digits, text_from_i64(digits, at) };
+    if (e->target->facts.expire_if)
+        send_words(e, key, db, (struct span[]){ SPAN("PEXPIREAT"), key, ms, SPAN("XX") }, 4);
+    else
+        send_words(
+            e, key, db,
+            (struct span[]){ SPAN("EVAL"), { script, sizeof(script) - 1 }, SPAN("1"), key, ms }, 5);
 }
 
 /* As many as there is room for. */
-static void settle_some(struct expiry *e, int64_t now)
+static void settle_fields(struct expiry *e, int64_t now)
+{
+    struct expiry_table *held = &e->fields.fields;
+    struct expiry_field f;
+    int rc = 1;
+    while (held->held > 0 && target_has_room(e->target)) {
+        rc = expiry_fields_next(&e->fields, &f);
+        if (rc <= 0)
+            break;
+        send_field_time(e, &f, with_slack(e, f.at, now));
+    }
+    if (rc < 0) {
+        give_up_holding(e, -rc);
+        e->unset += held->held;
+        expiry_fields_clear(&e->fields);
+    }
+    if (rc == 0)
+        expiry_table_rewind(held);
+}
+
+static void settle_keys(struct expiry *e, int64_t now)
 {
     struct span key;
     int rc = 1;
@@ -137,7 +249,7 @@ static void settle_some(struct expiry *e, int64_t now)
         if (at == 0)
             continue;
         send_time(e, key, with_slack(e, at, now));
-        expiry_table_forget(&e->table, key);
+        expiry_table_settle(&e->table, key);
     }
     if (rc < 0) {
         give_up_holding(e, -rc);
@@ -146,8 +258,26 @@ static void settle_some(struct expiry *e, int64_t now)
     }
     if (rc == 0) /* what was held anew behind the walk */
         expiry_table_rewind(&e->table);
-    if (e->table.held == 0)
+}
+
+/* Every time has been answered, so nobody has to send one again. */
+static void end_settled(struct expiry *e)
+{
+    if (e->pending > 0)
+        return;
+    if (e->table.held == 0 && e->table.used > 0)
         expiry_table_clear(&e->table);
+    if (e->fields.fields.held == 0 && e->fields.hashes.used > 0)
+        expiry_fields_clear(&e->fields);
+}
+
+static void settle_some(struct expiry *e, int64_t now)
+{
+    if (e->table.held > 0)
+        settle_keys(e, now);
+    if (e->fields.fields.held > 0)
+        settle_fields(e, now);
+    end_settled(e);
 }
 
 void expiry_turn(struct expiry *e, bool behind, int64_t now)
@@ -159,23 +289,51 @@ void expiry_turn(struct expiry *e, bool behind, int64_t now)
     if (e->calm_since == 0 || now - e->calm_since < e->options->calm)
         return;
     if (!e->live)
-        log_info("the stream is caught up; held times to live are set", "keys=%llu",
-                 (unsigned long long)e->table.held);
+        log_info("the stream is caught up; held times to live are set", "keys=%llu fields=%llu",
+                 (unsigned long long)e->table.held, (unsigned long long)e->fields.fields.held);
     e->live = true;
-    if (e->table.held > 0)
-        settle_some(e, now);
+    settle_some(e, now);
 }
 
-void expiry_forget(struct expiry *e)
+void expiry_at(struct expiry *e, uint64_t offset)
 {
-    e->unset += e->pending;
+    for (int i = 0; i < TABLES; i++)
+        table_of(e, i)->point = offset;
+}
+
+int expiry_go_back(struct expiry *e, uint64_t offset)
+{
+    e->live = false;
+    e->calm_since = 0;
     e->pending = 0;
+    expiry_at(e, offset);
+    int error = 0;
+    for (int i = 0; i < TABLES && error == 0; i++)
+        error = expiry_table_go_back(table_of(e, i), offset);
+    return error;
+}
+
+int expiry_sync(struct expiry *e)
+{
+    int error = 0;
+    for (int i = 0; i < TABLES && error == 0; i++)
+        error = expiry_table_sync(table_of(e, i));
+    return error;
+}
+
+void expiry_again(struct expiry *e)
+{
+    expiry_table_clear(&e->table);
+    expiry_fields_clear(&e->fields);
+    expiry_at(e, 0);
+    e->live = false;
+    e->calm_since = 0;
+    e->unset = e->pending = 0;
 }
 
 bool expiry_settle(struct expiry *e, int64_t now)
 {
     e->live = true;
-    if (e->table.held > 0)
-        settle_some(e, now);
-    return e->table.held == 0 && e->pending == 0;
+    settle_some(e, now);
+    return expiry_held(e) == 0 && e->pending == 0;
 }

@@ -10,6 +10,8 @@
  *   SETTLING (each key held gets its true time, behind all that has been sent about it) --> LIVE
  *
  * LIVE: a time from the stream gets the slack added, against shorter lags.
+ *
+ * The same for single fields of hashes (expiry_fields.h).
  * Sends through the target; times are milliseconds since 1970 and come from outside.
  */
 #ifndef MIGRATE_EXPIRY_H
@@ -17,49 +19,76 @@
 
 #include <stdbool.h>
 
-#include "migrate/expiry_table.h"
+#include "migrate/expiry_fields.h"
 #include "migrate/target.h"
 
 enum { EXPIRY_HORIZON_MS = 24 * 60 * 60 * 1000, EXPIRY_LAG_MS = 1000 };
 
+struct copy_options;
+
 struct expiry_options {
-    const char *folder; /* for what is held */
-    int64_t slack;      /* ms */
-    int64_t calm;       /* ms without a lag before keys are settled */
+    const char *folder;              /* for what is held */
+    int64_t slack;                   /* ms */
+    int64_t calm;                    /* ms without a lag before keys are settled */
+    const struct copy_options *copy; /* tells what labels mean (databases.h) */
 };
 
 struct expiry {
     const struct expiry_options *options;
     struct target *target;
-    struct expiry_table table;
-    struct writer command;             /* scratch */
-    int64_t calm_since;                /* 0: it lags */
-    bool live, broken;                 /* broken: nothing can be held any more */
-    uint64_t deferred, settled, unset; /* keys: held so far; given their time; where that failed */
-    uint32_t pending;                  /* commands not answered */
+    struct expiry_table table; /* keys */
+    struct expiry_fields fields;
+    struct writer command; /* scratch */
+    int64_t calm_since;    /* 0: it lags */
+    bool live, broken;     /* broken: nothing can be held any more */
+    /* Keys and fields: held so far; given their time; where that failed. */
+    uint64_t deferred, settled, unset;
+    uint32_t pending; /* commands not answered */
 };
 
 /* Borrows options and target. */
 void expiry_open(struct expiry *e, const struct expiry_options *options, struct target *target);
+/* Before anything else: what is held stays in that folder, for a later program. */
+void expiry_keep(struct expiry *e, const char *folder);
 /* The target is closed before. */
 void expiry_close(struct expiry *e);
 
-/* The time to give a key of the full copy that expires at that moment. key: at the target. */
+/* The time to give a key of the full copy that expires at that moment. key: its label
+   (databases.h), here as everywhere. */
 int64_t expiry_of_copy(struct expiry *e, struct span key, int64_t at, int64_t now);
 /* The same for a command of the stream, which was received at that moment. */
 int64_t expiry_of_stream(struct expiry *e, struct span key, int64_t at, int64_t received,
                          int64_t now);
-/* The same for a field of a hash: nothing is held, but it is not set into the past. */
-int64_t expiry_of_field(const struct expiry *e, int64_t at, int64_t now);
-/* RENAME or COPY takes the time along. */
-void expiry_follow(struct expiry *e, struct span from, struct span to);
+/* The same for a field of a hash of the full copy, which began to be written at that moment: what
+   is held of one hash gets the same time. */
+int64_t expiry_of_copied_field(struct expiry *e, struct span key, struct span field, int64_t at,
+                               int64_t begun);
+/* The same for fields in the stream. */
+int64_t expiry_of_fields(struct expiry *e, struct span key, const struct span *fields,
+                         uint32_t count, int64_t at, int64_t received, int64_t now);
+/* Whether times that were received at that moment are held. */
+bool expiry_is_behind(const struct expiry *e, int64_t received, int64_t now);
+/* RENAME or COPY takes the time along. True: but not those of its fields, which are held and will
+   not be set. */
+MUST_USE bool expiry_follow(struct expiry *e, struct span from, struct span to);
+/* There is another value with its own times now, or none; nothing of the key is held any more. */
+void expiry_forget_key(struct expiry *e, struct span key);
+/* Keys and fields. */
+uint64_t expiry_held(const struct expiry *e);
 
 /* At the end of a turn, behind the full copy. behind: there is more of the stream than has been
    sent. */
 void expiry_turn(struct expiry *e, bool behind, int64_t now);
-/* Everything under way at the target has been dropped: nobody knows whether it was done, so those
-   keys count as unset. */
-void expiry_forget(struct expiry *e);
+/* What comes next is at that offset of the stream; 0: in the full copy. Never smaller, but behind
+   expiry_again and expiry_go_back. */
+void expiry_at(struct expiry *e, uint64_t offset);
+/* The stream begins again behind that offset, perhaps of an earlier program; nothing is under way
+   at the target. What was held there is held again, settled or not. 0 or an errno. */
+MUST_USE int expiry_go_back(struct expiry *e, uint64_t offset);
+/* What is held is on the disk. 0 or an errno. */
+MUST_USE int expiry_sync(struct expiry *e);
+/* A new full copy begins, and nothing is under way at the target: nothing is held. */
+void expiry_again(struct expiry *e);
 /* At the end of all: settles what it can at once. True: nothing is held or unanswered any more. */
 bool expiry_settle(struct expiry *e, int64_t now);
 

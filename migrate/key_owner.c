@@ -315,6 +315,11 @@ int key_owner_server(const struct key_owner *o, struct span key)
     return (int)o->points[at].server;
 }
 
+bool key_owner_parts(const struct key_owner *o)
+{
+    return o->codis || o->distribution != RANDOM;
+}
+
 bool key_owner_is_me(const struct key_owner *o, struct span key)
 {
     if (o->codis)

@@ -24,6 +24,8 @@ struct key_owner;
 /* NULL: the text is wrong, and err says why. */
 struct key_owner *key_owner_new(const char *text, char *err, size_t cap);
 void key_owner_free(struct key_owner *o);
+/* Whether a key is one server's and no other's; not so with Twemproxy's "random". */
+bool key_owner_parts(const struct key_owner *o);
 bool key_owner_is_me(const struct key_owner *o, struct span key);
 /* Twemproxy's server for the key, counted from 0 in the order given; -1: any (random, Codis). */
 int key_owner_server(const struct key_owner *o, struct span key);

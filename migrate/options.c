@@ -48,6 +48,7 @@ static const struct option_choice mixed[] = {
 static const struct option_choice flushes[] = {
     { "refuse", COPY_FLUSH_REFUSE },
     { "apply", COPY_FLUSH_APPLY },
+    { "own", COPY_FLUSH_OWN },
     { "ignore", COPY_FLUSH_IGNORE },
     { NULL, 0 },
 };
@@ -152,6 +153,15 @@ const struct option options_rows[] = {
       FIELD(state_dir),
       .help = "Directory for the spool and for what sync needs to go on after it was stopped or "
               "killed; needs --exactly markers. Without it each start is a new full copy." },
+    { .name = "allow-full-resync", .type = OPTION_BOOL, .group = SOURCE, .fallback = "no",
+      FIELD(allow_full_resync),
+      .help = "When the source's backlog does not reach back, or a full copy broke off, make a new "
+              "one by itself, and delete at the target what this source has no more. Needs --owner, "
+              "by which this source's keys are known among those of others, or --only-source." },
+    { .name = "only-source", .type = OPTION_BOOL, .group = SOURCE, .fallback = "no",
+      FIELD(only_source),
+      .help = "Says that nobody else writes to the target: every key there that the filters let "
+              "over and the source has not may be deleted by --allow-full-resync." },
     { .name = "follow", .type = OPTION_BOOL, .group = SOURCE, .fallback = "yes", FIELD(follow),
       .help = "Behind the full copy, follow the stream. With no, sync ends with the full copy." },
 
@@ -159,15 +169,17 @@ const struct option options_rows[] = {
       .help = "scan: copy again each key that a notification names. The source needs "
               "notify-keyspace-events KEA, or at least E and the classes of its keys." },
 
-    { .name = "db", .type = OPTION_STRING, .group = KEYS, .argument = "N | only:N | prefix",
+    { .name = "db", .type = OPTION_STRING, .group = KEYS, .argument = "how",
       FIELD(db),
       .help = "What becomes of several databases. N or only:N: the keys of database N are copied, "
               "others skipped and counted. prefix: a key of database N is called dbN:key, those "
-              "of 0 keep their names. Without it keys of other databases than 0 are failures." },
+              "of 0 keep their names. map:0=0,3=1: those of 3 come into the target's database 1, "
+              "and so on; it must have them. Without it keys of other databases than 0 are failures." },
     { .name = "flush", .type = OPTION_ENUM, .group = KEYS, .argument = "policy",
       .choices = flushes, .fallback = "refuse", FIELD(flush),
       .help = "What becomes of FLUSHALL and FLUSHDB in the stream. refuse: the program stops. apply: "
-              "the whole target is emptied, so only for its one source. ignore: nothing." },
+              "the whole target is emptied, so only for its one source. own: the keys of this source "
+              "are removed, by --owner or --include-key. ignore: nothing." },
     { .name = "publish", .type = OPTION_BOOL, .group = KEYS, .fallback = "no", FIELD(publish),
       .help = "Pass on the messages in the stream (PUBLISH, SPUBLISH), but none of Sentinel's." },
     { .name = "big-key", .type = OPTION_SIZE, .group = KEYS, .argument = "size",

@@ -3,8 +3,6 @@
 #include "migrate/rdb_decode.h"
 #include "migrate/rdb_payload.h"
 
-enum { PAYLOAD_TAIL = 10, VALKEY_STAMP = RDB_VALKEY_VERSION };
-
 static uint64_t mix(uint64_t n)
 {
     n = (n ^ n >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
@@ -61,6 +59,15 @@ static void add_stream_item(struct rdb_digest *s, const struct rdb_item *item)
         add_text(s, item->fields[i]);
 }
 
+static void add_time(struct rdb_digester *t, const struct rdb_item *item)
+{
+    struct rdb_digest own = { 5, 6 };
+    add_text(&own, item->name);
+    t->timed_names += mix(own.a);
+    t->times += (uint64_t)item->expire_at;
+    t->timed++;
+}
+
 static bool add_item(void *context, const struct rdb_item *item)
 {
     struct rdb_digester *t = context;
@@ -74,10 +81,10 @@ static bool add_item(void *context, const struct rdb_item *item)
         add_stream_item(&own, item);
     } else {
         add_text(&own, item->name);
-        if (item->part == RDB_PART_FIELD) {
+        if (item->part == RDB_PART_FIELD)
             add_text(&own, item->value);
-            add_number(&own, (uint64_t)item->expire_at);
-        }
+        if (item->part == RDB_PART_FIELD && item->expire_at >= 0)
+            add_time(t, item);
         if (item->part == RDB_PART_SCORED)
             add_double(&own, item->score);
     }
@@ -129,15 +136,12 @@ bool rdb_digester_end(struct rdb_digester *d)
 bool rdb_digest_of(struct rdb_digest *d, struct span payload)
 {
     struct rdb_digester whole;
-    if (payload.len < RDB_PAYLOAD_EXTRA)
-        return false;
-    const unsigned char *stamp = (const unsigned char *)payload.at + payload.len - PAYLOAD_TAIL;
-    bool valkey = (stamp[0] | stamp[1] << 8) >= VALKEY_STAMP;
-    const struct rdb_type *type = rdb_type_find((uint8_t)payload.at[0], valkey);
+    struct span value;
+    const struct rdb_type *type = rdb_payload_open(payload, &value);
     if (type == NULL)
         return false;
     rdb_digester_open(&whole, type);
-    rdb_digester_take(&whole, (struct span){ payload.at + 1, payload.len - RDB_PAYLOAD_EXTRA });
+    rdb_digester_take(&whole, value);
     bool good = rdb_digester_end(&whole);
     *d = whole.digest;
     return good;

@@ -3,7 +3,8 @@
  *
  * Two values with the same elements have the same digest: in any order where the type has none,
  * stored as listpack or table. Left out is what a copy by commands cannot keep: when a consumer was
- * seen. Of a module's value, only the bytes. Pure.
+ * seen; and the times of single hash fields (rdb_field_times.h). Of a module's value, only the
+ * bytes. Pure.
  */
 #ifndef MIGRATE_RDB_DIGEST_H
 #define MIGRATE_RDB_DIGEST_H
@@ -20,6 +21,8 @@ struct rdb_digest {
 /* The same of a value that comes in any pieces, without keeping it. */
 struct rdb_digester {
     struct rdb_digest digest; /* valid behind rdb_digester_end */
+    /* Of fields with a time: how many, which ones, the sum of their times. */
+    uint64_t timed, timed_names, times;
     /* Private from here on. */
     struct rdb_digest sequence; /* of what has an order: lists, streams, the bytes of a string */
     struct rdb_decode decode;

@@ -20,6 +20,7 @@ enum { RDB_TYPE_STRING = 0, RDB_TYPE_HASH_2 = 22 };
 
 enum {
     RDB_VERSION_MAX = 12,    /* of Redis that we can read */
+    RDB_TIMED_HASH = 12,     /* of a hash from here on: its fields may have times */
     RDB_VERSION_LONG = 8,    /* the first one with lengths of 64 bits */
     RDB_VALKEY_VERSION = 80, /* the first one of Valkey's own */
     RDB_VALKEY_VERSION_MAX = 80,

@@ -4,10 +4,12 @@
 
 #include "base/text.h"
 #include "migrate/build.h"
+#include "migrate/databases.h"
 #include "migrate/rdb_payload.h"
+#include "migrate/target_databases.h"
 #include "resp/value.h"
 
-enum { PAYLOAD_TAIL = 10 };
+enum { PAYLOAD_TAIL = 10, CLOCKS_MS = 2000 };
 
 struct repair_batch *repair_batch_new(struct repair *r, bool writes)
 {
@@ -30,7 +32,7 @@ static void forget_side(struct repair_side *s)
 void repair_batch_free(struct repair_batch *b)
 {
     for (uint32_t i = 0; i < b->count; i++) {
-        writer_close(&b->keys[i].name);
+        writer_close(&b->keys[i].label);
         forget_side(&b->keys[i].source);
         forget_side(&b->keys[i].target);
     }
@@ -40,29 +42,18 @@ void repair_batch_free(struct repair_batch *b)
 
 /* --- names --------------------------------------------------------------------------------- */
 
-/* "db3:key" is key of database 3, when names are made so. */
-static void find_own(struct repair_key *k, const struct copy_options *o)
+bool repair_batch_add(struct repair_batch *b, struct span label)
 {
-    struct span name = writer_span(&k->name);
-    const char *colon = name.len > 3 ? memchr(name.at, ':', name.len) : NULL;
-    k->own = name;
-    k->db = o->databases == COPY_DB_ONLY ? o->only : 0;
-    if (o->databases != COPY_DB_PREFIX || colon == NULL || memcmp(name.at, "db", 2) != 0)
-        return;
-    if (!text_to_u64(name.at + 2, (size_t)(colon - name.at) - 2, &k->db))
-        return;
-    k->own = (struct span){ colon + 1, name.len - (size_t)(colon + 1 - name.at) };
-}
-
-bool repair_batch_add(struct repair_batch *b, struct span name)
-{
+    const struct copy_options *o = b->repair->options;
     if (b->count == REPAIR_BATCH)
         return false;
     struct repair_key *k = &b->keys[b->count++];
     *k = (struct repair_key){ .batch = b };
-    writer_init(&k->name, 2);
-    write_raw(&k->name, name);
-    find_own(k, b->repair->options);
+    writer_init(&k->label, 2);
+    write_raw(&k->label, label);
+    k->own = databases_split(o, writer_span(&k->label), &k->db);
+    k->name = databases_name(o, writer_span(&k->label), &k->db);
+    k->database = databases_at_target(o, k->db);
     return true;
 }
 
@@ -96,10 +87,20 @@ static void side_ends(struct repair_key *k, struct repair_side *s)
     s->digest = s->digester.digest;
 }
 
+/* Those of fields may have got the slack. */
+static bool same_times(const struct repair_key *k)
+{
+    const struct rdb_digester *a = &k->source.digester, *b = &k->target.digester;
+    const struct expiry *e = k->batch->repair->options->expiry;
+    uint64_t most = CLOCKS_MS + (e != NULL ? (uint64_t)e->options->slack : 0);
+    uint64_t apart = a->times > b->times ? a->times - b->times : b->times - a->times;
+    return a->timed == b->timed && a->timed_names == b->timed_names && apart <= most * a->timed;
+}
+
 static void judge(struct repair_key *k)
 {
     const struct repair_side *a = &k->source, *b = &k->target;
-    bool same = a->digest.a == b->digest.a && a->digest.b == b->digest.b;
+    bool same = a->digest.a == b->digest.a && a->digest.b == b->digest.b && same_times(k);
     if (a->there && b->there ? !same : a->there != b->there)
         set_error(k, !a->there   ? "the source lacks it"
                      : !b->there ? "the target lacks it"
@@ -152,13 +153,14 @@ static void write_words(struct writer *w, struct span a, struct span b)
 
 static void ask_target(struct repair_key *k)
 {
-    struct span name = writer_span(&k->name);
+    struct target *t = k->batch->repair->target;
     struct writer w;
     writer_init(&w, 2);
-    write_words(&w, SPAN("DUMP"), name);
+    write_words(&w, SPAN("DUMP"), k->name);
     k->batch->pending++;
-    target_ask_pieces(k->batch->repair->target, SPAN("dump"), name, writer_span(&w), on_piece,
-                      on_asked, k);
+    target_use(t, k->database);
+    target_ask_pieces(t, SPAN("dump"), k->name, writer_span(&w), on_piece, on_asked, k);
+    target_use(t, 0);
     writer_close(&w);
 }
 
@@ -196,7 +198,7 @@ static void forget_time(struct repair_key *k)
 {
     struct expiry *e = k->batch->repair->options->expiry;
     if (e != NULL)
-        expiry_table_forget(&e->table, writer_span(&k->name));
+        expiry_forget_key(e, writer_span(&k->label));
 }
 
 /* What the target is told, as with any key of the stream; RDB_NO_TIME: nothing. */
@@ -204,10 +206,10 @@ static int64_t expire_at(const struct repair *r, struct repair_key *k)
 {
     struct expiry *e = r->options->expiry;
     int64_t now = copy_now(NULL);
-    if (k->expire_at != RDB_NO_TIME && e != NULL)
-        return expiry_of_stream(e, writer_span(&k->name), k->expire_at, now, now);
     forget_time(k);
-    return k->expire_at;
+    if (k->expire_at == RDB_NO_TIME || e == NULL)
+        return k->expire_at;
+    return expiry_of_stream(e, writer_span(&k->label), k->expire_at, now, now);
 }
 
 /* The lowest stamp that knows the type, so that an older target takes it. */
@@ -232,7 +234,7 @@ static void write_restore(struct repair_key *k, struct writer *w)
     left = !timed ? 0 : left > 0 ? left : 1;
     write_array(w, 4 + (size_t)f->replace + (size_t)absolute);
     write_bulk(w, SPAN("RESTORE"));
-    write_bulk(w, writer_span(&k->name));
+    write_bulk(w, k->name);
     write_bulk_format(w, "%lld", (long long)(absolute ? at : left));
     write_payload(k->batch, w);
     if (f->replace)
@@ -246,12 +248,12 @@ static uint32_t write_commands(struct repair_key *k, struct writer *w)
 {
     bool deletes = !k->source.there || !k->batch->repair->target->facts.replace;
     if (deletes)
-        write_words(w, SPAN("DEL"), writer_span(&k->name));
+        write_words(w, SPAN("DEL"), k->name);
     if (k->source.there)
         write_restore(k, w);
     else
         forget_time(k);
-    write_words(w, SPAN("DUMP"), writer_span(&k->name));
+    write_words(w, SPAN("DUMP"), k->name);
     return (deletes ? 1u : 0u) + (k->source.there ? 1u : 0u) + 1;
 }
 
@@ -262,8 +264,9 @@ static void write_key(struct repair_key *k)
     writer_init(&w, 2);
     uint32_t commands = write_commands(k, &w);
     b->pending++;
-    target_send_block(b->repair->target, writer_span(&k->name), writer_span(&w), commands, true,
-                      on_written, k);
+    target_use(b->repair->target, k->database);
+    target_send_block(b->repair->target, k->name, writer_span(&w), commands, true, on_written, k);
+    target_use(b->repair->target, 0);
     writer_close(&w);
 }
 
@@ -300,7 +303,10 @@ static void begin_value(struct repair_key *k)
     if (!is_built(b))
         return;
     b->pending++;
-    b->build = build_new(&r->copy, b->type, writer_span(&k->name), expire_at(r, k));
+    writer_clear(&r->copy.label, 2);
+    write_raw(&r->copy.label, writer_span(&k->label));
+    r->copy.database = k->database;
+    b->build = build_new(&r->copy, b->type, k->name, expire_at(r, k));
     build_watch(b->build, on_built, k);
 }
 

@@ -21,10 +21,11 @@ struct repair_side {
 
 struct repair_key {
     struct repair_batch *batch;
-    struct writer name; /* at the target */
-    struct span own;    /* in name: what the source calls it */
-    uint64_t db;        /* there */
-    int64_t expire_at;  /* ms since 1970; RDB_NO_TIME */
+    struct writer label;   /* databases.h */
+    struct span own, name; /* in label: what the source calls it, and the target */
+    uint64_t db;           /* at the source */
+    uint16_t database;     /* at the target */
+    int64_t expire_at;     /* ms since 1970; RDB_NO_TIME */
     struct repair_side source, target;
     struct dump_reply reply;        /* the target's, when it is only compared */
     char error[TARGET_ERROR_SHOWN]; /* "": it is as it should be */
@@ -45,7 +46,7 @@ struct repair_batch {
 struct repair_batch *repair_batch_new(struct repair *r, bool writes);
 void repair_batch_free(struct repair_batch *b);
 /* False: it is full. */
-bool repair_batch_add(struct repair_batch *b, struct span name);
+bool repair_batch_add(struct repair_batch *b, struct span label);
 /* Then the fetch tells the point. */
 void repair_batch_ask(struct repair_batch *b);
 /* The point is reached: takes what has come, as far as there is room. Over when it has ended and

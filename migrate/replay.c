@@ -17,6 +17,12 @@ static bool zadd(const struct span *words, size_t count)
     return true;
 }
 
+/* HPEXPIREAT key ms [condition] FIELDS ... */
+static bool field_time(const struct span *words, size_t count)
+{
+    return count > 3 && span_is(words[3], "fields");
+}
+
 static bool xtrim(const struct span *words, size_t count)
 {
     return count > 2 && span_is(words[2], "minid");
@@ -30,6 +36,7 @@ static bool restore(const struct span *words, size_t count)
     return false;
 }
 
+/* clang-format off */
 /* XADD is none: behind a later entry the server takes no earlier one any more. */
 static const struct {
     const char *name;
@@ -40,8 +47,9 @@ static const struct {
     { "hdel", NULL },
     { "hmset", NULL },
     { "hpersist", NULL },
-    { "hpexpireat", NULL },
+    { "hpexpireat", field_time },
     { "hset", NULL },
+    { "hsetex", NULL },
     { "lset", NULL },
     { "mset", NULL },
     { "persist", NULL },
@@ -62,6 +70,7 @@ static const struct {
     { "zremrangebylex", NULL },
     { "zremrangebyscore", NULL },
 };
+/* clang-format on */
 
 bool replay_is_absolute(const struct span *words, size_t count)
 {
@@ -103,6 +112,8 @@ bool replay_is_needed(const char *error)
 
 bool replay_is_own_key(struct span key)
 {
-    static const char begin[] = "__mig:";
+    static const char begin[] = "__mig:", temporary[] = "}slotgate:migrate:";
+    if (key.len > 0 && key.at[0] == '{')
+        return memmem(key.at, key.len, temporary, sizeof(temporary) - 1) != NULL;
     return key.len >= sizeof(begin) - 1 && memcmp(key.at, begin, sizeof(begin) - 1) == 0;
 }

@@ -21,8 +21,8 @@ bool replay_is_expected(const char *error);
    is behind it is the state of the cluster, a proxy or a connection, so it may be tried again. */
 bool replay_is_needed(const char *error);
 
-/* Keys that this program keeps at a target for itself have names that begin with "__mig:"; they are
-   no data. */
+/* Keys that this program keeps at a target for itself are no data: their names begin with "__mig:",
+   or with a hash tag and "slotgate:migrate:" for those that it builds others under (build.h). */
 bool replay_is_own_key(struct span key);
 
 #endif

@@ -58,11 +58,28 @@ static const char *verb_of(const struct rewrite *w)
     }
 }
 
+/* Fields of a hash that have been set, and whose time is the same. */
+static void give_time(struct rewrite *w)
+{
+    uint32_t count = w->time_count;
+    if (count == 0)
+        return;
+    rewrite_number(w, w->time);
+    rewrite_arg(w, SPAN("FIELDS"));
+    rewrite_number(w, count);
+    write_raw(&w->args, writer_span(&w->group));
+    w->arg_count += count;
+    w->time_count = 0;
+    writer_clear(&w->group, 2);
+    rewrite_give(w, "HPEXPIREAT", NULL, true);
+}
+
 /* What has been gathered, as one command. */
 static void flush(struct rewrite *w)
 {
     if (w->arg_count > 0)
         rewrite_give(w, verb_of(w), NULL, w->decode.type->kind != RDB_LIST);
+    give_time(w);
 }
 
 static void flush_if_full(struct rewrite *w)
@@ -101,22 +118,21 @@ static bool on_scored(struct rewrite *w, const struct rdb_item *item)
 
 static bool on_field(struct rewrite *w, const struct rdb_item *item)
 {
+    bool timed = item->expire_at >= 0 && w->facts->field_times;
+    w->field_times_lost += item->expire_at >= 0 && !timed;
+    int64_t at = item->expire_at;
+    if (timed && w->field_time != NULL)
+        at = w->field_time(w->context, item->name, at);
+    if (timed && at != w->time)
+        flush(w);
     rewrite_arg(w, item->name);
     rewrite_arg(w, item->value);
-    if (item->expire_at < 0) {
-        flush_if_full(w);
-        return true;
+    if (timed) {
+        w->time = at;
+        w->time_count++;
+        write_bulk(&w->group, item->name);
     }
-    if (!w->facts->field_times) {
-        w->field_times_lost++;
-        return true;
-    }
-    flush(w);
-    rewrite_number(w, item->expire_at);
-    rewrite_arg(w, SPAN("FIELDS"));
-    rewrite_number(w, 1);
-    rewrite_arg(w, item->name);
-    rewrite_give(w, "HPEXPIREAT", NULL, true);
+    flush_if_full(w);
     return true;
 }
 

@@ -32,12 +32,16 @@ struct rewrite {
     struct span key; /* borrowed: the key to build */
     rewrite_fn *out;
     void *context;
+    /* The time that a field shall get in place of its own; NULL: that. The user's to set. */
+    int64_t (*field_time)(void *context, struct span field, int64_t at);
     const char *error;         /* what cannot be done; NULL so far */
     uint64_t commands;         /* given so far */
     uint64_t field_times_lost; /* the target has none */
     /* Private from here on. */
     struct writer args, command; /* of the command that is being gathered; scratch */
     uint32_t arg_count;
+    int64_t time; /* of the fields whose names are in `group` */
+    uint32_t time_count;
     uint64_t entries;
     struct writer group, consumer;
     struct rewrite_pending *pending;

@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 int scratch_file(const char *folder)
@@ -18,4 +19,21 @@ int scratch_file(const char *folder)
     if (file >= 0)
         unlink(path);
     return file;
+}
+
+void *scratch_map(const char *folder, size_t size)
+{
+    int file = scratch_file(folder);
+    if (file < 0)
+        return NULL;
+    /* Room on the disk now, since a mapped page without one ends the program. */
+    int error = posix_fallocate(file, 0, (off_t)size);
+    void *at = MAP_FAILED;
+    if (error == 0) {
+        at = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, file, 0);
+        error = errno;
+    }
+    close(file);
+    errno = error;
+    return at != MAP_FAILED ? at : NULL;
 }

@@ -8,7 +8,7 @@
 #include "migrate/source_login.h"
 #include "resp/writer.h"
 
-enum { TICK_MS = 1000, REST_MS = 500, KEEPALIVE_S = 60 };
+enum { TICK_MS = 1000, REST_MS = 500, REST_MAX_MS = 60000, KEEPALIVE_S = 60 };
 
 static void dial(struct source *s);
 
@@ -59,6 +59,7 @@ static void payload_ended(struct source *s)
 {
     s->state = SOURCE_STREAM;
     s->resuming = true;
+    s->broken = 0;
     log_info("payload received", "bytes=%llu", (unsigned long long)s->payload_bytes);
     s->user->on_payload_end(s->context);
     source_acknowledge(s); /* a diskless source starts the stream with the next one it gets */
@@ -128,10 +129,25 @@ static void on_data(struct stream *stream, struct chunk *chunk, const char *at, 
 
 /* --- connecting ---------------------------------------------------------------------------- */
 
+/* A source that cannot get its full copy through must not make one after the other. */
+static uint64_t rest_ms(const struct source *s)
+{
+    uint64_t ms = REST_MS;
+    for (uint32_t i = 1; i < s->broken && ms < REST_MAX_MS; i++)
+        ms *= 2;
+    return ms < REST_MAX_MS ? ms : REST_MAX_MS;
+}
+
+/* Whether a lost connection is no failure yet. */
+static bool may_return(const struct source *s)
+{
+    return !s->old_sync && (s->resuming || (s->begun && s->options->again));
+}
+
 void source_rest(struct source *s)
 {
     s->state = SOURCE_RESTING;
-    s->rest_until = now_of(s) + REST_MS;
+    s->rest_until = now_of(s) + rest_ms(s);
     if (s->open)
         stream_close(&s->stream, ERR_CANCELED);
 }
@@ -142,7 +158,9 @@ static void on_closed(struct stream *stream, int why)
     s->open = false;
     if (s->closing || s->state == SOURCE_CLOSED || s->state == SOURCE_RESTING)
         return;
-    if (s->resuming && !s->old_sync) {
+    if (may_return(s)) {
+        bool whole = s->resuming || s->state < SOURCE_PAYLOAD_HEAD;
+        s->broken += !whole;
         log_warn("connection to the source lost", "reason=%s offset=%llu", error_name(why),
                  (unsigned long long)s->offset);
         source_rest(s);
@@ -172,7 +190,7 @@ static void on_dialled(void *context, int status)
     }
     if (s->closing)
         return;
-    if (s->resuming) {
+    if (may_return(s)) {
         source_rest(s);
         return;
     }
@@ -214,8 +232,8 @@ void source_open(struct source *s, struct net *net, const struct source_options 
 void source_go_on(struct source *s, const char *id, uint64_t offset)
 {
     snprintf(s->id, sizeof(s->id), "%s", id);
-    s->offset = s->acknowledged = offset;
-    s->resuming = true;
+    s->offset = offset;
+    s->resuming = s->begun = true;
 }
 
 void source_close(struct source *s)

@@ -8,7 +8,8 @@
  *
  * Offsets are exact: `offset` is that of the last byte of the stream received, so a connection that
  * was lost goes on with the very next byte. Lost before the stream, or a backlog that does not
- * reach back: on_failed. Sources: replication.c of Redis, "Replication" in its documentation.
+ * reach back: on_failed, or with `again` a new full copy. Sources: replication.c of Redis,
+ * "Replication" in its documentation.
  */
 #ifndef MIGRATE_SOURCE_H
 #define MIGRATE_SOURCE_H
@@ -35,6 +36,7 @@ struct source_options {
     const char *psync;           /* the command's name */
     const char *announce_ip;     /* NULL: none */
     int announce_port;
+    bool again;                        /* a full copy may follow another one, see on_again */
     struct tls_context *tls;           /* NULL: plain */
     uint64_t connect_timeout, silence; /* ms */
 };
@@ -43,6 +45,10 @@ struct source_user {
     void (*on_payload)(void *context, struct span bytes);
     void (*on_payload_end)(void *context);
     void (*on_stream)(void *context, struct span bytes);
+    /* The stream goes on; from its next byte on `id` may be another one. NULL: of no interest. */
+    void (*on_continued)(void *context);
+    /* Nothing that has come goes on: a new full copy begins, of another history or further on. */
+    void (*on_again)(void *context);
     void (*on_failed)(void *context, const char *why); /* once; nothing else comes afterwards */
 };
 
@@ -56,7 +62,7 @@ struct source {
     uv_timer_t timer;              /* once a second: acknowledges, looks for silence */
     char id[SOURCE_ID_LEN + 1];    /* of the replication history; "": the source knows none */
     uint64_t offset;               /* of the last byte of the stream received */
-    uint64_t acknowledged;         /* what we say to have applied; the user moves it */
+    uint64_t acknowledged;         /* what we say to have applied; the user moves it from 0 on */
     uint64_t payload_left;         /* of a payload with a length */
     uint64_t payload_bytes;        /* received so far */
     uint64_t heard_at, rest_until; /* ms of loop time */
@@ -67,7 +73,9 @@ struct source {
     bool old_sync;                 /* SYNC was sent */
     bool open;                     /* there is a stream */
     bool resuming; /* the payload is whole: a lost connection goes on where it broke off */
+    bool begun;    /* a full copy, or something to go on with */
     bool paused, closing;
+    uint32_t broken; /* full copies that broke off, one behind the other */
     struct eof_mark eof;
     uint32_t line_len;
     char line[SOURCE_LINE_MAX];

@@ -117,9 +117,10 @@ static void on_full(struct source *s, const char *line)
 {
     char id[SOURCE_ID_LEN + 1];
     unsigned long long offset;
-    if (s->resuming) {
+    if (s->resuming && !s->options->again) {
         source_fail(s, "the source's backlog does not reach back to where the stream broke off; "
-                       "start again with a new full copy (a larger repl-backlog-size helps)");
+                       "start again with a new full copy (a larger repl-backlog-size helps), or "
+                       "with --allow-full-resync");
         return;
     }
     if (sscanf(line, "+FULLRESYNC %40s %llu", id, &offset) != 2 || strlen(id) != SOURCE_ID_LEN) {
@@ -127,8 +128,14 @@ static void on_full(struct source *s, const char *line)
         return;
     }
     memcpy(s->id, id, sizeof(id));
-    s->offset = s->acknowledged = offset;
+    s->offset = offset;
+    s->acknowledged = 0; /* the target has nothing yet, though the copy has it all */
+    s->resuming = false;
+    s->payload_bytes = s->payload_left = 0;
     s->state = SOURCE_PAYLOAD_HEAD;
+    if (s->begun && s->options->again)
+        s->user->on_again(s->context);
+    s->begun = true;
     log_info("full copy begins", "id=%s offset=%llu", s->id, offset);
 }
 
@@ -145,6 +152,8 @@ static void on_continue(struct source *s, const char *line)
         memcpy(s->id, id, SOURCE_ID_LEN + 1);
     s->state = SOURCE_STREAM;
     log_info("the stream goes on", "id=%s offset=%llu", s->id, (unsigned long long)s->offset);
+    if (s->user->on_continued != NULL)
+        s->user->on_continued(s->context);
 }
 
 static void on_payload_head(struct source *s, const char *line);

@@ -25,8 +25,12 @@ static const struct field {
     { "history", offsetof(struct state, history), STATE_ID_LEN },
     { "id", offsetof(struct state, id), STATE_ID_LEN },
     { "peers", offsetof(struct state, peers), STATE_PEERS_MAX },
+    { "begin", offsetof(struct state, begin), 0 },
     { "payload", offsetof(struct state, payload), 0 },
     { "stream", offsetof(struct state, stream), 0 },
+    { "copied", offsetof(struct state, copied), 0 },
+    { "masters", offsetof(struct state, masters), 0 },
+    { "sweep", offsetof(struct state, sweep), 0 },
     { "live", offsetof(struct state, live), 0 },
     { "applied", offsetof(struct state, applied), 0 },
     { "db", offsetof(struct state, db), 0 },
@@ -34,7 +38,7 @@ static const struct field {
     { "spool-end", offsetof(struct state, spool_end), 0 },
 };
 
-static const char first_line[] = "slotgate-migrate 1\n", last_line[] = "end\n";
+static const char first_line[] = "slotgate-migrate 2\n", last_line[] = "end\n";
 
 static void name_file(const char *folder, const char *name, char path[PATH_ROOM])
 {

@@ -23,8 +23,12 @@ struct state {
     char history[STATE_ID_LEN + 1];  /* the source's replication id when the copy began */
     char id[STATE_ID_LEN + 1];       /* the one it has now */
     char peers[STATE_PEERS_MAX + 1]; /* of the target (target.h), with blanks between them */
-    uint64_t payload;                /* bytes of the full copy's payload; 0: it is not whole */
+    uint64_t begin, payload;         /* position of the full copy's payload in the spool, and of
+                                        its end; payload 0: it is not whole */
     uint64_t stream;                 /* offset of the last byte before the stream */
+    uint64_t copied, masters;        /* while it is not live: offset in the payload before which all
+                                        keys are at the target, if it still has these masters */
+    uint64_t sweep;                  /* 1: an earlier copy may have left keys that this one lacks */
     uint64_t live;                   /* 1: all of the payload is at the target */
     uint64_t applied, db;            /* as in apply.h */
     uint64_t spool_begin, spool_end; /* of which all is on the disk */

@@ -12,6 +12,7 @@ void summary_write(const struct copy *c, uint64_t ms, FILE *out)
     const struct copy_counters *n = &c->counters;
     const struct row rows[] = {
         { "keys read", "", n->keys },
+        { "there before", "copied by an earlier run", n->before },
         { "restored", "with their own bytes", n->restored },
         { "rewritten", "by commands", n->rewritten },
         { "skipped, expired", "", n->expired },

@@ -6,7 +6,9 @@
 
 #include "base/log.h"
 #include "migrate/summary.h"
+#include "migrate/sync_again.h"
 #include "migrate/sync_desk.h"
+#include "migrate/sync_keep.h"
 
 enum { PUMP_TURN = 2 * 1024 * 1024 };
 
@@ -66,6 +68,18 @@ static void on_stream(void *context, struct span bytes)
     keep(s, bytes);
 }
 
+/* The new history's id has to be in the state before the first of its bytes: behind that the old id
+   is worth nothing. */
+static void on_continued(void *context)
+{
+    sync_save(context);
+}
+
+static void on_again(void *context)
+{
+    sync_again(context);
+}
+
 /* The source is gone for good, but what it has sent is still worth to be applied. */
 static void on_source_failed(void *context, const char *why)
 {
@@ -82,6 +96,8 @@ static const struct source_user source_user = {
     .on_payload = on_payload,
     .on_payload_end = on_payload_end,
     .on_stream = on_stream,
+    .on_continued = on_continued,
+    .on_again = on_again,
     .on_failed = on_source_failed,
 };
 
@@ -129,6 +145,8 @@ static bool settle(struct sync *s)
         sync_mend(s); /* what a lost connection has left behind must not come after the stream */
         return false;
     }
+    if (!sync_is_swept(s))
+        return false;
     log_info("full copy done", "keys=%llu failed=%llu", (unsigned long long)s->copy.counters.keys,
              (unsigned long long)s->copy.counters.failed);
     if (!sync_payload_copied(s))
@@ -165,6 +183,9 @@ static bool pump_some(struct sync *s)
         return copy_some(s);
     case SYNC_SETTLING:
         return settle(s);
+    case SYNC_SWEEPING:
+        sync_sweep(s);
+        return false;
     case SYNC_LIVE:
         return apply_some(s);
     default:
@@ -209,8 +230,9 @@ static void settle_expiry(struct sync *s)
 {
     int64_t now = copy_now(&s->copy);
     bool more = spool_unread(&s->spool) > 0 || s->at < s->len;
+    bool again = s->apply.offset < s->apply.replay_end;
     if (s->phase == SYNC_LIVE && !s->closing && !s->held)
-        expiry_turn(&s->expiry, more && now - s->apply.now > EXPIRY_LAG_MS, now);
+        expiry_turn(&s->expiry, again || (more && now - s->apply.now > EXPIRY_LAG_MS), now);
 }
 
 /* --- the target ---------------------------------------------------------------------------- */
@@ -224,12 +246,15 @@ void sync_open_stream(struct sync *s, uint64_t offset, uint64_t db)
                                  .on_border = sync_border,
                                  .context = s };
     apply_open(&s->apply, &s->copy_options, &s->target, &start);
+    s->apply.counters = s->before;
     s->applying = true;
 }
 
 void sync_begin(struct sync *s)
 {
     const struct state *st = &s->state;
+    if (!s->copied)
+        sync_note_keys(s);
     copy_open(&s->copy, &s->copy_options, &s->target);
     s->copying = s->reading = true;
     s->phase = SYNC_COPYING;
@@ -237,6 +262,10 @@ void sync_begin(struct sync *s)
     source_open(&s->source, &s->run.net, &s->config->source_options, &source_user, s);
     if (!s->resumed)
         return;
+    if (!s->copied) {
+        s->copy.skip_to = sync_copied_before(s);
+        log_info("the full copy goes on", "offset=%llu", (unsigned long long)s->copy.skip_to);
+    }
     source_go_on(&s->source, st->id, st->stream + (s->spool.end - st->payload));
     sync_open_stream(s, s->copied ? st->applied : st->stream, s->copied ? st->db : 0);
 }
@@ -301,11 +330,22 @@ static void on_turn_end(void *context)
     sync_desk_turn_end(s);
 }
 
+/* In the full copy: what is answered is put down, and the next start goes on behind that. */
+static void stop_early(struct sync *s)
+{
+    bool kept = !s->copied && s->config->state_dir != NULL && s->payload_whole && !s->payload_gone;
+    if (kept && !s->closing && !sync_save(s))
+        return;
+    sync_give_up(s, s->copied ? "interrupted before all is applied"
+                    : kept    ? "interrupted in the full copy; the next start goes on with it"
+                              : "interrupted before the end of the full copy");
+}
+
 void sync_stop(struct sync *s)
 {
     s->held = false;
     if (s->stopping || !s->copied || !s->reading) {
-        sync_give_up(s, "interrupted before the end of the full copy");
+        stop_early(s);
         return;
     }
     log_info("stopping: what has been received is still applied", "offset=%llu",
@@ -336,9 +376,11 @@ static void write_stream_summary(const struct sync *s, FILE *out)
         { "commands of mixed keys", n->mixed },
         { "commands on stale copies", n->stale },
         { "commands failed", n->failed },
+        { "times of fields lost, stream", n->field_times_lost },
         { "times to live held back", s->expiry.deferred },
-        { "times to live a day too long", s->expiry.unset + s->expiry.table.held },
+        { "times to live a day too long", s->expiry.unset + expiry_held(&s->expiry) },
         { "times sent again", s->mends },
+        { "keys removed that vanished", s->sweep.removed },
         { "offset applied", s->apply.applied },
         { "spool at its fullest", s->spool.peak },
     };
@@ -351,8 +393,8 @@ bool sync_is_good(const struct sync *s)
 {
     const struct copy_counters *n = &s->copy.counters;
     return !s->failed && s->phase == SYNC_CLEANING && n->functions_failed == 0 &&
-           n->field_times_lost == 0 && sync_desk_is_good(s) &&
-           s->expiry.unset + s->expiry.table.held == 0;
+           n->field_times_lost + s->apply.counters.field_times_lost == 0 && sync_desk_is_good(s) &&
+           s->expiry.unset + expiry_held(&s->expiry) == 0;
 }
 
 static int end(struct sync *s)
@@ -368,6 +410,7 @@ static int end(struct sync *s)
     if (s->applying)
         apply_close(&s->apply);
     sync_desk_free(s);
+    sync_again_free(s);
     sync_keep_free(s);
     expiry_close(&s->expiry);
     target_free(&s->target);

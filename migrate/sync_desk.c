@@ -38,8 +38,8 @@ static const char *phase_of(const struct sync *s)
 {
     static const char *const names[] = {
         [SYNC_WAITING] = "connecting", [SYNC_CLAIMING] = "connecting",   [SYNC_MENDING] = "mending",
-        [SYNC_COPYING] = "copy",       [SYNC_SETTLING] = "copy-answers", [SYNC_LIVE] = "stream",
-        [SYNC_CLEANING] = "ending",
+        [SYNC_COPYING] = "copy",       [SYNC_SETTLING] = "copy-answers", [SYNC_SWEEPING] = "sweep",
+        [SYNC_LIVE] = "stream",        [SYNC_CLEANING] = "ending",
     };
     if (s->held)
         return "paused";
@@ -63,9 +63,9 @@ static struct progress_now look(const struct sync *s)
         .phase = phase_of(s),
         .ms = now_ms(s),
         .items = copying ? s->copy.counters.keys : s->apply.counters.commands,
-        .bytes = copying ? s->spool.at - (s->len - s->at) : 0,
+        .bytes = copying ? s->spool.at - (s->len - s->at) - s->state.begin : 0,
         .total = !whole             ? 0
-                 : s->payload_whole ? s->state.payload
+                 : s->payload_whole ? s->state.payload - s->state.begin
                                     : received,
         .received = s->source.offset,
         .applied = s->applying ? s->apply.applied : s->source.offset,
@@ -129,7 +129,7 @@ static size_t list_numbers(const struct sync *s, struct number out[NUMBERS])
         { "spool, most", "spool_max_bytes", s->spool.max },
         { "keys failed", "keys_failed", copy->failed },
         { "commands failed", "commands_failed", stream->failed },
-        { "times to live held back", "expiry_held", s->expiry.table.held },
+        { "times to live held back", "expiry_held", expiry_held(&s->expiry) },
         { "repair set", "repair_set", dirty_count(&d->repair.dirty) },
         { "repaired", "repaired", d->repair.counters.repaired },
         { "repairs failed", "repairs_failed", d->repair.counters.failed },
@@ -325,7 +325,7 @@ static void say_report(struct sync *s, struct admin_client *client)
         { "keys repaired", NULL, n->repaired - b->repaired },
         { "keys that remain", NULL, dirty_count(&d->repair.dirty) },
         { "failed without a key", NULL, d->repair.dirty.unlisted },
-        { "times to live a day too long", NULL, s->expiry.unset + s->expiry.table.held },
+        { "times to live a day too long", NULL, s->expiry.unset + expiry_held(&s->expiry) },
     };
     for (size_t i = 0; i < ARRAY_LEN(rows); i++)
         admin_say(client, "%-28s %12llu", rows[i].name, (unsigned long long)rows[i].value);
@@ -397,6 +397,13 @@ void sync_desk_turn_end(struct sync *s)
 void sync_desk_mend(struct sync *s)
 {
     repair_interrupt(&s->desk->repair);
+}
+
+void sync_desk_again(struct sync *s)
+{
+    struct sync_desk *d = s->desk;
+    cutover_stop(&d->cutover, "the source begins with a new full copy");
+    dirty_forget(&d->repair.dirty);
 }
 
 bool sync_desk_is_idle(const struct sync *s)

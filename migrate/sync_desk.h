@@ -16,6 +16,8 @@ void sync_desk_turn(struct sync *s);
 void sync_desk_turn_end(struct sync *s);
 /* The stream goes back; calls to the target are lost. */
 void sync_desk_mend(struct sync *s);
+/* A new full copy brings all keys anew; the stream is closed. */
+void sync_desk_again(struct sync *s);
 /* Nothing of it is under way that the stream has to wait for. */
 bool sync_desk_is_idle(const struct sync *s);
 void sync_desk_close(struct sync *s);

@@ -1,11 +1,12 @@
-/* What a sync keeps for a later start, and the way back after something broke; see
-   sync_private.h. */
+#include "migrate/sync_keep.h"
+
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "base/log.h"
+#include "migrate/sync_again.h"
 #include "migrate/sync_desk.h"
 
 enum { TICK_MS = 1000 };
@@ -51,8 +52,37 @@ void sync_peer(struct sync *s)
         sync_give_up(s, strerror(error));
 }
 
+static uint32_t master_of(const struct sync *s, uint32_t slot)
+{
+    const struct router *rt = &s->target.router;
+    uint16_t shard = rt->map->shard_of[slot];
+    return shard == SLOTMAP_NO_SHARD ? 0 : rt->masters[shard]->fingerprint;
+}
+
+/* FNV-1a over the master of each slot: another one may lack what its predecessor has answered. */
+static uint64_t masters_now(const struct sync *s)
+{
+    uint64_t h = 14695981039346656037u;
+    for (uint32_t slot = 0; slot < SLOT_COUNT; slot++)
+        h = (h ^ master_of(s, slot)) * 1099511628211u;
+    return h;
+}
+
+static void note_copy(struct sync *s)
+{
+    const struct copy *c = &s->copy;
+    s->state.copied = c->safe_to > c->skip_to ? c->safe_to : c->skip_to;
+    s->state.masters = masters_now(s);
+}
+
+uint64_t sync_copied_before(const struct sync *s)
+{
+    const struct state *st = &s->state;
+    return st->masters == masters_now(s) ? st->copied : 0;
+}
+
 /* Spool first, then the file that speaks of it. */
-static bool save(struct sync *s)
+bool sync_save(struct sync *s)
 {
     const char *folder = s->config->state_dir;
     struct state *st = &s->state;
@@ -60,14 +90,18 @@ static bool save(struct sync *s)
         return true;
     struct sync_point from = safe_point(s);
     note_peers(s);
+    if (!s->copied)
+        note_copy(s);
     memcpy(st->id, s->source.id, sizeof(st->id));
     st->applied = from.offset;
     st->db = from.db;
-    st->spool_begin = s->copied ? sync_position(s, from.offset) : 0;
+    st->spool_begin = s->copied ? sync_position(s, from.offset) : st->begin;
     st->spool_end = s->spool.end;
     /* The payload itself is not waited for: without it there is a new full copy. */
     uint64_t needed = s->copied ? st->spool_begin : st->payload;
-    int error = spool_sync(&s->spool, needed);
+    int error = s->copied ? expiry_sync(&s->expiry) : 0;
+    if (error == 0)
+        error = spool_sync(&s->spool, needed);
     if (error == 0)
         error = state_write(st, folder);
     if (error == 0)
@@ -102,15 +136,17 @@ void sync_payload_whole(struct sync *s)
     s->state.stream = s->source.offset;
     memcpy(s->state.history, s->source.id, sizeof(s->state.history));
     sync_open_stream(s, s->source.offset, 0);
-    save(s);
+    sync_save(s);
 }
 
 bool sync_payload_copied(struct sync *s)
 {
     s->copied = true;
     s->state.live = 1;
+    s->state.sweep = 0;
+    apply_select(&s->apply, s->copy.stream_db);
     note_point(s);
-    return save(s);
+    return sync_save(s);
 }
 
 void sync_border(void *context)
@@ -118,7 +154,7 @@ void sync_border(void *context)
     struct sync *s = context;
     s->safe_count = 0;
     note_point(s);
-    save(s);
+    sync_save(s);
 }
 
 /* --- what was there before ----------------------------------------------------------------- */
@@ -143,8 +179,12 @@ static bool take_up(struct sync *s, const struct state *old)
     for (char *at = strtok_r(peers, " ", &save); at != NULL; at = strtok_r(NULL, " ", &save))
         target_add_peer(&s->target, at);
     memcpy(s->state.token, old->token, sizeof(old->token));
-    if (old->payload == 0 || (old->live == 0 && !same))
+    if (old->payload == 0 || (old->live == 0 && !same)) {
+        s->state.sweep = old->work[0] != '\0';
+        if (s->config->allow_full_resync) /* what is swept has to be the target of that time */
+            memcpy(s->state.work, old->work, sizeof(old->work));
         return true;
+    }
     /* After another start of the machine only what was waited for is sure to be on the disk. */
     uint64_t end = same ? UINT64_MAX : old->spool_end;
     int error = spool_reopen(&s->spool, old->spool_begin, end);
@@ -183,10 +223,10 @@ static bool open_folder(struct sync *s)
     }
     if (error == 0 && !take_up(s, &old))
         return false;
-    if (!s->resumed) {
-        state_remove(folder);
+    if (!s->resumed)
         spool_remove_all(folder);
-    }
+    if (!s->resumed && s->state.sweep == 0)
+        state_remove(folder);
     return true;
 }
 
@@ -226,13 +266,6 @@ void sync_claim(struct sync *s)
 
 /* --- the way back -------------------------------------------------------------------------- */
 
-static uint32_t master_of(const struct sync *s, uint32_t slot)
-{
-    const struct router *rt = &s->target.router;
-    uint16_t shard = rt->map->shard_of[slot];
-    return shard == SLOTMAP_NO_SHARD ? 0 : rt->masters[shard]->fingerprint;
-}
-
 static bool is_master(const struct sync *s, uint32_t fingerprint)
 {
     const struct router *rt = &s->target.router;
@@ -258,6 +291,15 @@ static void look_at_target(struct sync *s)
         s->masters[slot] = master_of(s, slot);
 }
 
+/* What was held there is held again. False: it gave up. */
+static bool hold_again(struct sync *s, uint64_t offset)
+{
+    int error = expiry_go_back(&s->expiry, offset);
+    if (error != 0)
+        sync_give_up(s, strerror(error));
+    return error == 0;
+}
+
 static void go_back(struct sync *s, const uint64_t *markers)
 {
     struct sync_point from = { s->apply.applied, s->apply.applied_db };
@@ -275,6 +317,8 @@ static void go_back(struct sync *s, const uint64_t *markers)
              (unsigned long long)from.offset, lost);
     apply_rewind(&s->apply, from.offset, from.db, s->apply.offset, skip);
     free(skip);
+    if (!hold_again(s, from.offset))
+        return;
     spool_seek(&s->spool, sync_position(s, from.offset));
     s->at = s->len = 0;
     s->phase = SYNC_LIVE;
@@ -284,7 +328,7 @@ static void go_on_with_state(struct sync *s, const uint64_t *markers)
 {
     const struct state *st = &s->state;
     sync_begin(s);
-    if (!s->copied)
+    if (!s->copied || !hold_again(s, st->applied))
         return;
     uint64_t end = s->source.offset;
     for (uint32_t slot = 0; slot < SLOT_COUNT; slot++) {
@@ -302,7 +346,9 @@ static void on_mended(void *context, const uint64_t *markers)
     struct sync *s = context;
     if (s->closing)
         return;
-    if (s->reading && s->copied)
+    if (s->again)
+        sync_copy_again(s);
+    else if (s->reading && s->copied)
         go_back(s, markers);
     else if (s->reading) /* between copy and stream */
         s->phase = SYNC_SETTLING;
@@ -319,7 +365,6 @@ void sync_mend(struct sync *s)
     s->phase = SYNC_MENDING;
     s->mends++;
     owner_forget(&s->owner);
-    expiry_forget(&s->expiry);
     sync_desk_mend(s);
     mend_start(&s->mend, on_mended, s);
 }
@@ -357,7 +402,7 @@ void sync_clean(struct sync *s)
     char name[LANE_MARKER_MAX];
     s->phase = SYNC_CLEANING;
     s->safe_count = 0;
-    if (!s->exact || !save(s))
+    if (!s->exact || !sync_save(s))
         return;
     delete_key(s, s->owner.key);
     if (s->config->state_dir != NULL)
@@ -381,7 +426,7 @@ static void on_tick(uv_timer_t *timer)
         return;
     if (s->copied && s->applying && !mending)
         note_point(s);
-    if (s->reading && !save(s))
+    if (s->reading && !sync_save(s))
         return;
     if (s->reading)
         sync_release(s);
@@ -402,6 +447,10 @@ bool sync_keep_open(struct sync *s)
         return true;
     if (c->state_dir != NULL && !open_folder(s))
         return false;
+    if (c->state_dir != NULL)
+        expiry_keep(&s->expiry, c->state_dir);
+    if (!s->copied) /* the full copy brings them again */
+        expiry_again(&s->expiry);
     s->masters = calloc(SLOT_COUNT, sizeof(*s->masters));
     REQUIRE(s->masters != NULL);
     mend_open(&s->mend, &s->run.net, &s->target, c->marker, s->state.history);

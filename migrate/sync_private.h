@@ -3,6 +3,7 @@
  *
  *   sync.c        the way of the bytes: source -> spool -> copy, then stream
  *   sync_desk.c   the operator's commands, repairs, cutover, progress
+ *   sync_again.c  a full copy behind an earlier one, and what it has to sweep away
  *   sync_keep.c   what is kept for a later start, and the way back after something broke
  */
 #ifndef MIGRATE_SYNC_PRIVATE_H
@@ -15,10 +16,12 @@
 #include "migrate/owner.h"
 #include "migrate/run.h"
 #include "migrate/spool.h"
+#include "migrate/sweep.h"
 
 /*
  *   the source's bytes -> spool (all of them, in order) -> pump, at the end of each turn:
  *     COPYING (the payload; copy.h) -> SETTLING (its last answers) -> LIVE (the stream; apply.h)
+ *     Behind an earlier copy of the same target: SETTLING -> SWEEPING (sweep.h) -> LIVE.
  *
  *   before, with markers: WAITING -> CLAIMING (owner.h) -> MENDING -> COPYING, or LIVE when a state
  *   is gone on with. LIVE -> MENDING -> LIVE when a connection to the target was lost: the stream
@@ -35,6 +38,7 @@ enum sync_phase {
     SYNC_MENDING,
     SYNC_COPYING,
     SYNC_SETTLING,
+    SYNC_SWEEPING,
     SYNC_LIVE,
     SYNC_CLEANING,
 };
@@ -76,8 +80,13 @@ struct sync {
     struct sync_point safe[SYNC_SAFE_S]; /* one for each second, the oldest first */
     uint32_t safe_count;
     uint64_t mends;
-    struct sync_desk *desk; /* of sync_desk.c; NULL: not opened */
-    bool held;              /* nothing is written to the target */
+    /* Of sync_again.c. */
+    struct key_set keys; /* of this full copy, when it is swept behind it */
+    struct sweep sweep;
+    struct apply_counters before; /* of the streams behind earlier copies */
+    bool again;                   /* the next full copy begins when all is in order again */
+    struct sync_desk *desk;       /* of sync_desk.c; NULL: not opened */
+    bool held;                    /* nothing is written to the target */
     char buffer[SYNC_BUFFER];
 };
 
@@ -91,28 +100,5 @@ bool sync_is_good(const struct sync *s);
 /* Opens the source, and the copy or the stream, as the state says. */
 void sync_begin(struct sync *s);
 void sync_open_stream(struct sync *s, uint64_t offset, uint64_t db);
-
-/* sync_keep.c. False: it cannot begin, the reason is logged. */
-bool sync_keep_open(struct sync *s);
-void sync_keep_close(struct sync *s);
-void sync_keep_free(struct sync *s);
-/* The target is ready. */
-void sync_claim(struct sync *s);
-/* A connection was lost, or a command's fate is unknown. */
-void sync_mend(struct sync *s);
-/* In each turn of LIVE. */
-void sync_watch(struct sync *s);
-/* The payload is whole; or all of it is at the target. Saves that. */
-void sync_payload_whole(struct sync *s);
-bool sync_payload_copied(struct sync *s);
-void sync_border(void *context);
-/* All has been applied; closes when our keys at the target are in order. */
-void sync_clean(struct sync *s);
-/* As on_peer in target.h. */
-void sync_peer(struct sync *s);
-/* Gives back what the spool holds for nothing. */
-void sync_release(struct sync *s);
-/* Where in the spool the byte behind that offset lies. */
-uint64_t sync_position(const struct sync *s, uint64_t offset);
 
 #endif

@@ -15,7 +15,7 @@ static const struct {
     { 70000, 10 }, { 70200, 11 }, { 70400, 12 }, { 80000, 12 },
 };
 
-enum { VALKEY_WITH_OWN_RDB = 90000, VALKEY_RDB = 11, FIELD_TIMES = 70400 };
+enum { VALKEY_WITH_OWN_RDB = 90000, VALKEY_RDB = 11, FIELD_TIMES = 70400, SET_FIELDS = 80000 };
 
 struct span target_info_line(struct span info, const char *name)
 {
@@ -70,6 +70,7 @@ static void read_version(struct target_facts *f, struct span info)
     f->create_consumer = f->set_until = v >= 60200;
     f->entries_added = f->functions = f->expire_if = v >= 70000;
     f->field_times = v >= FIELD_TIMES || own >= VALKEY_WITH_OWN_RDB;
+    f->set_fields = v >= SET_FIELDS || own >= VALKEY_WITH_OWN_RDB;
 }
 
 bool target_facts_read(struct target_facts *f, struct span reply)
@@ -107,6 +108,7 @@ void target_facts_meet(struct target_facts *f, const struct target_facts *o)
     f->functions &= o->functions;
     f->expire_if &= o->expire_if;
     f->field_times &= o->field_times;
+    f->set_fields &= o->set_fields;
     f->counts_frequency &= o->counts_frequency;
     f->evicts |= o->evicts;
     f->cluster_node |= o->cluster_node;

@@ -24,6 +24,7 @@ struct target_facts {
     bool functions;        /* FUNCTION LOAD */
     bool expire_if;        /* PEXPIREAT ... XX */
     bool field_times;      /* HPEXPIREAT */
+    bool set_fields;       /* HSETEX */
     bool counts_frequency; /* keeps FREQ of keys, not IDLETIME */
     bool evicts;           /* may drop keys when memory is full */
     bool cluster_node;

@@ -2,6 +2,7 @@
 
 #include <stdlib.h>
 
+#include "migrate/rdb_field_times.h"
 #include "resp/value.h"
 
 enum { SOURCE, TARGET, SIDES };
@@ -26,6 +27,7 @@ const char *verify_result_text(enum verify_result r)
         [VERIFY_EXTRA] = "the source lacks it",
         [VERIFY_CONTENT] = "the content differs",
         [VERIFY_TIME] = "the time to live differs",
+        [VERIFY_FIELD_TIME] = "the time to live of a field differs",
         [VERIFY_UNKNOWN] = "it could not be compared",
     };
     return texts[r];
@@ -48,15 +50,21 @@ static bool read_value(const struct writer *reply, struct value *v)
     return value_next(&cursor, v);
 }
 
-static enum verify_result compare_payloads(struct span a, struct span b)
+static enum verify_result compare_payloads(const struct verify_check *c, struct span a,
+                                           struct span b)
 {
     struct rdb_digest x, y;
+    uint64_t apart;
     enum { TAIL = 10 }; /* version and checksum */
     if (a.len == b.len && a.len > TAIL && memcmp(a.at, b.at, a.len - TAIL) == 0)
         return VERIFY_SAME;
     if (!rdb_digest_of(&x, a) || !rdb_digest_of(&y, b))
         return VERIFY_UNKNOWN;
-    return x.a == y.a && x.b == y.b ? VERIFY_SAME : VERIFY_CONTENT;
+    if (x.a != y.a || x.b != y.b)
+        return VERIFY_CONTENT;
+    if (!rdb_field_times_apart(a, b, &apart))
+        return VERIFY_UNKNOWN;
+    return apart <= c->tolerance ? VERIFY_SAME : VERIFY_FIELD_TIME;
 }
 
 static enum verify_result compare_times(const struct verify_check *c, int64_t a, int64_t b)
@@ -81,7 +89,7 @@ static enum verify_result compare(const struct verify_check *c)
     bool at_target = dumps[TARGET].kind == VALUE_STRING;
     if (!at_source || !at_target)
         return at_source ? VERIFY_MISSING : at_target ? VERIFY_EXTRA : VERIFY_SAME;
-    enum verify_result content = compare_payloads(dumps[SOURCE].text, dumps[TARGET].text);
+    enum verify_result content = compare_payloads(c, dumps[SOURCE].text, dumps[TARGET].text);
     return content != VERIFY_SAME ? content
                                   : compare_times(c, times[SOURCE].number, times[TARGET].number);
 }

@@ -13,6 +13,7 @@ enum verify_result {
     VERIFY_EXTRA,   /* at the target */
     VERIFY_CONTENT,
     VERIFY_TIME,
+    VERIFY_FIELD_TIME,
     VERIFY_UNKNOWN, /* an error instead of an answer, or a payload that cannot be read */
 };
 

@@ -12,6 +12,7 @@
 #include <uv.h>
 
 #include "base/list.h"
+#include "base/statistics.h"
 #include "resp/rope.h"
 
 /* Which end of this program a stream is at, for counting. */
@@ -63,7 +64,7 @@ void net_hurry(struct net *net);
    as it is; timers ask here first. */
 static inline uint64_t net_clock(struct net *net)
 {
-    if (net->clock_old)
+    if (STATISTICS && net->clock_old)
         net->clock = uv_hrtime() / 1000;
     net->clock_old = false;
     return net->clock;

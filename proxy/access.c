@@ -2,33 +2,56 @@
 
 #include <openssl/crypto.h>
 #include <openssl/sha.h>
+#include <stdio.h>
 #include <string.h>
 
+#include "base/error.h"
 #include "base/log.h"
 #include "proxy/worker.h"
 
-enum { PEER_MAX = 64 };
+enum { PEER_MAX = 64, COMMAND_MAX = 2 * COMMAND_NAME_MAX + 2 };
 
-static const char *const user_names[] = {
-    [USER_DEFAULT] = "default",
-    [USER_NOBODY] = "default",
-    [USER_ADMIN] = "admin",
-};
+static const struct span admin_name = { "admin", 5 };
 
-static void become(struct client *c, enum client_user user)
+static void become(struct client *c, enum client_user user, const struct acl_user *acl_user)
 {
     c->user = (uint8_t)user;
+    c->acl_user = acl_user;
     client_set_special(c, SPECIAL_NOBODY, user == USER_NOBODY);
+    client_set_special(c, SPECIAL_LIMITED, user == USER_OF_ACL && !acl_is_free(acl_user));
 }
 
 void access_begin(struct client *c)
 {
-    become(c, c->worker->config.requirepass != NULL ? USER_NOBODY : USER_DEFAULT);
+    const struct acl_user *u = acl_default(c->worker->config.acl);
+    become(c, acl_is_open(u) ? USER_OF_ACL : USER_NOBODY, u);
 }
 
 bool access_allows(const struct client *c, const struct command *cmd)
 {
     return c->user != USER_NOBODY || (cmd->flags & CMD_NO_AUTH) != 0;
+}
+
+static void log_denied(const struct client *c, const struct command *cmd)
+{
+    char peer[PEER_MAX], name[COMMAND_MAX];
+    stream_peer_text(&c->stream, peer, sizeof(peer));
+    snprintf(name, sizeof(name), "%s%s%s", cmd->parent != NULL ? cmd->parent->name : "",
+             cmd->parent != NULL ? "|" : "", cmd->name);
+    log_warn("command refused to its user", "id=%llu addr=%s user=%s command=%s",
+             (unsigned long long)c->id, peer, log_text(acl_name(c->acl_user)), name);
+}
+
+bool access_permits(const struct client *c, const struct command *cmd, const struct argv *argv,
+                    struct writer *w)
+{
+    uint32_t arg;
+    enum acl_verdict v = acl_check(c->acl_user, cmd, argv, c->worker->config.acl_scripts, &arg);
+    if (LIKELY(v == ACL_ALLOWED))
+        return true;
+    acl_write_denial(w, v, cmd);
+    log_denied(c, cmd);
+    return false;
 }
 
 /* Redis 7.0, networking.c: ten arguments of 16 KiB. */
@@ -40,6 +63,8 @@ const struct request_limits *access_nobody_limits(void)
     return &limits;
 }
 
+/* --- logging in ------------------------------------------------------------------------------- */
+
 /* Takes the same time whatever is wrong with the password, its length included. */
 static bool is_password(const char *wanted, struct span given)
 {
@@ -49,26 +74,27 @@ static bool is_password(const char *wanted, struct span given)
     return CRYPTO_memcmp(a, b, sizeof(a)) == 0;
 }
 
-static bool opens(const struct config *cf, enum client_user user, struct span password)
+static bool try_login(struct client *c, struct span user, struct span password)
 {
-    if (user == USER_DEFAULT)
-        return cf->requirepass == NULL || is_password(cf->requirepass, password);
-    return cf->admin_password != NULL && is_password(cf->admin_password, password);
+    const char *admin = c->worker->config.admin_password;
+    if (span_equal(user, admin_name)) {
+        if (admin == NULL || !is_password(admin, password))
+            return false;
+        become(c, USER_ADMIN, NULL);
+        return true;
+    }
+    const struct acl_user *u = acl_find(c->worker->config.acl, user);
+    if (u == NULL || !acl_opens(u, password))
+        return false;
+    become(c, USER_OF_ACL, u);
+    return true;
 }
 
 bool access_login(struct client *c, struct span user, struct span password)
 {
-    static const enum client_user users[] = { USER_DEFAULT, USER_ADMIN };
     char peer[PEER_MAX];
-    for (size_t i = 0; i < ARRAY_LEN(users); i++) {
-        const char *name = user_names[users[i]];
-        if (!span_equal(user, (struct span){ name, strlen(name) }))
-            continue;
-        if (!opens(&c->worker->config, users[i], password))
-            break;
-        become(c, users[i]);
+    if (try_login(c, user, password))
         return true;
-    }
     stream_peer_text(&c->stream, peer, sizeof(peer));
     log_warn("client login refused", "id=%llu addr=%s user=%s", (unsigned long long)c->id, peer,
              log_bytes(user.at, user.len));
@@ -77,7 +103,12 @@ bool access_login(struct client *c, struct span user, struct span password)
 
 const char *access_user_name(const struct client *c)
 {
-    return user_names[c->user];
+    return c->user == USER_ADMIN ? admin_name.at : acl_name(c->acl_user);
+}
+
+bool access_needs_no_password(const struct worker *w)
+{
+    return acl_needs_no_password(acl_default(w->config.acl));
 }
 
 bool access_is_admin(const struct client *c, const char *what, struct writer *w)
@@ -89,4 +120,40 @@ bool access_is_admin(const struct client *c, const char *what, struct writer *w)
     else
         write_error(w, "NOPERM slotgate: %s is for the admin: AUTH admin PASSWORD", what);
     return false;
+}
+
+/* --- the users change ------------------------------------------------------------------------- */
+
+/* Does something that the rules of an earlier moment have allowed. */
+static bool is_in_the_middle(const struct client *c)
+{
+    return c->subscriber != NULL || c->transaction != NULL || c->blocked != NULL || c->op != NULL;
+}
+
+/* Redis leaves the connections of the user default alone, and so does this, unless they would go
+   on with what they may not begin any more. Of other users only those stay who are as they were. */
+static void renew_one(struct client *c, const struct acl *users)
+{
+    const struct acl_user *old = c->acl_user, *first = acl_default(users);
+    const char *name = acl_name(old);
+    const struct acl_user *fresh = acl_find(users, (struct span){ name, strlen(name) });
+    bool same = fresh != NULL && acl_is_same(old, fresh);
+    bool stays = same || (fresh == first && !is_in_the_middle(c));
+    if (c->user == USER_NOBODY) {
+        access_begin(c);
+        return;
+    }
+    become(c, stays ? USER_OF_ACL : USER_NOBODY, stays ? fresh : first);
+    if (!stays)
+        stream_close(&c->stream, ERR_KILLED);
+}
+
+void access_renew(struct worker *w)
+{
+    struct list_node *n, *safe;
+    LIST_EACH (&w->clients, n, safe) {
+        struct client *c = LIST_ENTRY(n, struct client, in_worker);
+        if (c->user != USER_ADMIN)
+            renew_one(c, w->config.acl);
+    }
 }

@@ -7,7 +7,8 @@
 #include "proxy/talk_topics.h"
 #include "proxy/worker.h"
 
-static const struct admin_part *const parts[] = { &admin_clients_part, &admin_slowlog_part };
+static const struct admin_part *const parts[] = { &admin_clients_part, &admin_top_clients_part,
+                                                  &admin_slowlog_part };
 
 struct gather {
     struct list_node in_admin;

@@ -26,6 +26,6 @@ void admin_gather_close(struct worker *w);
 /* TALK_ADMIN_PART. */
 talk_handler admin_on_part_asked;
 
-extern const struct admin_part admin_clients_part, admin_slowlog_part;
+extern const struct admin_part admin_clients_part, admin_top_clients_part, admin_slowlog_part;
 
 #endif

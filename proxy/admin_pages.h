@@ -18,6 +18,8 @@ admin_page admin_metrics;
 admin_page admin_status;
 admin_page admin_topology;
 admin_page admin_clients;
+/* The few that hold or ask for most. */
+admin_page admin_top_clients;
 admin_page admin_slowlog;
 admin_page admin_hotkeys;
 admin_page admin_config;

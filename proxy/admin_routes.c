@@ -22,6 +22,7 @@ static const struct admin_route routes[] = {
     { "/status.json", HTTP_GET, false, admin_status },
     { "/topology", HTTP_GET, false, admin_topology },
     { "/clients", HTTP_GET, false, admin_clients },
+    { "/top-clients", HTTP_GET, false, admin_top_clients },
     { "/slowlog", HTTP_GET, false, admin_slowlog },
     { "/hotkeys", HTTP_GET, false, admin_hotkeys },
     { "/config", HTTP_GET, false, admin_config },

@@ -58,7 +58,7 @@ static bool send_descriptor(int to, int fd)
 /* With many clients a small difference is not worth a hand-over: a sixteenth is let be. */
 bool balance_hand_over(struct worker *w, int fd)
 {
-    uint32_t to, least, mine = load_of(w->seat) + 1;
+    uint32_t to = 0, least = 0, mine = load_of(w->seat) + 1;
     if (w->crew->count == 1 || w->draining || !find_least(w, &to, &least) ||
         mine <= least + 1 + least / 16)
         return false;

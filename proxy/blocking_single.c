@@ -280,7 +280,7 @@ static void on_lost(struct lease *l, void *context, bool wrote, int why)
         try_after(s, WAIT_MS);
 }
 
-static const struct lease_user single_user = { on_reply, on_lost };
+static const struct lease_user single_user = { on_reply, on_lost, .waits = true };
 
 /* --- what blocked.c asks for ------------------------------------------------------------------ */
 

@@ -114,7 +114,7 @@ static void on_lost(struct lease *l, void *context, bool wrote, int why)
     fail(wait, writer_span(w));
 }
 
-static const struct lease_user wait_user = { on_reply, on_lost };
+static const struct lease_user wait_user = { on_reply, on_lost, .waits = true };
 
 static void free_wait(struct blocked *b)
 {

@@ -27,6 +27,7 @@ struct blocked;
 struct transaction;
 struct watch;
 struct subscriber;
+struct acl_user;
 
 enum client_reply_mode { REPLY_ON, REPLY_OFF, REPLY_SKIP_NEXT, REPLY_SKIP };
 
@@ -34,11 +35,12 @@ enum client_reply_mode { REPLY_ON, REPLY_OFF, REPLY_SKIP_NEXT, REPLY_SKIP };
 enum client_special {
     SPECIAL_REPLY_MODE = 1 << 0,
     SPECIAL_TRANSACTION = 1 << 1,
-    SPECIAL_NOBODY = 1 << 2, /* has to log in first */
+    SPECIAL_NOBODY = 1 << 2,  /* has to log in first */
+    SPECIAL_LIMITED = 1 << 3, /* may not do everything */
 };
 
 /* See access.h. */
-enum client_user { USER_DEFAULT, USER_NOBODY, USER_ADMIN };
+enum client_user { USER_OF_ACL, USER_NOBODY, USER_ADMIN };
 
 /* What CLIENT SETNAME and SETINFO set; most clients have none. */
 struct client_labels {
@@ -61,6 +63,7 @@ struct client {
     struct watch *watch;             /* from WATCH until EXEC; else NULL */
     struct subscriber *subscriber;   /* subscriptions and MONITOR, see subscriber.h; or NULL */
     const struct command *last_command;
+    const struct acl_user *acl_user; /* of nobody the default user */
     uint64_t id;
     uint64_t created_at; /* ms of loop time */
     uint64_t active_at;
@@ -76,6 +79,7 @@ struct client {
     bool finishing;     /* closes with finish_why once every reply is out */
     bool parting;       /* closes with finish_why behind a reply that leaves nothing owed */
     bool no_evict, no_touch;
+    bool exact; /* see exact.h */
     int finish_why;
 };
 
@@ -96,6 +100,9 @@ void client_reply(struct client *c, struct span reply);
 void client_finish_later(struct client *c, int why);
 /* The same, and closes at once when nothing is owed. */
 void client_finish(struct client *c, int why);
+
+/* Drops everything under way for a client whose stream is closing; may be called twice. */
+void client_abandon(struct client *c);
 
 static inline void client_set_special(struct client *c, enum client_special what, bool on)
 {

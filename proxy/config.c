@@ -9,6 +9,7 @@
 #include "base/error.h"
 #include "base/option_doc.h"
 #include "cluster/read_choice.h"
+#include "proxy/acl.h"
 #include "proxy/options.h"
 #include "proxy/secure.h"
 
@@ -129,6 +130,10 @@ int config_check(const struct config *c, char *err, size_t cap)
     if (c->tls_clients != TLS_CLIENTS_NO && c->tls_auth_clients != TLS_VERIFY_NONE &&
         c->tls_ca_cert_file == NULL)
         return fail(err, cap, "tls-auth-clients needs tls-ca-cert-file; no asks for none");
+    if (c->acl_file != NULL && c->requirepass != NULL)
+        return fail(err, cap,
+                    "acl-file and requirepass are both given; the password of the user "
+                    "default stands in the file");
     if (c->worker_timeout != 0 && c->worker_timeout < WORKER_TIMEOUT_MIN)
         return fail(err, cap, "worker-timeout is shorter than 500ms; 0 is off");
     if (c->topology_min_interval > c->topology_interval)
@@ -145,6 +150,15 @@ static int try_certificates(const struct config *c, char *err, size_t cap)
     int code = secure_open(&s, c, err, cap);
     secure_close(&s);
     return code;
+}
+
+static int read_users(struct config *c, char *err, size_t cap)
+{
+    if (c->acl_file != NULL)
+        c->acl = acl_load(c->acl_file, err, cap);
+    else
+        c->acl = acl_of_password(c->requirepass);
+    return c->acl != NULL ? 0 : ERR_OPTION;
 }
 
 /* name "" in a file is how one unsets a text. */
@@ -169,10 +183,11 @@ int config_load(struct config *c, int argc, char *const *argv, char *err, size_t
         code = option_read_file(&c->options, c->config_file, err, cap);
     if (code != 0 || c->check)
         return code;
-    char **const texts[] = { &c->auth_user,           &c->announce,
-                             &c->tls_cert_file,       &c->tls_key_file,
-                             &c->tls_ca_cert_file,    &c->tls_client_cert_file,
-                             &c->tls_client_key_file, &c->tls_cluster_name };
+    char **const texts[] = {
+        &c->auth_user,           &c->announce,         &c->tls_cert_file,
+        &c->tls_key_file,        &c->tls_ca_cert_file, &c->tls_client_cert_file,
+        &c->tls_client_key_file, &c->tls_cluster_name, &c->acl_file
+    };
     for (size_t i = 0; i < ARRAY_LEN(texts); i++)
         drop_empty(texts[i]);
     for (size_t i = 0; i < ARRAY_LEN(secrets) && code == 0; i++) {
@@ -186,6 +201,8 @@ int config_load(struct config *c, int argc, char *const *argv, char *err, size_t
     if (code == 0)
         code = try_certificates(c, err, cap);
     if (code == 0)
+        code = read_users(c, err, cap);
+    if (code == 0)
         code = prepare_seeds(c, err, cap);
     return code;
 }
@@ -196,6 +213,8 @@ void config_free(struct config *c)
     free(c->seeds);
     c->seeds = NULL;
     c->seed_count = 0;
+    acl_unref(c->acl);
+    c->acl = NULL;
 }
 
 void config_write_help(FILE *out)

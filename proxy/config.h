@@ -19,6 +19,8 @@
 
 enum { CREW_MAX = 256, WORKERS_AUTO = 0 }; /* workers of one proxy */
 
+struct acl;
+
 enum tls_clients { TLS_CLIENTS_NO, TLS_CLIENTS_OPTIONAL, TLS_CLIENTS_YES };
 
 struct config {
@@ -39,6 +41,9 @@ struct config {
     /* Who may come in. NULL: everybody, or nobody; from the files if those are set. */
     char *requirepass, *requirepass_file;
     char *admin_password, *admin_password_file;
+    char *acl_file; /* NULL: none */
+    bool acl_scripts;
+    struct acl *acl; /* from acl_file or requirepass; after config_load without an error */
 
     /* TLS; see secure.h. */
     int tls_clients;      /* enum tls_clients */

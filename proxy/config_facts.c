@@ -4,7 +4,7 @@
 // clang-format off
 const struct config_fact config_facts[] = {
     { "acl-pubsub-default", "resetchannels", CONFIG_KNOWN },
-    { "aclfile", "", CONFIG_FIXED },
+    { "aclfile", "", CONFIG_OPTION },
     { "acllog-max-len", "128", CONFIG_KNOWN },
     { "active-defrag-cycle-max", "25", CONFIG_KNOWN },
     { "active-defrag-cycle-min", "1", CONFIG_KNOWN },

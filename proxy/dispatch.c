@@ -76,16 +76,20 @@ static bool unknown_subcommand(struct client *c, const struct command *container
     return reply(c, w);
 }
 
-static bool wrong_arity(struct client *c, const struct command *cmd)
+static bool abort_exec(struct client *c, const char *why)
 {
     struct writer *w = writer_of(c);
-    if (strcmp(cmd->name, "exec") == 0) {
-        transaction_drop(c);
-        watch_drop(c);
-        write_error(w, "EXECABORT Transaction discarded because of: wrong number of arguments for "
-                       "'exec' command");
-        return reply(c, w);
-    }
+    transaction_drop(c);
+    watch_drop(c);
+    write_error(w, "EXECABORT Transaction discarded because of: %s", why);
+    return reply(c, w);
+}
+
+static bool wrong_arity(struct client *c, const struct command *cmd)
+{
+    if (strcmp(cmd->name, "exec") == 0)
+        return abort_exec(c, "wrong number of arguments for 'exec' command");
+    struct writer *w = writer_of(c);
     stats_failed(&c->worker->stats, cmd);
     write_error(w, "ERR wrong number of arguments for '%s%s%s' command",
                 cmd->parent != NULL ? cmd->parent->name : "", cmd->parent != NULL ? "|" : "",
@@ -308,7 +312,7 @@ static inline bool run(const struct call *call, const struct command *container)
 {
     if (LIKELY(call->cmd != NULL)) {
         struct stats *stats = &call->client->worker->stats;
-        if (UNLIKELY(--stats->key_gap == 0))
+        if (stats_samples(stats))
             key_report_sample(call->client, call->cmd, call->argv);
         bool done = execute(call);
         stats_call(stats, call->cmd, done);
@@ -350,14 +354,30 @@ static bool refuse_nobody(struct client *c)
     return reply(c, w);
 }
 
-/* A client that has to log in, with a transaction, or whose replies are not all wanted. CLIENT
-   REPLY SKIP is about the command after it, whatever becomes of that. */
+/* The user may not do this. */
+static bool refuse_user(struct client *c, const struct command *cmd, struct writer *w)
+{
+    stats_failed(&c->worker->stats, cmd);
+    if (strcmp(cmd->name, "exec") == 0)
+        return abort_exec(c, "NOPERM this user has no permissions to run the 'exec' command");
+    if (c->transaction != NULL)
+        transaction_spoil(c);
+    return reply(c, w);
+}
+
+/* A client that has to log in or may not do everything, with a transaction, or whose replies are
+   not all wanted. CLIENT REPLY SKIP is about the command after it, whatever becomes of that. */
 static bool run_special(const struct call *call, const struct command *container)
 {
     struct client *c = call->client;
-    if (call->cmd != NULL && command_arity_ok(call->cmd, call->argv->count) &&
-        !access_allows(c, call->cmd))
+    bool sound = call->cmd != NULL && command_arity_ok(call->cmd, call->argv->count);
+    if (sound && !access_allows(c, call->cmd))
         return refuse_nobody(c);
+    if (sound && (c->special & SPECIAL_LIMITED) != 0) {
+        struct writer *w = writer_of(c);
+        if (!access_permits(c, call->cmd, call->argv, w))
+            return refuse_user(c, call->cmd, w);
+    }
     if (c->reply_mode == REPLY_SKIP_NEXT)
         client_set_reply_mode(c, REPLY_SKIP);
     bool done = c->transaction != NULL ? queue(call, container) : run(call, container);
@@ -372,7 +392,8 @@ bool dispatch(struct client *c, const struct argv *argv, struct span bytes, stru
     struct call call = { .client = c, .argv = argv, .bytes = bytes, .chunk = chunk };
     call.cmd = command_resolve(c->worker->commands, argv, &container);
     bool done = LIKELY(c->special == 0) ? run(&call, container) : run_special(&call, container);
-    c->commands += done;
+    if (STATISTICS)
+        c->commands += done;
     return done;
 }
 

@@ -12,6 +12,7 @@ static const struct {
     const char *name;
     local_command *run;
 } locals[] = {
+    { "acl|dryrun", local_acl_dryrun },
     { "acl|getuser", local_acl_getuser },
     { "acl|list", local_acl_list },
     { "acl|log", local_acl_log },

@@ -10,7 +10,7 @@
 
 /* local_connection.c */
 local_command local_ping, local_echo, local_quit, local_select, local_reset, local_hello,
-    local_auth, local_time, local_whoami;
+    local_auth, local_time;
 
 /* local_client.c */
 local_command local_client_id, local_client_getname, local_client_setname, local_client_setinfo,
@@ -33,8 +33,11 @@ local_command local_publish, local_pubsub_names, local_pubsub_counts, local_pubs
 local_command local_client_info, local_client_list, local_client_kill;
 
 /* local_server.c */
-local_command local_role, local_acl_list, local_acl_users, local_acl_getuser, local_acl_log,
-    local_debug;
+local_command local_role, local_debug;
+
+/* local_acl.c */
+local_command local_whoami, local_acl_list, local_acl_users, local_acl_getuser, local_acl_log,
+    local_acl_dryrun;
 
 /* local_config.c */
 local_command local_config_get, local_config_set, local_config_rewrite;

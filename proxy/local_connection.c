@@ -71,13 +71,6 @@ bool local_time(struct client *c, const struct argv *argv, struct writer *w)
     return true;
 }
 
-bool local_whoami(struct client *c, const struct argv *argv, struct writer *w)
-{
-    (void)argv;
-    write_bulk_text(w, access_user_name(c));
-    return true;
-}
-
 /* --- AUTH and HELLO -------------------------------------------------------------------------- */
 
 static const char *const wrong_pass =
@@ -88,7 +81,7 @@ bool local_auth(struct client *c, const struct argv *argv, struct writer *w)
     bool named = argv->count == 3;
     if (argv->count > 3)
         write_error(w, "ERR syntax error");
-    else if (!named && c->worker->config.requirepass == NULL)
+    else if (!named && access_needs_no_password(c->worker))
         write_error(w, "ERR AUTH <password> called without any password configured for the default "
                        "user. Are you sure your configuration is correct?");
     else if (!access_login(c, named ? argv_get(argv, 1) : SPAN("default"),

@@ -114,6 +114,8 @@ struct span op_temp_name(struct op *op, uint16_t slot, uint32_t n, char out[OP_T
 void op_run_ready(struct worker *w);
 /* The client leaves. */
 void op_forget_client(struct op *op);
+/* Forgets its client, drops what is under way, and cleans up. Not from inside a step. */
+void op_give_up(struct op *op);
 /* Ends every op where it is. */
 void op_abort_all(struct worker *w);
 

@@ -195,6 +195,15 @@ const struct option options_rows[] = {
     { .name = "admin-password-file", .type = OPTION_STRING, .group = ACCESS, .argument = "file",
       .flags = OPTION_BY_RELOAD, FIELD(admin_password_file),
       .help = "File that holds the password of the user admin." },
+    { .name = "acl-file", .alias = "aclfile", .type = OPTION_STRING, .group = ACCESS,
+      .argument = "file", .flags = OPTION_BY_RELOAD, FIELD(acl_file),
+      .help = "Users and what each of them may do, in Redis's format. Read again at SIGHUP. Not "
+              "together with requirepass: the user default has its password in the file, too." },
+    { .name = "acl-scripts", .type = OPTION_BOOL, .group = ACCESS, .fallback = "no",
+      .flags = OPTION_BY_RELOAD, FIELD(acl_scripts),
+      .help = "Let users who may not do everything run scripts, if their rules allow EVAL or FCALL. "
+              "The keys that a script names are checked, but not what it does: the nodes' user may "
+              "do that." },
 
     { .name = "tls-clients", .type = OPTION_ENUM, .group = TLS, .argument = "no | optional | yes",
       .fallback = "no", .choices = tls_clients, .flags = OPTION_BY_RELOAD, FIELD(tls_clients),

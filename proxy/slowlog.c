@@ -261,7 +261,7 @@ static bool take_youngest(struct survey_part *parts, uint32_t count, struct writ
 {
     struct survey_part *from = NULL;
     int64_t youngest = -1;
-    size_t len, taken = 0;
+    size_t len = 0, taken = 0;
     for (uint32_t i = 0; i < count; i++) {
         int64_t id = front_entry(parts[i].bytes, &len);
         if (id <= youngest)

@@ -7,6 +7,7 @@
 #ifndef PROXY_STATS_COUNT_H
 #define PROXY_STATS_COUNT_H
 
+#include "base/statistics.h"
 #include "cluster/command.h"
 #include "proxy/stats_block.h"
 
@@ -34,13 +35,20 @@ void stats_close(struct worker *w);
 
 static inline void stats_call(struct stats *s, const struct command *cmd, bool done)
 {
-    s->block->calls[cmd->tally] += done;
+    if (STATISTICS)
+        s->block->calls[cmd->tally] += done;
 }
 
 /* us: from the request to its reply. */
 static inline void stats_latency(struct stats *s, const struct command *cmd, uint32_t us)
 {
     histogram_add(&s->block->latency[cmd->tally], us);
+}
+
+/* Whether this call is one of those whose keys are looked at. */
+static inline bool stats_samples(struct stats *s)
+{
+    return STATISTICS && UNLIKELY(--s->key_gap == 0);
 }
 
 static inline void stats_failed(struct stats *s, const struct command *cmd)

@@ -5,28 +5,26 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/random.h>
-#include <sys/resource.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "base/error.h"
 #include "base/log.h"
+#include "proxy/access.h"
 #include "proxy/admin.h"
 #include "proxy/blocking_wide.h"
 #include "proxy/client_reply.h"
 #include "proxy/counting.h"
+#include "proxy/exact.h"
 #include "proxy/key_report.h"
 #include "proxy/news.h"
 #include "proxy/op.h"
 #include "proxy/parting.h"
 #include "proxy/port.h"
 #include "proxy/talk_topics.h"
+#include "proxy/worker_options.h"
 
 enum {
-    BULK_MIN = 64 * 1024, /* requests of this size get a link of their own kind, see link.h */
-    REST_MIN_MS = 50,     /* back-off of a link */
-    REST_MAX_MS = 2000,
-    OTHER_DESCRIPTORS = 200, /* what is not a client: links, listeners, libuv's own */
     BEAT_MS = 200,
     READY_SOON_MS = 2000,
 };
@@ -159,12 +157,15 @@ static void on_successor(uv_signal_t *handle, int signum)
 static void on_reload(uv_signal_t *handle, int signum)
 {
     struct worker *w = handle->data;
+    struct acl *users = acl_ref(w->config.acl);
     (void)signum;
-    if (w->draining || !reload_config(&w->config, &w->words, false))
-        return;
-    config_sets_reloaded(&w->config_sets);
-    secure_renew(&w->secure, &w->config);
-    worker_take_options(w);
+    if (!w->draining && reload_config(&w->config, &w->words, false)) {
+        config_sets_reloaded(&w->config_sets);
+        secure_renew(&w->secure, &w->config);
+        access_renew(w);
+        worker_take_options(w);
+    }
+    acl_unref(users); /* clients were theirs until now */
 }
 
 static const struct {
@@ -300,94 +301,6 @@ static void start_handles(struct worker *w)
     sigprocmask(SIG_UNBLOCK, &set, NULL);
 }
 
-static void read_limits(struct worker *w)
-{
-    const struct config *cf = &w->config;
-    w->max_pipeline = (uint32_t)cf->max_pipeline;
-    w->max_clients = (uint32_t)cf->maxclients;
-    w->max_leases = (uint32_t)cf->max_leases;
-    w->keepalive = (unsigned)((cf->tcp_keepalive + 999) / 1000);
-    w->limits = request_limits_default;
-    w->limits.max_bulk = cf->proto_max_bulk_len;
-    w->limits.max_request =
-        cf->client_query_buffer_limit < UINT32_MAX ? cf->client_query_buffer_limit : UINT32_MAX;
-    w->router_options = (struct router_options){
-        .request_timeout = cf->request_timeout,
-        .bulk_min = BULK_MIN,
-        .link = { .connect_timeout = cf->connect_timeout,
-                  .rest_min = REST_MIN_MS,
-                  .rest_max = REST_MAX_MS,
-                  .buffer_limit = cf->node_buffer_limit,
-                  .auth_user = cf->auth_user,
-                  .auth_password = cf->auth,
-                  .name = w->fence_name,
-                  .name_is_wish = true,
-                  .tls = w->secure.nodes },
-    };
-}
-
-/* Each client and each lease costs a descriptor, and running out of them would look healthy from
-   outside: libuv accepts and closes. So the limits on both stay below the limit on descriptors.
-   Clients come first, but leases keep a quarter. */
-static void fit_to_descriptors(struct worker *w)
-{
-    struct rlimit limit;
-    if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
-        return;
-    limit.rlim_cur = limit.rlim_max;
-    if (setrlimit(RLIMIT_NOFILE, &limit) != 0)
-        getrlimit(RLIMIT_NOFILE, &limit);
-    /* Two inboxes of each, and one of those that drain or take over. */
-    uint64_t other = OTHER_DESCRIPTORS + 3 * (uint64_t)w->crew->count;
-    uint64_t room = limit.rlim_cur > other + 4 ? limit.rlim_cur - other : 4;
-    uint64_t kept = w->max_leases < room / 4 ? w->max_leases : room / 4;
-    if (w->max_clients > room - kept) {
-        log_warn("maxclients lowered: too few file descriptors", "maxclients=%u limit=%llu",
-                 w->max_clients, (unsigned long long)limit.rlim_cur);
-        w->max_clients = (uint32_t)(room - kept);
-    }
-    if (w->max_leases > room - w->max_clients) {
-        log_info("max-leases lowered: too few file descriptors", "max_leases=%u limit=%llu",
-                 w->max_leases, (unsigned long long)limit.rlim_cur);
-        w->max_leases = (uint32_t)(room - w->max_clients);
-    }
-}
-
-static struct topology_options topology_options(const struct worker *w)
-{
-    return (struct topology_options){ .interval = w->config.topology_interval,
-                                      .min_interval = w->config.topology_min_interval,
-                                      .retry = REST_MIN_MS };
-}
-
-static void set_reads(struct worker *w)
-{
-    const struct config *cf = &w->config;
-    struct reads_options options = {
-        .policy = (enum read_policy)cf->read_from,
-        .max_lag = cf->replica_max_lag,
-        .zone = cf->zone,
-        .subnets = (const char *const *)cf->zone_map.items,
-        .subnet_count = cf->zone_map.count,
-    };
-    reads_set(&w->reads, &options);
-}
-
-void worker_take_options(struct worker *w)
-{
-    struct topology_options topology = topology_options(w);
-    log_open((enum log_level)w->config.log_level);
-    log_set_format((enum log_format)w->config.log_format);
-    read_limits(w);
-    fit_to_descriptors(w);
-    w->leases.limit = w->max_leases;
-    poller_set_options(&w->poller, &topology);
-    latency_set_options(w);
-    slowlog_set_options(w);
-    key_report_set_options(w);
-    set_reads(w);
-}
-
 void worker_prepare(struct worker *w)
 {
     char seed[64];
@@ -424,14 +337,15 @@ static void open_all(struct worker *w)
     writer_init(&w->inline_request, 2);
     w->commands = command_table_new();
     w->locals = dispatch_find_locals(w->commands);
-    read_limits(w);
-    fit_to_descriptors(w);
+    worker_take_limits(w);
     start_handles(w);
     leaving_open(w);
     balance_open(w);
     admin_open(w);
     talk_open(&w->talk, &w->loop, w->crew, w->number, talk_topics, TALK_TOPICS, w);
     router_open(&w->router, &w->net, w->commands, &w->router_options);
+    w->router.on_link = exact_on_link;
+    w->router.link_context = w;
     stats_open(w);
     lease_pool_open(&w->leases, &w->net, &w->router_options.link, w->max_leases);
     keywatch_open(&w->keywatch, &w->router, wide_on_found);
@@ -443,7 +357,7 @@ static void open_all(struct worker *w)
                                    .context = w,
                                    .databases = 1 };
     reads_open(&w->reads, &w->router);
-    set_reads(w);
+    worker_take_reads(w);
     reach_open(w);
     scripts_open(&w->scripts, &w->router);
     latency_open(w);
@@ -452,7 +366,7 @@ static void open_all(struct worker *w)
     pause_open(w);
     w->random = uv_hrtime() | 1;
     key_report_open(w);
-    struct topology_options topology = topology_options(w);
+    struct topology_options topology = worker_topology_options(w);
     poller_open(&w->poller, &w->router, &topology, w->config.seeds, (uint32_t)w->config.seed_count,
                 w->config.connect_timeout, on_map, w);
     news_ask(w);

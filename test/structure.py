@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Holds the source tree to its rules: layers, include cycles, self-contained headers, sizes, words.
+"""Holds the source tree to its rules: layers, include cycles, self-contained headers, sizes, words,
+and tests that docs/testing.md tells of.
 
 Usage: structure.py [ROOT]. Prints one line per finding and exits 1 if any is an error.
 What is checked here is what a reviewer would otherwise have to count.
@@ -29,6 +30,7 @@ HEADER_MAX = 120
 FUNCTION_MAX, SWITCH_FUNCTION_MAX = 80, 120
 
 UNFINISHED = re.compile(r"\b(" + "|".join(["TO" + "DO", "FIX" + "ME", "XX" + "X"]) + r")\b")
+SLEEP = re.compile(r"\b(sleep|usleep|nanosleep|uv_sleep)\(")
 
 errors = []
 warnings = []
@@ -207,6 +209,18 @@ def check_words(files):
                 error(path, number, "blanks at the end, or a tab")
 
 
+def check_tests(root, files):
+    with open(os.path.join(root, "docs/testing.md"), encoding="utf-8") as f:
+        told = f.read()
+    for path, text in files.items():
+        if path.startswith("test/integration/test_") and f"`{os.path.basename(path)}`" not in told:
+            error(path, 1, "docs/testing.md does not say what it checks")
+        if path.startswith(("test/integration/", "test/unit/")):
+            for number, line in enumerate(text.splitlines(), 1):
+                if SLEEP.search(line):
+                    error(path, number, "await a condition (wait_until); rest_us where time is what is tested")
+
+
 def main():
     root = os.path.abspath(sys.argv[1] if len(sys.argv) > 1 else
                            os.path.join(os.path.dirname(__file__), ".."))
@@ -222,6 +236,7 @@ def main():
     check_header_form(files)
     check_sizes(files)
     check_words(files)
+    check_tests(root, files)
     check_headers_alone(root, files)
     for line in warnings:
         print("warning:", line)

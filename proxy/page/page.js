@@ -2,14 +2,17 @@
 /* The status page: asks /status.json each second and shows what happened between two answers. */
 
 const POLL_MS = 1000;
-const MORE_EVERY = 3; /* polls between two looks at slow commands and hot keys */
+const MORE_EVERY = 3; /* polls between two looks at slow commands, clients and hot keys */
 const HISTORY = 120; /* polls that the lines show */
 const WINDOW = 10; /* polls that percentiles and tables are about */
 const SLOTS = 16384;
+const CLIENT_ROWS = 12;
+const MUCH_HELD = 65536; /* bytes in buffers for one client */
 
 const $ = (id) => document.getElementById(id);
 const history = []; /* of answers, oldest first; at most WINDOW + 1 */
 const lines = { rate: [], p99: [] };
+const commandsOf = new Map(); /* clients by id, as they were at the last look */
 let polls = 0;
 
 /* --- words and numbers ------------------------------------------------------------------------- */
@@ -311,6 +314,33 @@ function showSlow(answer) {
   }), "None took longer than slowlog-log-slower-than.", 5);
 }
 
+/* What each has asked for since the last look; one that is new, since it came. */
+function clientRate(c) {
+  const before = commandsOf.get(c.id);
+  const ms = before ? c.age_ms - before.age_ms : c.age_ms;
+  return (1000 * (c.commands - (before ? before.commands : 0))) / Math.max(ms, 1000);
+}
+
+/* A name stands above its address; what the client does, if it is neither busy nor idle, at its command. */
+function clientRow(c) {
+  const who = make("td", "text client", ...(c.name ? [make("b", "", c.name), make("br", "")] : []), c.address);
+  who.title = [c.name, c.address, c.library, "user " + c.user].filter(Boolean).join(", ");
+  const doing = ["busy", "idle"].includes(c.doing) ? "" : ", " + c.doing;
+  return cells(who, make("td", "wide", String(c.worker)),
+    make("td", "key", (c.command || "–").replace("|", " ") + doing), number(perSecond(c.rate), "wide"),
+    number(bytes(c.held_bytes), c.held_bytes >= MUCH_HELD ? "warn" : c.held_bytes > 0 ? "" : "zero"),
+    number(duration(c.idle_ms / 1000)), number(duration(c.age_ms / 1000), "wide"));
+}
+
+function showTopClients(answer) {
+  const all = answer.top_clients.map((c) => ({ ...c, rate: clientRate(c) }));
+  const much = (c) => (c.held_bytes >= MUCH_HELD ? c.held_bytes : 0);
+  all.sort((a, b) => much(b) - much(a) || b.rate - a.rate || a.id - b.id);
+  commandsOf.clear();
+  for (const c of all) commandsOf.set(c.id, c);
+  fill("client-rows", all.slice(0, CLIENT_ROWS).map(clientRow), "No client is connected.", 7);
+}
+
 /* Counts are halved each minute, so they are shares rather than numbers. */
 function showHot(answer) {
   const all = answer.hotkeys.sort((a, b) => b.calls - a.calls);
@@ -366,6 +396,7 @@ async function poll() {
     showAll(await ask("status.json"));
     if (polls++ % MORE_EVERY === 0) {
       showSlow(await ask("slowlog"));
+      showTopClients(await ask("top-clients"));
       const keys = await ask("hotkeys");
       showHot(keys);
       showBig(keys);

@@ -14,6 +14,7 @@
 
 #include "test/lib/beside.h"
 #include "test/lib/client.h"
+#include "test/lib/crowd.h"
 #include "test/lib/http.h"
 #include "test/lib/testenv.h"
 
@@ -123,7 +124,7 @@ static void test_clients(void **state)
     client_ask_expect(&c, "+OK\r\n", "SET", "k", "v");
     snprintf(text, sizeof(text),
              "\"address\":\"127.0.0.1:%u\",\"name\":\"a\\\"name\\\\\",\"library\":\"\","
-             "\"doing\":\"idle\",\"command\":\"set\"",
+             "\"user\":\"default\",\"doing\":\"idle\",\"command\":\"set\"",
              client_own_port(&c));
     /* Either worker may be asked, and either may have the client. */
     bool found = false;
@@ -133,6 +134,62 @@ static void test_clients(void **state)
     }
     assert_true(found);
     client_close(&c);
+}
+
+/* How many clients are shown, and which place that name has among them; -1: none. */
+static int top_clients(const char *name, int *place)
+{
+    char text[64];
+    int count = 0;
+    snprintf(text, sizeof(text), "\"name\":\"%s\"", name);
+    assert_int_equal(get("/top-clients"), 200);
+    const char *wanted = strstr(body, text);
+    *place = -1;
+    for (const char *at = body; (at = strstr(at, "{\"id\":")) != NULL; at++, count++)
+        if (wanted != NULL && at < wanted)
+            *place = count;
+    return count;
+}
+
+/* ... and holds much. */
+static bool is_first(void *name)
+{
+    int place;
+    top_clients(name, &place);
+    const char *held = strstr(body, "\"held_bytes\":");
+    return place == 0 && held != NULL && atol(held + strlen("\"held_bytes\":")) > 100000;
+}
+
+/* At most twenty of each worker, whatever the number: the one that holds most, then the busiest. */
+static void test_top_clients(void **state)
+{
+    struct client crowd[60], busy, slow;
+    int place;
+
+    (void)state;
+    crowd_open(crowd, ARRAY_LEN(crowd), proxy.port);
+    assert_true(client_open(&busy, proxy.port));
+    client_ask_expect(&busy, "+OK\r\n", "CLIENT", "SETNAME", "busy");
+    for (int i = 0; i < 2000; i++)
+        client_ask_expect(&busy, "+PONG\r\n", "PING");
+    assert_int_equal(top_clients("busy", &place), 40);
+    assert_in_range(place, 0, 39);
+
+    char *value = malloc(500001);
+    assert_non_null(value);
+    memset(value, 'v', 500000);
+    value[500000] = '\0';
+    client_ask_expect(&busy, "+OK\r\n", "SET", "large", value);
+    free(value);
+    assert_true(client_open_narrow(&slow, proxy.port));
+    client_ask_expect(&slow, "+OK\r\n", "CLIENT", "SETNAME", "slow");
+    for (int i = 0; i < 40; i++)
+        assert_true(client_send_command(&slow, "GET", "large", NULL));
+    /* That worker's part of the list begins with it; which worker comes first may change. */
+    assert_true(wait_until(is_first, "slow", scaled_ms(5000)));
+    crowd_close(crowd, ARRAY_LEN(crowd));
+    client_close(&busy);
+    client_close(&slow);
 }
 
 static void test_config(void **state)
@@ -471,7 +528,7 @@ static void test_slow_requests(void **state)
     while (now_ms() - began < 4000) {
         assert_true(http_send(&slow, "a"));
         client_ask_expect(&c, "+PONG\r\n", "PING");
-        rest_us(100 * 1000);
+        rest_us(100 * 1000); /* a byte now and then, up to the limit */
     }
     assert_int_equal(http_read(&slow, true), 408);
     assert_in_range(now_ms() - began, 4500, 8000);
@@ -570,6 +627,7 @@ int main(void)
         cmocka_unit_test(test_log_level),
         cmocka_unit_test(test_methods_and_paths),
         cmocka_unit_test(test_old_clients),
+        cmocka_unit_test(test_top_clients),
         cmocka_unit_test(test_pipeline),
         cmocka_unit_test(test_malformed),
         cmocka_unit_test(test_rebinding),

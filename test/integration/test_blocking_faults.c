@@ -364,7 +364,7 @@ static void *kill_half(void *arg)
     for (int i = 0; i < DOOMED; i++) {
         struct client *c = &crowd->client[i * 2];
         while (atomic_load(&crowd->pushed) < i)
-            rest_us(20);
+            rest_us(20); /* a finer poll than wait_until */
         c->timeout_ms = 0;
         if (client_read(c, NULL) != NULL)
             atomic_fetch_add(&crowd->seen_by_killed, 1);

@@ -185,7 +185,7 @@ static void *push_some(void *arg)
         if (r == NULL || r[0] != ':')
             testenv_problem("a push says %s", r == NULL ? "nothing" : r);
         if (i % 16 == 0)
-            rest_us(3000);
+            rest_us(3000); /* so that those who wait wait again */
     }
     client_close(&c);
     return NULL;
@@ -357,7 +357,7 @@ static void test_load_is_bounded(void **state)
     blocking_await(proxy.port, MANY);
     assert_int_equal(blocking_info(proxy.port, "keys_watched"), 2);
     long before = blocking_info(proxy.port, "requests");
-    rest_us(1000000);
+    rest_us(1000000); /* their rate is asked, so it takes a second */
     long asked = blocking_info(proxy.port, "requests") - before;
     fprintf(stderr, "%ld questions in a second\n", asked);
     assert_in_range(asked, 10, 400);

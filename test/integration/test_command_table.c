@@ -8,139 +8,41 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include <arpa/inet.h>
 #include <cmocka.h>
-#include <fcntl.h>
 #include <hiredis/hiredis.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/prctl.h>
-#include <sys/socket.h>
-#include <sys/wait.h>
-#include <time.h>
-#include <unistd.h>
+#include <string.h>
 
 #include "base/check.h"
 #include "cluster/keys.h"
 #include "cluster/keyslot.h"
+#include "test/lib/every_type.h"
+#include "test/lib/redis_cluster.h"
+#include "test/lib/testenv.h"
 
-enum { MAX_ARGS = 32, FIRST_PORT = 21000, PORTS = 400, BUS_OFFSET = 500 };
+enum { MAX_ARGS = 32 };
 
 static struct command_table *table;
+static struct redis_cluster cluster;
 static redisContext *server;
-static pid_t server_pid;
-static char server_dir[] = "/tmp/slotgate-table-XXXXXX";
-
-/* ---- the server ---- */
-
-static void pause_ms(long ms)
-{
-    nanosleep(&(struct timespec){ .tv_nsec = ms * 1000000 }, NULL);
-}
-
-static bool port_is_free(int port)
-{
-    struct sockaddr_in at = { .sin_family = AF_INET,
-                              .sin_port = htons((uint16_t)port),
-                              .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
-    int fd = socket(AF_INET, SOCK_STREAM, 0);
-    int on = 1;
-    setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
-    bool is_free = bind(fd, (struct sockaddr *)&at, sizeof(at)) == 0;
-    close(fd);
-    return is_free;
-}
-
-static void run_server(int port)
-{
-    char text[16], bus[16];
-    prctl(PR_SET_PDEATHSIG, SIGKILL); /* also when this test is killed */
-    snprintf(text, sizeof(text), "%d", port);
-    snprintf(bus, sizeof(bus), "%d", port + BUS_OFFSET);
-    int null = open("/dev/null", O_RDWR);
-    dup2(null, STDOUT_FILENO);
-    execlp("redis-server", "redis-server", "--port", text, "--bind", "127.0.0.1", "--save", "",
-           "--dir", server_dir, "--cluster-enabled", "yes", "--cluster-port", bus, (char *)NULL);
-    _exit(127);
-}
-
-static void stop_server(void)
-{
-    if (server != NULL)
-        redisFree(server);
-    server = NULL;
-    if (server_pid > 0) {
-        kill(server_pid, SIGKILL);
-        waitpid(server_pid, NULL, 0);
-    }
-    server_pid = 0;
-}
-
-/* Whether the server came up; it does not when somebody took the port meanwhile. */
-static bool start_server(int port)
-{
-    server_pid = fork();
-    if (server_pid == 0)
-        run_server(port);
-    for (int tries = 0; tries < 1000; tries++) {
-        if (waitpid(server_pid, NULL, WNOHANG) == server_pid) {
-            server_pid = 0;
-            return false;
-        }
-        server = redisConnect("127.0.0.1", port);
-        if (server != NULL && server->err == 0)
-            return true;
-        if (server != NULL)
-            redisFree(server);
-        server = NULL;
-        pause_ms(10);
-    }
-    stop_server();
-    return false;
-}
-
-static void wait_for_cluster(void)
-{
-    freeReplyObject(redisCommand(server, "CLUSTER ADDSLOTSRANGE 0 16383"));
-    for (int tries = 0; tries < 1000; tries++) {
-        redisReply *r = redisCommand(server, "CLUSTER INFO");
-        assert_non_null(r);
-        bool ok = strstr(r->str, "cluster_state:ok") != NULL;
-        freeReplyObject(r);
-        if (ok)
-            return;
-        pause_ms(10);
-    }
-    fail_msg("the cluster of one node did not become ok");
-}
 
 static int open_all(void **state)
 {
     (void)state;
     table = command_table_new();
-    if (mkdtemp(server_dir) == NULL)
-        return -1;
-    for (int i = 0; i < PORTS && server == NULL; i++) {
-        int port = FIRST_PORT + (getpid() + i) % PORTS;
-        if (port_is_free(port) && port_is_free(port + BUS_OFFSET))
-            start_server(port);
-    }
-    if (server == NULL)
-        return -1;
-    wait_for_cluster();
+    cluster_start(&cluster, &(struct cluster_options){ .masters = 1 });
+    server = redis_open(cluster.node[0].port);
     return 0;
 }
 
 static int close_all(void **state)
 {
     (void)state;
-    char path[sizeof(server_dir) + 16];
-    stop_server();
-    snprintf(path, sizeof(path), "%s/nodes.conf", server_dir);
-    unlink(path);
+    redisFree(server);
+    cluster_stop(&cluster);
     command_table_free(table);
-    return rmdir(server_dir);
+    return 0;
 }
 
 /* ---- the rows of COMMAND ---- */
@@ -613,5 +515,5 @@ int main(void)
         cmocka_unit_test(test_cross_slot),
         cmocka_unit_test(test_slots),
     };
-    return cmocka_run_group_tests(tests, open_all, close_all);
+    return testenv_finish(cmocka_run_group_tests(tests, open_all, close_all));
 }

@@ -11,30 +11,18 @@
 
 #include <cmocka.h>
 
-#include "test/lib/every_type.h"
-#include "test/lib/migrate_process.h"
-#include "test/lib/oracle.h"
+#include "test/lib/moving.h"
 #include "test/lib/testenv.h"
 
-static struct oracle source, target, other;
-static redisContext *from, *to;
-static char source_at[64], target_at[32], file[300];
+static struct oracle other;
+static char file[300];
 
 static int start(void **state)
 {
-    static const char *const debug[] = { "--enable-debug-command", "yes", NULL };
-    static const char *const prompt[] = { "--enable-debug-command", "yes",
-                                          "--repl-diskless-sync-delay", "0", NULL };
-    static const char *const renamed[] = { "--rename-command",           "PSYNC", "xxPSYNC",
-                                           "--repl-diskless-sync-delay", "0",     NULL };
     (void)state;
-    oracle_start_with(&source, prompt);
-    oracle_start_with(&other, renamed);
-    oracle_start_with(&target, debug);
-    from = redis_open(source.port);
-    to = redis_open(target.port);
-    snprintf(source_at, sizeof(source_at), "127.0.0.1:%d", source.port);
-    snprintf(target_at, sizeof(target_at), "127.0.0.1:%d", target.port);
+    moving_start(&(struct moving){ .parts = MOVING_PLAIN });
+    oracle_start_with(&other, (const char *const[]){ "--rename-command", "PSYNC", "xxPSYNC",
+                                                     "--repl-diskless-sync-delay", "0", NULL });
     snprintf(file, sizeof(file), "%s/dumped.rdb", testenv_dir());
     every_type_fill(from, false);
     every_type_fill_large(from, 1000 * 1000);
@@ -43,29 +31,15 @@ static int start(void **state)
 
 static int stop(void **state)
 {
-    (void)state;
-    redisFree(from);
-    redisFree(to);
-    oracle_stop(&source);
-    oracle_stop(&target);
     oracle_stop(&other);
-    return 0;
-}
-
-static redisContext *plain_target(void *context, const char *key, size_t len)
-{
-    (void)context, (void)key, (void)len;
-    return to;
+    return moving_end(state);
 }
 
 static void expect_restorable(void)
 {
     redis_do(to, "FLUSHALL");
     migrate_expect_good("restore", file, target_at);
-    unsigned keys = every_type_compare(from, plain_target, NULL);
-    redisReply *size = redis_ask(to, "DBSIZE");
-    assert_int_equal(size->integer, keys);
-    freeReplyObject(size);
+    moving_expect_plain();
     unlink(file);
 }
 

@@ -13,38 +13,17 @@
 
 #include <cmocka.h>
 
-#include "test/lib/every_type.h"
-#include "test/lib/migrate_process.h"
-#include "test/lib/oracle.h"
+#include "test/lib/moving.h"
 #include "test/lib/testenv.h"
 
 enum { SETS = 10, TTL_MS = 1200, RENEW_US = 200 * 1000 };
 
-static struct oracle source, target;
-static redisContext *from, *to;
-static char source_at[32], target_at[32];
-
 static int start(void **state)
 {
-    static const char *const debug[] = { "--enable-debug-command", "yes", "--repl-diskless-sync",
-                                         "no", NULL };
     (void)state;
-    oracle_start_with(&source, debug);
-    oracle_start_with(&target, debug);
-    from = redis_open(source.port);
-    to = redis_open(target.port);
-    snprintf(source_at, sizeof(source_at), "127.0.0.1:%d", source.port);
-    snprintf(target_at, sizeof(target_at), "127.0.0.1:%d", target.port);
-    return 0;
-}
-
-static int stop(void **state)
-{
-    (void)state;
-    redisFree(from);
-    redisFree(to);
-    oracle_stop(&source);
-    oracle_stop(&target);
+    moving_start(
+        &(struct moving){ .parts = MOVING_PLAIN,
+                          .source = (const char *const[]){ "--repl-diskless-sync", "no", NULL } });
     return 0;
 }
 
@@ -56,22 +35,9 @@ static void fill(unsigned keys)
     redis_do(from, "DEBUG POPULATE %u filler 20", keys);
 }
 
-static bool has_said(const struct migrate *m, const char *text)
-{
-    char *log = file_text(m->process.err);
-    bool there = log != NULL && strstr(log, text) != NULL;
-    free(log);
-    return there;
-}
-
-static bool copied(void *arg)
-{
-    return has_said(arg, "full copy done");
-}
-
 static bool settled(void *arg)
 {
-    return has_said(arg, "held times to live are set");
+    return migrate_says(arg, "held times to live are set") > 0;
 }
 
 static bool attached(void *arg)
@@ -81,31 +47,6 @@ static bool attached(void *arg)
     bool yes = reply->integer > 0;
     freeReplyObject(reply);
     return yes;
-}
-
-static bool caught_up(void *arg)
-{
-    (void)arg;
-    redisReply *reply = redis_ask(from, "WAIT 1 50");
-    bool yes = reply->integer == 1;
-    freeReplyObject(reply);
-    return yes;
-}
-
-static void finish(struct migrate *m)
-{
-    redis_do(from, "SET the-last-one yes"); /* WAIT counts what this client has written */
-    assert_true(wait_until(caught_up, NULL, scaled_ms(20000)));
-    process_signal(&m->process, SIGTERM);
-    migrate_wait(m, 20000);
-    if (m->code != 0)
-        fail_msg("exit code %d: %.4000s%s", m->code, m->err, m->out);
-}
-
-static redisContext *the_target(void *context, const char *key, size_t len)
-{
-    (void)context, (void)key, (void)len;
-    return to;
 }
 
 /* --- renewed all the time ------------------------------------------------------------------ */
@@ -174,15 +115,15 @@ static void test_renewed_while_copied(void **state)
     migrate_start(&m, (const char *const[]){ "sync", source_at, target_at, "--spool-dir",
                                              testenv_dir(), "--rate-limit-commands", "4000",
                                              "--ttl-calm", "300ms", NULL });
-    bool done =
-        wait_until(copied, &m, scaled_ms(20000)) && wait_until(settled, &m, scaled_ms(20000));
+    bool done = wait_until(moving_copied, &m, scaled_ms(20000)) &&
+                wait_until(settled, &m, scaled_ms(20000));
     atomic_store(&n.stop, true);
     pthread_join(n.thread, NULL);
     for (int i = 0; i < SETS; i++) /* for the time that the comparison takes */
         for (size_t k = 0; k < ARRAY_LEN(kinds); k++)
             redis_do(from, "PEXPIRE %s:%d 60000", kinds[k], i);
     assert_true(done);
-    assert_true(wait_until(caught_up, NULL, scaled_ms(20000)));
+    assert_true(wait_until(moving_caught_up, NULL, scaled_ms(20000)));
     for (int i = 0; i < SETS; i++) {
         expect_same("GET str:%d", i);
         expect_same("GET ctr:%d", i);
@@ -193,7 +134,7 @@ static void test_renewed_while_copied(void **state)
     /* Not renewed any more, they go at both. */
     assert_true(wait_until(all_gone, from, scaled_ms(10000)));
     assert_true(wait_until(all_gone, to, scaled_ms(10000)));
-    finish(&m);
+    moving_finish(&m);
     assert_true(migrate_count(&m, "times to live held back") > 0);
     assert_int_equal(migrate_count(&m, "times to live a day too long"), 0);
     migrate_free(&m);
@@ -231,11 +172,9 @@ static void test_times_in_the_end(void **state)
         freeReplyObject(redis_ask(from, meanwhile[i]));
     assert_true(wait_until(settled, &m, scaled_ms(20000)));
     redis_do(from, "SET live x EX 1000");
-    finish(&m);
+    moving_finish(&m);
     migrate_free(&m);
-    redisReply *size = redis_ask(to, "DBSIZE");
-    assert_int_equal(every_type_compare(from, the_target, NULL), size->integer);
-    freeReplyObject(size);
+    moving_expect_plain();
 }
 
 /* Told to stop before that, it gives the keys their times at once. */
@@ -248,8 +187,8 @@ static void test_stopped_early(void **state)
     redis_do(from, "SET session x EX 50");
     migrate_start(&m, (const char *const[]){ "sync", source_at, target_at, "--spool-dir",
                                              testenv_dir(), NULL });
-    assert_true(wait_until(copied, &m, scaled_ms(20000)));
-    finish(&m);
+    assert_true(wait_until(moving_copied, &m, scaled_ms(20000)));
+    moving_finish(&m);
     assert_int_equal(migrate_count(&m, "times to live held back"), 2);
     migrate_free(&m);
     redisReply *ttl = redis_ask(to, "TTL session");
@@ -264,5 +203,5 @@ int main(void)
         cmocka_unit_test(test_times_in_the_end),
         cmocka_unit_test(test_stopped_early),
     };
-    return testenv_finish(cmocka_run_group_tests(tests, start, stop));
+    return testenv_finish(cmocka_run_group_tests(tests, start, moving_end));
 }

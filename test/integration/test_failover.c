@@ -142,7 +142,7 @@ static void test_node_hangs(void **state)
         uint64_t asked = now_ms();
         client_ask_expect(&others, "$1\r\nv\r\n", "GET", fine_key);
         slowest = now_ms() - asked > slowest ? now_ms() - asked : slowest;
-        rest_us(2000);
+        rest_us(2000); /* the pace */
     }
     assert_in_range(slowest, 0, scaled_ms(300));
     client_expect_start(&asking, "-");

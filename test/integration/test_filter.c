@@ -11,56 +11,18 @@
 
 #include <cmocka.h>
 
-#include "test/lib/every_type.h"
-#include "test/lib/migrate_process.h"
-#include "test/lib/oracle.h"
+#include "test/lib/moving.h"
 #include "test/lib/testenv.h"
 
 enum { WORDS_MAX = 32 };
 
-static struct oracle source, target;
-static redisContext *from, *to;
-static char source_at[32], target_at[32];
-
 static int start(void **state)
 {
-    static const char *const now[] = { "--repl-diskless-sync", "no", NULL };
     (void)state;
-    oracle_start_with(&source, now);
-    oracle_start(&target);
-    from = redis_open(source.port);
-    to = redis_open(target.port);
-    snprintf(source_at, sizeof(source_at), "127.0.0.1:%d", source.port);
-    snprintf(target_at, sizeof(target_at), "127.0.0.1:%d", target.port);
+    moving_start(
+        &(struct moving){ .parts = MOVING_PLAIN,
+                          .source = (const char *const[]){ "--repl-diskless-sync", "no", NULL } });
     return 0;
-}
-
-static int stop(void **state)
-{
-    (void)state;
-    redisFree(from);
-    redisFree(to);
-    oracle_stop(&source);
-    oracle_stop(&target);
-    return 0;
-}
-
-static bool copied(void *arg)
-{
-    struct migrate *m = arg;
-    char *log = file_text(m->process.err);
-    bool there = log != NULL && strstr(log, "full copy done") != NULL;
-    free(log);
-    return there;
-}
-
-static bool caught_up(void *arg)
-{
-    (void)arg;
-    redisReply *reply = redis_ask(from, "WAIT 1 50");
-    bool yes = reply->integer == 1;
-    freeReplyObject(reply);
-    return yes;
 }
 
 static void run_commands(const char *const *commands)
@@ -80,12 +42,11 @@ static void sync_with(struct migrate *m, const char *const *before, const char *
     redis_do(from, "FLUSHALL");
     redis_do(to, "FLUSHALL");
     run_commands(before);
-    migrate_start(m, words);
-    assert_true(wait_until(copied, m, scaled_ms(20000)));
+    moving_begin(m, words);
     run_commands(behind);
     redis_do(from, "SELECT 0");
     redis_do(from, "SET marker yes"); /* WAIT counts what this client has written */
-    assert_true(wait_until(caught_up, NULL, scaled_ms(20000)));
+    assert_true(wait_until(moving_caught_up, NULL, scaled_ms(20000)));
     process_signal(&m->process, SIGTERM);
     migrate_wait(m, 20000);
 }
@@ -283,5 +244,5 @@ int main(void)
         cmocka_unit_test(test_verify),
         cmocka_unit_test(test_usage),
     };
-    return testenv_finish(cmocka_run_group_tests(tests, start, stop));
+    return testenv_finish(cmocka_run_group_tests(tests, start, moving_end));
 }

@@ -542,7 +542,7 @@ static void test_clients_that_leave(void **state)
                                          "SUNIONSTORE leave:3 leave:1 leave:2\r\n"
                                          "EVAL return(KEYS[2]) 2 leave:3 leave:1\r\n"
                                          "RENAME leave:3 leave:4\r\n"));
-        rest_us(rand() % 2000);
+        rest_us(rand() % 2000); /* at any moment of the work */
         if (i % 2 == 0)
             client_abort(&c);
         client_close(&c);

@@ -400,7 +400,7 @@ static void test_killed_at_any_time(void **state)
                      there ? 'a' : 'b', i, there ? 'b' : 'a', i, there ? 1 : 2, there ? 2 : 1);
             assert_true(client_send_text(&c, text));
         }
-        rest_us(rand() % 15000);
+        rest_us(rand() % 15000); /* at any moment of the work */
         process_kill(&victim.process);
         client_close(&c);
         for (int i = 0; i < KEYS; i++) {

@@ -186,7 +186,7 @@ static void test_writers_keep_their_writes(void **state)
         for (int j = 0; j < 4; j++) {
             snprintf(text, sizeof(text), "SADD w:%s %d", j % 2 ? "to" : "from", i * 4 + j);
             assert_int_equal(gather_number(&writer, text), 1);
-            rest_us(rand() % 300);
+            rest_us(rand() % 300); /* spread over the work of the mover */
         }
         assert_non_null(client_read(&mover, &(size_t){ 0 }));
     }

@@ -163,6 +163,11 @@ static void test_publish_is_sent_once(void **state)
     }
 }
 
+static bool is_asked_more(void *arg)
+{
+    return fake_node_count(liar, "GET") > *(unsigned *)arg;
+}
+
 /* A read is asked again, so that a single broken connection costs nothing. */
 static void test_read_is_retried(void **state)
 {
@@ -170,9 +175,7 @@ static void test_read_is_retried(void **state)
     fake_node_behave(liar, FAKE_CLOSE_INSIDE, "$3\r\nfo");
     unsigned before = fake_node_count(liar, "GET");
     assert_true(client_send_command(&c, "GET", "foo", NULL));
-    uint64_t end = now_ms() + DEADLINE_MS / 2;
-    while (fake_node_count(liar, "GET") == before && now_ms() < end)
-        rest_us(1000);
+    assert_true(wait_until(is_asked_more, &before, DEADLINE_MS / 2));
     fake_node_behave(liar, FAKE_ECHO, NULL);
     client_expect(&c, "$3\r\nfoo\r\n");
 }

@@ -13,33 +13,19 @@
 
 #include <cmocka.h>
 
-#include "cluster/keyslot.h"
-#include "test/lib/every_type.h"
 #include "test/lib/ledger.h"
-#include "test/lib/migrate_process.h"
-#include "test/lib/oracle.h"
-#include "test/lib/redis_cluster.h"
+#include "test/lib/moving.h"
 #include "test/lib/testenv.h"
 
 enum { KEYS = 3000, PLANTED = 12, REPAIRS = 3, REST_US = 1000, TIMEOUT = 15000 };
 
-static struct redis_cluster cluster;
-static struct oracle source;
-static redisContext *from, *nodes[3];
 static struct ledger ledger = { .rest_us = REST_US };
-static char seeds[512], source_at[32], path[300], repair_file[300], diff_file[300];
+static char path[300], repair_file[300], diff_file[300];
 
 static int start(void **state)
 {
-    static const char *const extra[] = { "--repl-diskless-sync-delay", "0", NULL };
     (void)state;
-    oracle_start_with(&source, extra);
-    cluster_start(&cluster, &(struct cluster_options){ .masters = 3, .extra = extra });
-    cluster_seeds(&cluster, seeds);
-    from = redis_open(source.port);
-    for (int i = 0; i < 3; i++)
-        nodes[i] = redis_open(cluster.node[i].port);
-    snprintf(source_at, sizeof(source_at), "127.0.0.1:%d", source.port);
+    moving_start(&(struct moving){ .parts = MOVING_CLUSTER });
     snprintf(path, sizeof(path), "%s/admin.sock", testenv_dir());
     snprintf(repair_file, sizeof(repair_file), "%s/repair", testenv_dir());
     snprintf(diff_file, sizeof(diff_file), "%s/differing", testenv_dir());
@@ -48,20 +34,9 @@ static int start(void **state)
     return 0;
 }
 
-static int stop(void **state)
-{
-    (void)state;
-    redisFree(from);
-    for (int i = 0; i < 3; i++)
-        redisFree(nodes[i]);
-    cluster_stop(&cluster);
-    oracle_stop(&source);
-    return 0;
-}
-
 static redisContext *node_of(const char *key)
 {
-    return nodes[cluster_owner(&cluster, keyslot_of((struct span){ key, strlen(key) }))];
+    return moving_node(key, strlen(key));
 }
 
 /* --- the commands -------------------------------------------------------------------------- */
@@ -125,18 +100,6 @@ static void finish(struct migrate *m)
     assert_int_equal(access(path, F_OK), -1);
 }
 
-/* Whether the ledger has gone on by so many rounds. */
-static bool has_gone_on(void *arg)
-{
-    return atomic_load(&ledger.rounds) >= *(unsigned *)arg;
-}
-
-static void await_rounds(unsigned more)
-{
-    unsigned until = atomic_load(&ledger.rounds) + more;
-    assert_true(wait_until(has_gone_on, &until, scaled_ms(TIMEOUT)));
-}
-
 static bool is_in_repair_set(void *arg)
 {
     return number("repair set") >= *(long long *)arg;
@@ -175,7 +138,7 @@ static void test_pause_and_resume(void **state)
     migrate_expect_good("pause", path);
     assert_true(in_phase("paused"));
     long long sent = number("commands sent");
-    await_rounds(50);
+    ledger_await(&ledger, 50);
     assert_true(wait_until(spool_holds, &none, scaled_ms(TIMEOUT)));
     assert_int_equal(number("commands sent"), sent);
     assert_true(number("lag, bytes") > 0);
@@ -278,7 +241,7 @@ static void test_repair_under_writes(void **state)
         migrate_free(&v);
     }
     ledger.rest_us = REST_US;
-    await_rounds(50);
+    ledger_await(&ledger, 50);
     ledger_end(&ledger);
     finish(&m);
     expect_same();
@@ -340,5 +303,5 @@ int main(void)
         cmocka_unit_test(test_repair_under_writes), cmocka_unit_test(test_repair_by_itself),
         cmocka_unit_test(test_repair_after_a_kill),
     };
-    return testenv_finish(cmocka_run_group_tests(tests, start, stop));
+    return testenv_finish(cmocka_run_group_tests(tests, start, moving_end));
 }

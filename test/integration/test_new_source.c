@@ -11,54 +11,28 @@
 
 #include <cmocka.h>
 
-#include "test/lib/every_type.h"
-#include "test/lib/migrate_process.h"
-#include "test/lib/oracle.h"
+#include "test/lib/moving.h"
 #include "test/lib/server.h"
 #include "test/lib/testenv.h"
 
-static struct oracle source, target;
-static redisContext *from, *to;
 static struct migrate sync_process;
-
-static bool copied(void *arg)
-{
-    char *log = file_text(sync_process.process.err);
-    bool there = log != NULL && strstr(log, "full copy done") != NULL;
-    (void)arg;
-    free(log);
-    return there;
-}
 
 static int start(void **state)
 {
-    char source_at[32], target_at[32];
     (void)state;
-    oracle_start_with(&source, (const char *const[]){ "--repl-diskless-sync-delay", "0", NULL });
-    oracle_start(&target);
-    from = redis_open(source.port);
-    to = redis_open(target.port);
-    snprintf(source_at, sizeof(source_at), "127.0.0.1:%d", source.port);
-    snprintf(target_at, sizeof(target_at), "127.0.0.1:%d", target.port);
+    moving_start(&(struct moving){ .parts = MOVING_PLAIN });
     redis_do(from, "HSET hash a 1 b 2");
     redis_do(from, "HPEXPIREAT hash 4102444800777 FIELDS 1 a");
-    migrate_start(&sync_process, (const char *const[]){ "sync", source_at, target_at, "--spool-dir",
-                                                        testenv_dir(), NULL });
-    return wait_until(copied, NULL, scaled_ms(20000)) ? 0 : -1;
+    moving_begin(&sync_process, (const char *const[]){ "sync", source_at, target_at, "--spool-dir",
+                                                       testenv_dir(), NULL });
+    return 0;
 }
 
 static int stop(void **state)
 {
-    (void)state;
-    process_signal(&sync_process.process, SIGTERM);
-    migrate_wait(&sync_process, 30000);
-    int code = sync_process.code;
+    moving_finish(&sync_process);
     migrate_free(&sync_process);
-    redisFree(from);
-    redisFree(to);
-    oracle_stop(&source);
-    oracle_stop(&target);
-    return code;
+    return moving_end(state);
 }
 
 static void test_field_times(void **state)

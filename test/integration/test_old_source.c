@@ -79,6 +79,13 @@ static void run_open(struct run *r)
     rdb_end(&r->payload, 6, true);
 }
 
+/* With these commands in its stream. */
+static void run_open_with(struct run *r, const char *const *commands, size_t count)
+{
+    run_open(r);
+    add_commands(&r->streams[0], commands, count);
+}
+
 static void run_start(struct run *r)
 {
     char at[32];
@@ -113,13 +120,20 @@ static void run_close(struct run *r)
     port_give_back(r->port);
 }
 
-/* Told to stop, it ends well. */
-static void run_end(struct run *r)
+/* It applies all of its stream, and ends with this code when it is told to. */
+static void run_through(struct run *r, int code)
 {
+    run_start(r);
+    assert_true(wait_until(acknowledged_all, r, scaled_ms(20000)));
     process_signal(&r->m.process, SIGTERM);
     migrate_wait(&r->m, 20000);
-    if (r->m.code != 0)
+    if (r->m.code != code)
         fail_msg("exit code %d: %s%s", r->m.code, r->m.err, r->m.out);
+}
+
+static void run_well(struct run *r)
+{
+    run_through(r, 0);
     run_close(r);
 }
 
@@ -175,12 +189,9 @@ static void test_commands_of_old_servers(void **state)
     };
     struct run r;
     (void)state;
-    run_open(&r);
-    add_commands(&r.streams[0], commands, ARRAY_LEN(commands));
+    run_open_with(&r, commands, ARRAY_LEN(commands));
     r.script.loading = true;
-    run_start(&r);
-    assert_true(wait_until(acknowledged_all, &r, scaled_ms(20000)));
-    run_end(&r);
+    run_well(&r);
     expect_text("GET from-the-copy", "yes");
     expect_number("TTL setex", 900, 1000);
     expect_number("TTL psetex", 1900, 2000);
@@ -201,12 +212,9 @@ static void test_mark_and_ack(void **state)
     static const char *const commands[] = { "INCR counter" };
     struct run r;
     (void)state;
-    run_open(&r);
-    add_commands(&r.streams[0], commands, ARRAY_LEN(commands));
+    run_open_with(&r, commands, ARRAY_LEN(commands));
     r.script.marked = true;
-    run_start(&r);
-    assert_true(wait_until(acknowledged_all, &r, scaled_ms(20000)));
-    run_end(&r);
+    run_well(&r);
     expect_text("GET from-the-copy", "yes");
     expect_text("GET counter", "1");
 }
@@ -228,13 +236,12 @@ static void test_goes_on_inside_a_command(void **state)
         write_raw(&r.streams[1], (struct span){ all.at + at, all.len - at });
         r.script.cut = true;
         r.script.continued = "+CONTINUE eeeeeeeeeeffffffffff00000000001111111111\r\n";
-        run_start(&r);
-        assert_true(wait_until(acknowledged_all, &r, scaled_ms(20000)));
+        run_through(&r, 0);
         fake_source_asked(r.source, asked);
         snprintf(wanted, sizeof(wanted), "aaaaaaaaaabbbbbbbbbbccccccccccdddddddddd %zu",
                  FAKE_SOURCE_OFFSET + at + 1);
         assert_string_equal(asked, wanted);
-        run_end(&r);
+        run_close(&r);
         expect_text("GET counter", "2");
         expect_number("LLEN list", 3, 3);
     }
@@ -247,8 +254,7 @@ static void test_backlog_gone(void **state)
     static const char *const commands[] = { "INCR counter" };
     struct run r;
     (void)state;
-    run_open(&r);
-    add_commands(&r.streams[0], commands, ARRAY_LEN(commands));
+    run_open_with(&r, commands, ARRAY_LEN(commands));
     r.script.cut = true;
     r.script.continued = "+FULLRESYNC ffffffffffffffffffffffffffffffffffffffff 77\r\n$1\r\n";
     run_start(&r);
@@ -275,13 +281,8 @@ static void test_failures_are_told(void **state)
     };
     struct run r;
     (void)state;
-    run_open(&r);
-    add_commands(&r.streams[0], commands, ARRAY_LEN(commands));
-    run_start(&r);
-    assert_true(wait_until(acknowledged_all, &r, scaled_ms(20000)));
-    process_signal(&r.m.process, SIGTERM);
-    migrate_wait(&r.m, 20000);
-    assert_int_equal(r.m.code, 1);
+    run_open_with(&r, commands, ARRAY_LEN(commands));
+    run_through(&r, 1);
     assert_int_equal(migrate_count(&r.m, "commands failed"), 4);
     assert_non_null(strstr(r.m.err, "command=NOSUCHCOMMAND key=key"));
     assert_non_null(strstr(r.m.err, "command=sadd key=from-the-copy reason=\"WRONGTYPE"));
@@ -357,9 +358,7 @@ static void test_codis(void **state)
     ADD(w, "SLOTSRESTORE-ASYNC", "expire", "zset", "500000");
     ADD(w, "SET", "gone", "x");
     ADD(w, "SLOTSRESTORE-ASYNC", "delete", "gone");
-    run_start(&r);
-    assert_true(wait_until(acknowledged_all, &r, scaled_ms(20000)));
-    run_end(&r);
+    run_well(&r);
     expect_text("GET restored", "one");
     expect_number("TTL restored", -1, -1);
     expect_number("LLEN restored-list", 2, 2);
@@ -393,13 +392,8 @@ static void test_out_of_place(void **state)
                                             "INCR counter" };
     struct run r;
     (void)state;
-    run_open(&r);
-    add_commands(&r.streams[0], commands, ARRAY_LEN(commands));
-    run_start(&r);
-    assert_true(wait_until(acknowledged_all, &r, scaled_ms(20000)));
-    process_signal(&r.m.process, SIGTERM);
-    migrate_wait(&r.m, 20000);
-    assert_int_equal(r.m.code, 1);
+    run_open_with(&r, commands, ARRAY_LEN(commands));
+    run_through(&r, 1);
     assert_int_equal(migrate_count(&r.m, "commands failed"), 5);
     assert_non_null(strstr(r.m.err, "command=BLPOP key=nothing"));
     assert_non_null(strstr(r.m.err, "command=SLOTSDEL"));
@@ -422,9 +416,7 @@ static void test_scripts(void **state)
     rdb_text_of(&r.payload, "return 2");
     rdb_end(&r.payload, 9, true);
     add_commands(&r.streams[0], commands, 1);
-    run_start(&r);
-    assert_true(wait_until(acknowledged_all, &r, scaled_ms(20000)));
-    run_end(&r);
+    run_well(&r);
     redisReply *reply = redis_ask(to, "EVALSHA 7f923f79fe76194c868d7e1d0820de36700eb649 0");
     assert_int_equal(reply->integer, 2);
     freeReplyObject(reply);

@@ -10,43 +10,19 @@
 
 #include <cmocka.h>
 
-#include "test/lib/every_type.h"
-#include "test/lib/migrate_process.h"
-#include "test/lib/oracle.h"
-#include "test/lib/redis_cluster.h"
+#include "test/lib/moving.h"
 #include "test/lib/testenv.h"
 
-static struct oracle source, target;
-static struct redis_cluster cluster;
-static redisContext *from, *to;
-static char source_at[64], poor_at[64], target_at[64], weak_at[64], seeds[512];
+static char poor_at[64], weak_at[64];
 
 static int start(void **state)
 {
     (void)state;
-    oracle_start(&source);
-    oracle_start(&target);
-    cluster_start(&cluster, &(struct cluster_options){ .masters = 3 });
-    cluster_seeds(&cluster, seeds);
-    from = redis_open(source.port);
-    to = redis_open(target.port);
+    moving_start(&(struct moving){ .parts = MOVING_PLAIN | MOVING_CLUSTER });
     redis_do(from, "ACL SETUSER poor on >secret ~* &* +@all -psync -sync");
     redis_do(to, "ACL SETUSER weak on >secret ~* &* +@all -restore -rename");
-    snprintf(source_at, sizeof(source_at), "127.0.0.1:%d", source.port);
-    snprintf(poor_at, sizeof(poor_at), "redis://poor:secret@127.0.0.1:%d", source.port);
-    snprintf(target_at, sizeof(target_at), "127.0.0.1:%d", target.port);
-    snprintf(weak_at, sizeof(weak_at), "redis://weak:secret@127.0.0.1:%d", target.port);
-    return 0;
-}
-
-static int stop(void **state)
-{
-    (void)state;
-    redisFree(from);
-    redisFree(to);
-    cluster_stop(&cluster);
-    oracle_stop(&source);
-    oracle_stop(&target);
+    snprintf(poor_at, sizeof(poor_at), "redis://poor:secret@%s", source_at);
+    snprintf(weak_at, sizeof(weak_at), "redis://weak:secret@%s", target_at);
     return 0;
 }
 
@@ -60,14 +36,6 @@ static int reset(void **state)
     redis_do(to, "CONFIG SET maxmemory-policy noeviction");
     redis_do(from, "MSET a 1 b 2 c 3");
     return 0;
-}
-
-static long long size_of(redisContext *r)
-{
-    redisReply *reply = redis_ask(r, "DBSIZE");
-    long long n = reply->integer;
-    freeReplyObject(reply);
-    return n;
 }
 
 #define plan_expect(code, text, ...)                                                               \
@@ -94,7 +62,7 @@ static void test_all_is_well(void **state)
     plan_expect(0, "SCAN and DUMP of about 3 keys", "scan", poor_at, target_at);
     plan_expect(0, "takes at least 3 s", "sync", source_at, target_at, "--rate-limit-commands",
                 "1");
-    assert_int_equal(size_of(to), 0);
+    assert_int_equal(moving_keys(to), 0);
     redisReply *info = redis_ask(from, "INFO stats");
     assert_non_null(strstr(info->str, "sync_full:0"));
     freeReplyObject(info);
@@ -154,5 +122,5 @@ int main(void)
         cmocka_unit_test_setup(test_target, reset),
         cmocka_unit_test_setup(test_nobody_there, reset),
     };
-    return testenv_finish(cmocka_run_group_tests(tests, start, stop));
+    return testenv_finish(cmocka_run_group_tests(tests, start, moving_end));
 }

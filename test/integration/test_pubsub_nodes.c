@@ -314,7 +314,7 @@ static void flow(struct numbers *f, int ms)
         redisReply *r = cluster_ask(&cluster, f->node, "PUBLISH %s %ld", f->channel, ++f->sent);
         assert_non_null(r);
         freeReplyObject(r);
-        rest_us(2000);
+        rest_us(2000); /* the pace */
         take_numbers(f);
     }
 }

@@ -10,66 +10,21 @@
 
 #include <cmocka.h>
 
-#include "cluster/keyslot.h"
-#include "test/lib/every_type.h"
-#include "test/lib/migrate_process.h"
-#include "test/lib/oracle.h"
-#include "test/lib/proxy_process.h"
+#include "test/lib/moving.h"
 #include "test/lib/rdb_writer.h"
-#include "test/lib/redis_cluster.h"
 #include "test/lib/testenv.h"
 
-static struct redis_cluster cluster;
-static struct proxy proxy;
-static struct oracle source, target;
-static redisContext *from, *to, *nodes[3];
-static char seeds[512], proxy_at[32], target_at[32], source_at[32];
+static char target_url[64];
 
 static int start(void **state)
 {
-    static const char *const debug[] = { "--enable-debug-command", "yes", NULL };
     (void)state;
-    oracle_start_with(&source, debug);
-    oracle_start_with(&target, debug);
-    cluster_start(&cluster, &(struct cluster_options){ .masters = 3, .extra = debug });
-    proxy_start(&proxy, cluster_seeds(&cluster, seeds), NULL);
-    from = redis_open(source.port);
-    to = redis_open(target.port);
-    for (int i = 0; i < 3; i++)
-        nodes[i] = redis_open(cluster.node[i].port);
-    snprintf(proxy_at, sizeof(proxy_at), "127.0.0.1:%d", proxy.port);
-    snprintf(target_at, sizeof(target_at), "redis://127.0.0.1:%d/", target.port);
-    snprintf(source_at, sizeof(source_at), "127.0.0.1:%d", source.port);
-    return 0;
-}
-
-static int stop(void **state)
-{
-    (void)state;
-    redisFree(from);
-    redisFree(to);
-    for (int i = 0; i < 3; i++)
-        redisFree(nodes[i]);
-    proxy_stop(&proxy);
-    cluster_stop(&cluster);
-    oracle_stop(&source);
-    oracle_stop(&target);
+    moving_start(&(struct moving){ .parts = MOVING_PLAIN | MOVING_CLUSTER | MOVING_PROXY });
+    snprintf(target_url, sizeof(target_url), "redis://%s/", target_at);
     return 0;
 }
 
 /* --- helpers ------------------------------------------------------------------------------- */
-
-static void empty_all(void)
-{
-    redis_do(from, "FLUSHALL");
-    redis_do(from, "FUNCTION FLUSH");
-    redis_do(to, "FLUSHALL");
-    redis_do(to, "FUNCTION FLUSH");
-    for (int i = 0; i < 3; i++) {
-        redis_do(nodes[i], "FLUSHALL");
-        redis_do(nodes[i], "FUNCTION FLUSH");
-    }
-}
 
 static const char *saved(void)
 {
@@ -90,43 +45,6 @@ static const char *written(const struct writer *w)
     return path;
 }
 
-static redisContext *plain_target(void *context, const char *key, size_t len)
-{
-    (void)context, (void)key, (void)len;
-    return to;
-}
-
-/* No slot moves here, so nobody has to be asked. */
-static redisContext *node_of(void *context, const char *key, size_t len)
-{
-    int slot = keyslot_of((struct span){ key, len }), node = 0;
-    (void)context;
-    while (slot > cluster.node[node].last_slot)
-        node++;
-    return nodes[node];
-}
-
-static long long sum_of_keys(redisContext *const *servers, size_t count)
-{
-    long long sum = 0;
-    for (size_t i = 0; i < count; i++) {
-        redisReply *reply = redis_ask(servers[i], "DBSIZE");
-        sum += reply->integer;
-        freeReplyObject(reply);
-    }
-    return sum;
-}
-
-static void expect_plain(void)
-{
-    assert_int_equal(every_type_compare(from, plain_target, NULL), sum_of_keys(&to, 1));
-}
-
-static void expect_cluster(void)
-{
-    assert_int_equal(every_type_compare(from, node_of, NULL), sum_of_keys(nodes, 3));
-}
-
 static void expect_function(redisContext *r)
 {
     redisReply *reply = redis_ask(r, "FCALL answer 0");
@@ -140,21 +58,21 @@ static void expect_function(redisContext *r)
 static void test_into_one_redis(void **state)
 {
     (void)state;
-    empty_all();
+    moving_empty();
     every_type_fill(from, false);
     redis_do(to, "SET number:0 there-already");
-    migrate_expect_good("restore", saved(), target_at);
-    expect_plain();
+    migrate_expect_good("restore", saved(), target_url);
+    moving_expect_plain();
     expect_function(to);
 }
 
 static void test_into_a_cluster(void **state)
 {
     (void)state;
-    empty_all();
+    moving_empty();
     every_type_fill(from, false);
     migrate_expect_good("restore", saved(), "--target-cluster", seeds);
-    expect_cluster();
+    moving_expect_cluster();
     for (int i = 0; i < 3; i++)
         expect_function(nodes[i]);
 }
@@ -162,10 +80,10 @@ static void test_into_a_cluster(void **state)
 static void test_through_a_proxy(void **state)
 {
     (void)state;
-    empty_all();
+    moving_empty();
     every_type_fill(from, false);
     migrate_expect_good("restore", saved(), proxy_at);
-    expect_cluster();
+    moving_expect_cluster();
     for (int i = 0; i < 3; i++)
         expect_function(nodes[i]);
 }
@@ -174,19 +92,19 @@ static void test_through_a_proxy(void **state)
 static void test_rewritten(void **state)
 {
     (void)state;
-    empty_all();
+    moving_empty();
     every_type_fill(from, false);
-    migrate_expect_good("restore", saved(), target_at, "--rewrite");
-    expect_plain();
+    migrate_expect_good("restore", saved(), target_url, "--rewrite");
+    moving_expect_plain();
     migrate_expect_good("restore", saved(), "--target-cluster", seeds, "--rewrite");
-    expect_cluster();
+    moving_expect_cluster();
 }
 
 static void test_large_keys(void **state)
 {
     struct migrate m;
     (void)state;
-    empty_all();
+    moving_empty();
     every_type_fill_large(from, 12 * 1000 * 1000);
     migrate_run(&m, "restore", saved(), "--target-cluster", seeds, "--big-key", "1mb", NULL);
     assert_int_equal(m.code, 0);
@@ -194,14 +112,14 @@ static void test_large_keys(void **state)
     if (!testenv_sanitized())
         assert_in_range(migrate_count(&m, "peak memory"), 1000, 60000);
     migrate_free(&m);
-    expect_cluster();
+    moving_expect_cluster();
     migrate_expect_good("restore", saved(), proxy_at, "--big-key", "500kb");
-    expect_cluster();
+    moving_expect_cluster();
     migrate_run(&m, "restore", saved(), "--target-cluster", seeds, "--big-key", "100mb", NULL);
     assert_int_equal(m.code, 0);
     assert_int_equal(migrate_count(&m, "restored"), 6);
     migrate_free(&m);
-    expect_cluster();
+    moving_expect_cluster();
 }
 
 /* Files of all versions; what 7.0 cannot RESTORE is rewritten. */
@@ -214,15 +132,15 @@ static void test_every_version(void **state)
         struct migrate m;
         writer_init(&w, 2);
         rdb_sample(&w, valkey ? 80 : version, valkey, false);
-        empty_all();
-        migrate_run(&m, "restore", written(&w), target_at, "--db", "prefix", NULL);
+        moving_empty();
+        migrate_run(&m, "restore", written(&w), target_url, "--db", "prefix", NULL);
         bool times = version >= 12; /* of hash fields, which the target does not keep */
         if (m.code != (times ? 1 : 0) || migrate_count(&m, "failed") > 0)
             fail_msg("version %u: %s%s", version, m.err, m.out);
         assert_int_equal(migrate_count(&m, "times of hash fields lost"), valkey  ? 1
                                                                          : times ? 2
                                                                                  : -1);
-        assert_int_equal(sum_of_keys(&to, 1), migrate_count(&m, "keys read"));
+        assert_int_equal(moving_keys(to), migrate_count(&m, "keys read"));
         redisReply *last = redis_ask(to, "GET db3:3:last");
         assert_string_equal(last->str, "in another database");
         freeReplyObject(last);
@@ -234,7 +152,7 @@ static void test_every_version(void **state)
         /* Of the oldest form of streams a server itself guesses how far a group has read. */
         redis_do(from, "DEL 0:stream");
         redis_do(to, "DEL 0:stream");
-        expect_plain();
+        moving_expect_plain();
         writer_close(&w);
     }
 }
@@ -260,8 +178,8 @@ static void test_newest_values(void **state)
     (void)state;
     writer_init(&w, 2);
     rdb_sample(&w, 12, false, false);
-    empty_all();
-    migrate_run(&m, "restore", written(&w), target_at, NULL);
+    moving_empty();
+    migrate_run(&m, "restore", written(&w), target_url, NULL);
     assert_int_equal(m.code, 1);
     assert_int_equal(migrate_count(&m, "failed"), 2);
     assert_non_null(strstr(m.err, "key=3:last reason=\"it is in database 3; say what to do"));
@@ -276,7 +194,7 @@ static void test_newest_values(void **state)
         freeReplyObject(reply);
     }
     migrate_free(&m);
-    migrate_run(&m, "restore", written(&w), target_at, "--db", "only:3", NULL);
+    migrate_run(&m, "restore", written(&w), target_url, "--db", "only:3", NULL);
     assert_int_equal(m.code, 0);
     assert_int_equal(migrate_count(&m, "restored"), 2);
     redisReply *idle = redis_ask(to, "OBJECT IDLETIME 3:last");
@@ -291,14 +209,14 @@ static void test_failures_are_told(void **state)
     struct migrate m;
     char list[300];
     (void)state;
-    empty_all();
+    moving_empty();
     redis_do(from, "SET one 1");
     redis_do(from, "RPUSH two 1 2");
     redis_do(from, "SET gone x PXAT 4102444800000");
     redis_do(to, "SET one other");
     redis_do(to, "SET two other");
     snprintf(list, sizeof(list), "%s/failed", testenv_dir());
-    migrate_run(&m, "restore", saved(), target_at, "--replace", "no", "--failed-file", list, NULL);
+    migrate_run(&m, "restore", saved(), target_url, "--replace", "no", "--failed-file", list, NULL);
     assert_int_equal(m.code, 1);
     assert_int_equal(migrate_count(&m, "failed"), 2);
     assert_int_equal(migrate_count(&m, "restored"), 1);
@@ -307,13 +225,13 @@ static void test_failures_are_told(void **state)
     char *told = file_text(list);
     assert_non_null(strstr(told, "\"two\" BUSYKEY Target key name already exists.\n"));
     free(told);
-    migrate_run(&m, "restore", saved(), target_at, "--replace", "no", "--rewrite", NULL);
+    migrate_run(&m, "restore", saved(), target_url, "--replace", "no", "--rewrite", NULL);
     assert_int_equal(m.code, 1);
     assert_int_equal(migrate_count(&m, "failed"), 3);
     migrate_free(&m);
-    assert_int_equal(sum_of_keys(&to, 1), 3); /* no temporary key is left */
+    assert_int_equal(moving_keys(to), 3); /* no temporary key is left */
     redis_do(to, "CONFIG SET maxmemory 1");
-    migrate_run(&m, "restore", saved(), target_at, NULL);
+    migrate_run(&m, "restore", saved(), target_url, NULL);
     redis_do(to, "CONFIG SET maxmemory 0");
     assert_int_equal(m.code, 1);
     assert_non_null(strstr(m.err, "key=two reason=\"OOM command not allowed"));
@@ -325,7 +243,7 @@ static void test_expired_and_empty(void **state)
     struct writer w;
     struct migrate m;
     (void)state;
-    empty_all();
+    moving_empty();
     writer_init(&w, 2);
     rdb_begin(&w, 9, false);
     rdb_byte(&w, 252);
@@ -343,12 +261,12 @@ static void test_expired_and_empty(void **state)
     rdb_text_of(&w, "empty ziplist");
     rdb_packed_string(&w, RDB_ZIPLIST, NULL, 0);
     rdb_end(&w, 9, true);
-    migrate_run(&m, "restore", written(&w), target_at, NULL);
+    migrate_run(&m, "restore", written(&w), target_url, NULL);
     assert_int_equal(m.code, 0);
     assert_int_equal(migrate_count(&m, "skipped, expired"), 1);
     assert_int_equal(migrate_count(&m, "skipped, empty"), 2);
     assert_int_equal(migrate_count(&m, "restored"), 1);
-    assert_int_equal(sum_of_keys(&to, 1), 1);
+    assert_int_equal(moving_keys(to), 1);
     migrate_free(&m);
     writer_close(&w);
 }
@@ -356,7 +274,7 @@ static void test_expired_and_empty(void **state)
 static void expect_fault(const char *path, const char *why)
 {
     struct migrate m;
-    migrate_run(&m, "restore", path, target_at, NULL);
+    migrate_run(&m, "restore", path, target_url, NULL);
     assert_int_equal(m.code, 1);
     if (strstr(m.err, why) == NULL)
         fail_msg("no \"%s\" in %s", why, m.err);
@@ -449,5 +367,5 @@ int main(void)
         cmocka_unit_test(test_targets_that_do_not_serve),
         cmocka_unit_test(test_usage),
     };
-    return testenv_finish(cmocka_run_group_tests(tests, start, stop));
+    return testenv_finish(cmocka_run_group_tests(tests, start, moving_end));
 }

@@ -13,51 +13,18 @@
 
 #include <cmocka.h>
 
-#include "test/lib/every_type.h"
-#include "test/lib/migrate_process.h"
-#include "test/lib/oracle.h"
+#include "test/lib/moving.h"
 #include "test/lib/testenv.h"
 
-static struct oracle source, target;
-static redisContext *from, *to;
-static char source_at[64], target_at[32];
+static char poor_at[64];
 
 static int start(void **state)
 {
-    static const char *const debug[] = { "--enable-debug-command", "yes", NULL };
     (void)state;
-    oracle_start_with(&source, debug);
-    oracle_start_with(&target, debug);
-    from = redis_open(source.port);
-    to = redis_open(target.port);
+    moving_start(&(struct moving){ .parts = MOVING_PLAIN });
     redis_do(from, "ACL SETUSER poor on >secret ~* &* +@all -psync -sync");
-    snprintf(source_at, sizeof(source_at), "redis://poor:secret@127.0.0.1:%d", source.port);
-    snprintf(target_at, sizeof(target_at), "127.0.0.1:%d", target.port);
+    snprintf(poor_at, sizeof(poor_at), "redis://poor:secret@%s", source_at);
     return 0;
-}
-
-static int stop(void **state)
-{
-    (void)state;
-    redisFree(from);
-    redisFree(to);
-    oracle_stop(&source);
-    oracle_stop(&target);
-    return 0;
-}
-
-static void empty_both(void)
-{
-    redis_do(from, "FLUSHALL");
-    redis_do(to, "FLUSHALL");
-}
-
-static long long size_of(redisContext *r)
-{
-    redisReply *reply = redis_ask(r, "DBSIZE");
-    long long n = reply->integer;
-    freeReplyObject(reply);
-    return n;
 }
 
 static void expect_values(void)
@@ -72,7 +39,7 @@ static void expect_values(void)
         free(want);
         free(got);
     }
-    assert_int_equal(keys->elements, size_of(to));
+    assert_int_equal(keys->elements, moving_keys(to));
     freeReplyObject(keys);
 }
 
@@ -80,15 +47,15 @@ static void test_every_type(void **state)
 {
     struct migrate m;
     (void)state;
-    empty_both();
+    moving_empty();
     every_type_fill(from, false);
     every_type_fill_large(from, 1000 * 1000);
     redis_do(from, "SET timed x EX 1000");
-    migrate_run(&m, "scan", source_at, target_at, "--big-key", "500kb", NULL);
+    migrate_run(&m, "scan", poor_at, target_at, "--big-key", "500kb", NULL);
     if (m.code != 0)
         fail_msg("exit code %d: %s%s", m.code, m.err, m.out);
     assert_non_null(strstr(m.out, "best effort"));
-    assert_int_equal(migrate_count(&m, "keys read"), size_of(from));
+    assert_int_equal(migrate_count(&m, "keys read"), moving_keys(from));
     assert_true(migrate_count(&m, "rewritten") > 0);
     migrate_free(&m);
     expect_values();
@@ -101,20 +68,21 @@ static void test_filters(void **state)
 {
     struct migrate m;
     (void)state;
-    empty_both();
+    moving_empty();
     redis_do(from, "MSET a:1 x a:2 x b:1 x");
     redis_do(from, "RPUSH a:list x");
-    migrate_run(&m, "scan", source_at, target_at, "--include-key", "a:*", "--exclude-type", "list",
+    migrate_run(&m, "scan", poor_at, target_at, "--include-key", "a:*", "--exclude-type", "list",
                 NULL);
     assert_int_equal(m.code, 0);
     assert_int_equal(migrate_count(&m, "skipped, filtered"), 2);
     migrate_free(&m);
-    assert_int_equal(size_of(to), 2);
+    assert_int_equal(moving_keys(to), 2);
 }
 
 /* --- followed ------------------------------------------------------------------------------ */
 
 static atomic_bool enough;
+static atomic_int changes;
 
 static void *change_all_the_time(void *arg)
 {
@@ -127,23 +95,22 @@ static void *change_all_the_time(void *arg)
                                             "SADD set:%d m" };
     redisContext *r = redisConnect("127.0.0.1", source.port);
     (void)arg;
-    for (int i = 0; !atomic_load(&enough); i++)
+    for (int i = 0; !atomic_load(&enough); i++) {
         freeReplyObject(redis_ask(r, commands[i % 7], i % 50, i % 50));
+        atomic_store(&changes, i);
+    }
     redisFree(r);
     return NULL;
 }
 
-static bool has_said(const struct migrate *m, const char *text)
-{
-    char *log = file_text(m->process.err);
-    bool there = log != NULL && strstr(log, text) != NULL;
-    free(log);
-    return there;
-}
-
 static bool follows(void *arg)
 {
-    return has_said(arg, "following the notifications");
+    return migrate_says(arg, "following the notifications") > 0;
+}
+
+static bool many_changes_more(void *arg)
+{
+    return atomic_load(&changes) > *(int *)arg + 1000;
 }
 
 static bool marked(void *arg)
@@ -160,14 +127,15 @@ static void test_tail(void **state)
     pthread_t thread;
     struct migrate m;
     (void)state;
-    empty_both();
+    moving_empty();
     every_type_fill(from, false);
     redis_do(from, "CONFIG SET notify-keyspace-events KEA");
     atomic_init(&enough, false);
     assert_int_equal(pthread_create(&thread, NULL, change_all_the_time, NULL), 0);
-    migrate_start(&m, (const char *const[]){ "scan", source_at, target_at, "--tail", NULL });
+    migrate_start(&m, (const char *const[]){ "scan", poor_at, target_at, "--tail", NULL });
     bool good = wait_until(follows, &m, scaled_ms(20000));
-    rest_us(200000);
+    int before = atomic_load(&changes);
+    good = good && wait_until(many_changes_more, &before, scaled_ms(20000));
     atomic_store(&enough, true);
     pthread_join(thread, NULL);
     assert_true(good);
@@ -187,7 +155,7 @@ static void test_no_notifications(void **state)
     struct migrate m;
     (void)state;
     redis_do(from, "CONFIG SET notify-keyspace-events KA");
-    migrate_run(&m, "scan", source_at, target_at, "--tail", NULL);
+    migrate_run(&m, "scan", poor_at, target_at, "--tail", NULL);
     assert_int_equal(m.code, 1);
     assert_non_null(strstr(m.err, "notify-keyspace-events"));
     migrate_free(&m);
@@ -196,7 +164,7 @@ static void test_no_notifications(void **state)
 static bool half_way(void *arg)
 {
     (void)arg;
-    return size_of(to) > 0;
+    return moving_keys(to) > 0;
 }
 
 /* The source dies under it: told, no hang. */
@@ -204,10 +172,10 @@ static void test_source_is_lost(void **state)
 {
     struct migrate m;
     (void)state;
-    empty_both();
+    moving_empty();
     redis_do(from, "CONFIG SET notify-keyspace-events KEA");
     redis_do(from, "DEBUG POPULATE 5000");
-    migrate_start(&m, (const char *const[]){ "scan", source_at, target_at, "--tail",
+    migrate_start(&m, (const char *const[]){ "scan", poor_at, target_at, "--tail",
                                              "--rate-limit-commands", "1000", NULL });
     assert_true(wait_until(half_way, NULL, scaled_ms(20000)));
     process_kill(&source.process);
@@ -224,5 +192,5 @@ int main(void)
         cmocka_unit_test(test_tail),           cmocka_unit_test(test_no_notifications),
         cmocka_unit_test(test_source_is_lost),
     };
-    return testenv_finish(cmocka_run_group_tests(tests, start, stop));
+    return testenv_finish(cmocka_run_group_tests(tests, start, moving_end));
 }

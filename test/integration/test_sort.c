@@ -129,7 +129,7 @@ static void test_pipelines_and_leaving(void **state)
     for (int i = 0; i < 50; i++) {
         assert_true(client_open(&c, proxy.port));
         assert_true(client_send_text(&c, "SORT ids BY weight:* GET object:*->name\r\n"));
-        rest_us(rand() % 3000);
+        rest_us(rand() % 3000); /* at any moment of the work */
         client_abort(&c);
         client_close(&c);
     }

@@ -134,6 +134,37 @@ static double at_nodes(void)
     return sum;
 }
 
+/* --- connections of one client ---------------------------------------------------------------- */
+
+static void ask(redisContext *c, int type, const char *words)
+{
+    redisReply *r = redisCommand(c, words);
+    assert_non_null(r);
+    if (r->type != type)
+        fail_msg("%s: a reply of type %d, %s", words, r->type, r->str != NULL ? r->str : "");
+    freeReplyObject(r);
+}
+
+/* WATCH and its EXEC count at the node; who waits there for an element does not. */
+static void test_leases(void **state)
+{
+    (void)state;
+    ask(on[0], REDIS_REPLY_STATUS, "WATCH stats:w"); /* dials */
+    ask(on[0], REDIS_REPLY_STATUS, "UNWATCH");
+    ask(on[0], REDIS_REPLY_NIL, "BLPOP stats:b 0.01");
+    double before = at_nodes();
+    ask(on[0], REDIS_REPLY_STATUS, "WATCH stats:w");
+    ask(on[0], REDIS_REPLY_STATUS, "MULTI");
+    ask(on[0], REDIS_REPLY_STATUS, "SET stats:w 1");
+    ask(on[0], REDIS_REPLY_STATUS, "GET stats:w");
+    ask(on[0], REDIS_REPLY_ARRAY, "EXEC");
+    double after = at_nodes();
+    COUNT(after - before, 2);
+    ask(on[0], REDIS_REPLY_NIL, "BLPOP stats:b 0.01");
+    ask(on[0], REDIS_REPLY_INTEGER, "WAIT 0 10");
+    COUNT(at_nodes() - after, 0);
+}
+
 /* --- what was done ---------------------------------------------------------------------------- */
 
 static void test_calls_of_both_workers(void **state)
@@ -483,12 +514,19 @@ static void test_a_takeover(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_calls_of_both_workers), cmocka_unit_test(test_errors_by_kind),
-        cmocka_unit_test(test_a_moved_slot),          cmocka_unit_test(test_clients_and_bytes),
-        cmocka_unit_test(test_latency_histogram),     cmocka_unit_test(test_what_is_long),
-        cmocka_unit_test(test_slow_at_a_node),        cmocka_unit_test(test_hot_keys),
-        cmocka_unit_test(test_sampled_keys),          cmocka_unit_test(test_big_keys),
-        cmocka_unit_test(test_a_killed_worker),       cmocka_unit_test(test_a_takeover),
+        cmocka_unit_test(test_calls_of_both_workers),
+        cmocka_unit_test(test_errors_by_kind),
+        cmocka_unit_test(test_a_moved_slot),
+        cmocka_unit_test(test_clients_and_bytes),
+        cmocka_unit_test(test_latency_histogram),
+        cmocka_unit_test(test_what_is_long),
+        cmocka_unit_test(test_slow_at_a_node),
+        cmocka_unit_test(test_hot_keys),
+        cmocka_unit_test(test_sampled_keys),
+        cmocka_unit_test(test_big_keys),
+        cmocka_unit_test(test_leases),
+        cmocka_unit_test(test_a_killed_worker),
+        cmocka_unit_test(test_a_takeover),
     };
 
     return testenv_finish(cmocka_run_group_tests(tests, start, stop));

@@ -11,148 +11,15 @@
 
 #include <cmocka.h>
 
-#include "cluster/keyslot.h"
-#include "test/lib/every_type.h"
 #include "test/lib/ledger.h"
-#include "test/lib/migrate_process.h"
-#include "test/lib/oracle.h"
-#include "test/lib/proxy_process.h"
-#include "test/lib/redis_cluster.h"
+#include "test/lib/moving.h"
 #include "test/lib/testenv.h"
-
-static struct redis_cluster cluster;
-static struct proxy proxy;
-static struct oracle source, target;
-static redisContext *from, *to, *nodes[3];
-static char seeds[512], source_at[32], proxy_at[32], target_at[32];
 
 static int start(void **state)
 {
-    static const char *const debug[] = { "--enable-debug-command", "yes",
-                                         "--repl-diskless-sync-delay", "0", NULL };
     (void)state;
-    oracle_start_with(&source, debug);
-    oracle_start_with(&target, debug);
-    cluster_start(&cluster, &(struct cluster_options){ .masters = 3, .extra = debug });
-    proxy_start(&proxy, cluster_seeds(&cluster, seeds), NULL);
-    from = redis_open(source.port);
-    to = redis_open(target.port);
-    for (int i = 0; i < 3; i++)
-        nodes[i] = redis_open(cluster.node[i].port);
-    snprintf(source_at, sizeof(source_at), "127.0.0.1:%d", source.port);
-    snprintf(proxy_at, sizeof(proxy_at), "127.0.0.1:%d", proxy.port);
-    snprintf(target_at, sizeof(target_at), "127.0.0.1:%d", target.port);
+    moving_start(&(struct moving){ .parts = MOVING_PLAIN | MOVING_CLUSTER | MOVING_PROXY });
     return 0;
-}
-
-static int stop(void **state)
-{
-    (void)state;
-    redisFree(from);
-    redisFree(to);
-    for (int i = 0; i < 3; i++)
-        redisFree(nodes[i]);
-    proxy_stop(&proxy);
-    cluster_stop(&cluster);
-    oracle_stop(&source);
-    oracle_stop(&target);
-    return 0;
-}
-
-static void empty_all(void)
-{
-    redis_do(from, "FLUSHALL");
-    redis_do(from, "FUNCTION FLUSH");
-    redis_do(to, "FLUSHALL");
-    for (int i = 0; i < 3; i++)
-        redis_do(nodes[i], "FLUSHALL");
-}
-
-/* --- comparing ----------------------------------------------------------------------------- */
-
-static redisContext *plain_target(void *context, const char *key, size_t len)
-{
-    (void)context, (void)key, (void)len;
-    return to;
-}
-
-/* No slot moves here, so nobody has to be asked. */
-static redisContext *node_of(void *context, const char *key, size_t len)
-{
-    int slot = keyslot_of((struct span){ key, len }), node = 0;
-    (void)context;
-    while (slot > cluster.node[node].last_slot)
-        node++;
-    return nodes[node];
-}
-
-static long long sum_of_keys(redisContext *const *servers, size_t count)
-{
-    long long sum = 0;
-    for (size_t i = 0; i < count; i++) {
-        redisReply *reply = redis_ask(servers[i], "DBSIZE");
-        sum += reply->integer;
-        freeReplyObject(reply);
-    }
-    return sum;
-}
-
-/* --- one sync ------------------------------------------------------------------------------ */
-
-static bool has_said(const struct migrate *m, const char *text)
-{
-    char *log = file_text(m->process.err);
-    bool there = log != NULL && strstr(log, text) != NULL;
-    free(log);
-    return there;
-}
-
-static bool copied(void *arg)
-{
-    return has_said(arg, "full copy done");
-}
-
-static bool went_on(void *arg)
-{
-    return has_said(arg, "the stream goes on");
-}
-
-/* The source itself says that all of its stream has been applied. */
-static bool caught_up(void *arg)
-{
-    (void)arg;
-    redisReply *reply = redis_ask(from, "WAIT 1 2000");
-    bool yes = reply->integer == 1;
-    freeReplyObject(reply);
-    return yes;
-}
-
-static void begin(struct migrate *m, const char *const *words)
-{
-    migrate_start(m, words);
-    if (!wait_until(copied, m, scaled_ms(30000)))
-        fail_msg("no full copy");
-}
-
-/* All has to be there, and the program ends well when it is told to. */
-static void finish(struct migrate *m)
-{
-    redis_do(from, "SET the-last-one yes"); /* WAIT counts what this client has written */
-    assert_true(wait_until(caught_up, NULL, scaled_ms(30000)));
-    process_signal(&m->process, SIGTERM);
-    migrate_wait(m, 30000);
-    if (m->code != 0)
-        fail_msg("exit code %d: %.4000s%s", m->code, m->err, m->out);
-}
-
-static void expect_cluster(void)
-{
-    assert_int_equal(every_type_compare(from, node_of, NULL), sum_of_keys(nodes, 3));
-}
-
-static void expect_plain(void)
-{
-    assert_int_equal(every_type_compare(from, plain_target, NULL), sum_of_keys(&to, 1));
 }
 
 /* --- tests --------------------------------------------------------------------------------- */
@@ -161,16 +28,14 @@ static void sync_under_load(const char *const *words)
 {
     struct migrate m;
     struct ledger load = { .rest_us = 200 };
-    empty_all();
+    moving_empty();
     every_type_fill(from, false);
     every_type_fill_large(from, 3 * 1000 * 1000);
     ledger_begin(&load, source.port);
-    begin(&m, words);
-    unsigned before = atomic_load(&load.rounds);
-    rest_us(300000); /* a load for some time behind the copy, too */
+    moving_begin(&m, words);
+    ledger_await(&load, 200); /* behind the copy, too */
     ledger_end(&load);
-    assert_true(atomic_load(&load.rounds) > before);
-    finish(&m);
+    moving_finish(&m);
     assert_true(migrate_count(&m, "commands sent") > 0);
     migrate_free(&m);
 }
@@ -182,7 +47,7 @@ static void test_into_a_cluster(void **state)
     sync_under_load((const char *const[]){ "sync", source_at, "--target-cluster", seeds,
                                            "--big-key", "1mb", "--spool-dir", testenv_dir(),
                                            "--ttl-exact", NULL });
-    expect_cluster();
+    moving_expect_cluster();
 }
 
 static void test_through_a_proxy(void **state)
@@ -191,7 +56,7 @@ static void test_through_a_proxy(void **state)
     redis_do(from, "CONFIG SET repl-diskless-sync no");
     sync_under_load((const char *const[]){ "sync", source_at, proxy_at, "--spool-dir",
                                            testenv_dir(), "--ttl-exact", NULL });
-    expect_cluster();
+    moving_expect_cluster();
 }
 
 /* The spool is so small that the source has to wait again and again. */
@@ -201,17 +66,17 @@ static void test_small_spool(void **state)
     sync_under_load((const char *const[]){ "sync", source_at, target_at, "--spool-dir",
                                            testenv_dir(), "--spool-max", "1mb", "--window", "64kb",
                                            "--ttl-exact", NULL });
-    expect_plain();
+    moving_expect_plain();
 }
 
 static void test_full_copy_only(void **state)
 {
     (void)state;
-    empty_all();
+    moving_empty();
     every_type_fill(from, true);
     migrate_expect_good("sync", source_at, "--target-cluster", seeds, "--follow", "no", "--db",
                         "only:0", "--spool-dir", testenv_dir());
-    expect_cluster();
+    moving_expect_cluster();
 }
 
 /* Each way in which a command of the stream is handled. */
@@ -265,16 +130,16 @@ static void test_every_rule(void **state)
     };
     struct migrate m;
     (void)state;
-    empty_all();
+    moving_empty();
     redis_do(from, "SET first 1");
-    begin(&m, (const char *const[]){ "sync", source_at, "--target-cluster", seeds, "--spool-dir",
-                                     testenv_dir(), "--ttl-exact", NULL });
+    moving_begin(&m, (const char *const[]){ "sync", source_at, "--target-cluster", seeds,
+                                            "--spool-dir", testenv_dir(), "--ttl-exact", NULL });
     for (size_t i = 0; i < ARRAY_LEN(commands); i++)
         freeReplyObject(redis_ask(from, commands[i]));
-    finish(&m);
+    moving_finish(&m);
     assert_int_equal(migrate_count(&m, "commands failed"), 0);
     migrate_free(&m);
-    expect_cluster();
+    moving_expect_cluster();
 }
 
 static long long calls_of(const char *command)
@@ -296,11 +161,11 @@ static void test_transactions(void **state)
 {
     struct migrate m;
     (void)state;
-    empty_all();
+    moving_empty();
     for (int i = 0; i < 3; i++)
         redis_do(nodes[i], "CONFIG RESETSTAT");
-    begin(&m, (const char *const[]){ "sync", source_at, "--target-cluster", seeds, "--spool-dir",
-                                     testenv_dir(), NULL });
+    moving_begin(&m, (const char *const[]){ "sync", source_at, "--target-cluster", seeds,
+                                            "--spool-dir", testenv_dir(), NULL });
     redisReply *sum = redis_ask(from, "EVAL %s 3 {t}a {t}b {t}list",
                                 "for i=1,5 do redis.call('incr',KEYS[1]) "
                                 "redis.call('incr',KEYS[2]) redis.call('rpush',KEYS[3],'-'..i) end "
@@ -312,11 +177,11 @@ static void test_transactions(void **state)
     redis_do(from, "INCR other");
     redis_do(from, "SADD another x");
     redis_do(from, "EXEC");
-    finish(&m);
+    moving_finish(&m);
     migrate_free(&m);
     assert_int_equal(calls_of("exec"), 3); /* two for single INCRs, each with its marker */
     assert_int_equal(calls_of("incr"), 12);
-    expect_cluster();
+    moving_expect_cluster();
 }
 
 /* Through slotgate also what moves something between slots; straight into a cluster it is told. */
@@ -329,20 +194,20 @@ static void test_between_slots(void **state)
     };
     struct migrate m;
     (void)state;
-    empty_all();
-    begin(&m,
-          (const char *const[]){ "sync", source_at, proxy_at, "--spool-dir", testenv_dir(), NULL });
+    moving_empty();
+    moving_begin(&m, (const char *const[]){ "sync", source_at, proxy_at, "--spool-dir",
+                                            testenv_dir(), NULL });
     for (size_t i = 0; i < ARRAY_LEN(commands); i++)
         redis_do(from, commands[i]);
-    finish(&m);
+    moving_finish(&m);
     migrate_free(&m);
-    expect_cluster();
+    moving_expect_cluster();
 
-    begin(&m, (const char *const[]){ "sync", source_at, "--target-cluster", seeds, "--spool-dir",
-                                     testenv_dir(), NULL });
+    moving_begin(&m, (const char *const[]){ "sync", source_at, "--target-cluster", seeds,
+                                            "--spool-dir", testenv_dir(), NULL });
     redis_do(from, "RENAME c moved");
     redis_do(from, "SET the-last-one yes");
-    assert_true(wait_until(caught_up, NULL, scaled_ms(30000)));
+    assert_true(wait_until(moving_caught_up, NULL, scaled_ms(30000)));
     process_signal(&m.process, SIGTERM);
     migrate_wait(&m, 30000);
     assert_int_equal(m.code, 1);
@@ -354,29 +219,29 @@ static void test_databases(void **state)
 {
     struct migrate m;
     (void)state;
-    empty_all();
+    moving_empty();
     redis_do(from, "SET zero 0");
     redis_do(from, "SELECT 2");
     redis_do(from, "SET two 2");
-    begin(&m, (const char *const[]){ "sync", source_at, "--target-cluster", seeds, "--spool-dir",
-                                     testenv_dir(), "--db", "prefix", NULL });
+    moving_begin(&m, (const char *const[]){ "sync", source_at, "--target-cluster", seeds,
+                                            "--spool-dir", testenv_dir(), "--db", "prefix", NULL });
     redis_do(from, "MSET a 1 b 2");
     redis_do(from, "LPUSH {l}1 1 2 3");
     redis_do(from, "COPY {l}1 {l}2");
     redis_do(from, "SELECT 0");
     redis_do(from, "INCR zero");
-    finish(&m);
+    moving_finish(&m);
     migrate_free(&m);
     static const char *const keys[][2] = {
         { "zero", "1" }, { "db2:two", "2" }, { "db2:a", "1" }, { "db2:b", "2" }
     };
     for (size_t i = 0; i < ARRAY_LEN(keys); i++) {
         redisReply *reply =
-            redis_ask(node_of(NULL, keys[i][0], strlen(keys[i][0])), "GET %s", keys[i][0]);
+            redis_ask(moving_node(keys[i][0], strlen(keys[i][0])), "GET %s", keys[i][0]);
         assert_string_equal(reply->str, keys[i][1]);
         freeReplyObject(reply);
     }
-    assert_int_equal(sum_of_keys(nodes, 3), 7);
+    assert_int_equal(moving_cluster_keys(), 7);
 }
 
 /* The connection to the source is cut; what was written meanwhile comes from its backlog. */
@@ -385,18 +250,18 @@ static void test_cut_connection(void **state)
     struct migrate m;
     struct ledger load = { .rest_us = 200 };
     (void)state;
-    empty_all();
+    moving_empty();
     redis_do(from, "CONFIG SET repl-backlog-size 200mb");
-    begin(&m, (const char *const[]){ "sync", source_at, "--target-cluster", seeds, "--spool-dir",
-                                     testenv_dir(), "--ttl-exact", NULL });
+    moving_begin(&m, (const char *const[]){ "sync", source_at, "--target-cluster", seeds,
+                                            "--spool-dir", testenv_dir(), "--ttl-exact", NULL });
     ledger_begin(&load, source.port);
     redis_do(from, "CLIENT KILL TYPE REPLICA");
-    bool again = wait_until(went_on, &m, scaled_ms(10000));
+    bool again = wait_until(moving_went_on, &m, scaled_ms(10000));
     ledger_end(&load);
     assert_true(again);
-    finish(&m);
+    moving_finish(&m);
     migrate_free(&m);
-    expect_cluster();
+    moving_expect_cluster();
 }
 
 static const char *name_of(const char *fmt, unsigned i, char key[64])
@@ -409,7 +274,7 @@ static void expect_the_same(const char *fmt, unsigned i)
 {
     char key[64];
     size_t len = strlen(name_of(fmt, i, key));
-    char *want = content_of(from, key, len), *got = content_of(node_of(NULL, key, len), key, len);
+    char *want = content_of(from, key, len), *got = content_of(moving_node(key, len), key, len);
     if (strcmp(want, got) != 0)
         fail_msg("key %s: %.2000s instead of %.2000s", key, got, want);
     free(want);
@@ -421,7 +286,7 @@ static long long number_at(redisContext *server, const char *fmt, unsigned i)
 {
     char key[64];
     size_t len = strlen(name_of(fmt, i, key));
-    redisReply *reply = redis_ask(server != NULL ? server : node_of(NULL, key, len), "GET %s", key);
+    redisReply *reply = redis_ask(server != NULL ? server : moving_node(key, len), "GET %s", key);
     long long n = reply->str != NULL ? atoll(reply->str) : -1;
     freeReplyObject(reply);
     return n;
@@ -434,17 +299,18 @@ static void test_at_least_once(void **state)
     struct migrate m;
     struct ledger load = { .rest_us = 200 };
     (void)state;
-    empty_all();
-    begin(&m, (const char *const[]){ "sync", source_at, "--target-cluster", seeds, "--spool-dir",
-                                     testenv_dir(), "--ttl-exact", "--exactly", "off", NULL });
+    moving_empty();
+    moving_begin(&m,
+                 (const char *const[]){ "sync", source_at, "--target-cluster", seeds, "--spool-dir",
+                                        testenv_dir(), "--ttl-exact", "--exactly", "off", NULL });
     ledger_begin(&load, source.port);
     for (int i = 0; i < 20; i++) {
         redisReply *reply = redis_ask(nodes[i % 3], "CLIENT KILL TYPE NORMAL SKIPME YES");
         freeReplyObject(reply);
-        rest_us(30000);
+        ledger_await(&load, 20);
     }
     ledger_end(&load);
-    finish(&m);
+    moving_finish(&m);
     migrate_free(&m);
     for (unsigned i = 0; i < 50; i++) {
         expect_the_same("ledger:set:%u", i);
@@ -459,16 +325,16 @@ static void test_flush_is_not_repeated(void **state)
 {
     struct migrate m;
     (void)state;
-    empty_all();
+    moving_empty();
     redis_do(from, "SET a 1");
-    begin(&m, (const char *const[]){ "sync", source_at, target_at, "--spool-dir", testenv_dir(),
-                                     NULL });
+    moving_begin(&m, (const char *const[]){ "sync", source_at, target_at, "--spool-dir",
+                                            testenv_dir(), NULL });
     redis_do(from, "FLUSHALL");
     migrate_wait(&m, 10000);
     assert_int_equal(m.code, 1);
     assert_non_null(strstr(m.err, "the source has executed FLUSHALL"));
     migrate_free(&m);
-    assert_int_equal(sum_of_keys(&to, 1), 1);
+    assert_int_equal(moving_keys(to), 1);
 }
 
 /* The target is this source's alone, or the source's emptying is not meant for it. */
@@ -478,17 +344,17 @@ static void test_flush_by_policy(void **state)
     (void)state;
     for (int i = 0; i < 2; i++) {
         struct migrate m;
-        empty_all();
+        moving_empty();
         redis_do(from, "MSET a 1 b 2 c 3");
-        begin(&m,
-              (const char *const[]){ "sync", source_at, "--target-cluster", seeds, "--spool-dir",
-                                     testenv_dir(), "--flush", policies[i], NULL });
+        moving_begin(&m, (const char *const[]){ "sync", source_at, "--target-cluster", seeds,
+                                                "--spool-dir", testenv_dir(), "--flush",
+                                                policies[i], NULL });
         redis_do(from, "SET d 4");
         redis_do(from, "FLUSHALL");
         redis_do(from, "SET e 5");
-        finish(&m);
+        moving_finish(&m);
         migrate_free(&m);
-        assert_int_equal(sum_of_keys(nodes, 3), i == 0 ? 2 : 6);
+        assert_int_equal(moving_cluster_keys(), i == 0 ? 2 : 6);
     }
 }
 
@@ -499,12 +365,12 @@ static void test_messages(void **state)
     redisReply *message;
     redisContext *listener = redis_open(target.port);
     (void)state;
-    empty_all();
+    moving_empty();
     redis_do(listener, "SUBSCRIBE news __sentinel__:hello");
     assert_int_equal(redisGetReply(listener, (void **)&message), REDIS_OK); /* the second one */
     freeReplyObject(message);
-    begin(&m, (const char *const[]){ "sync", source_at, target_at, "--spool-dir", testenv_dir(),
-                                     "--publish", NULL });
+    moving_begin(&m, (const char *const[]){ "sync", source_at, target_at, "--spool-dir",
+                                            testenv_dir(), "--publish", NULL });
     redis_do(from, "PUBLISH __sentinel__:hello first");
     redis_do(from, "PUBLISH news second");
     assert_int_equal(redisGetReply(listener, (void **)&message), REDIS_OK);
@@ -513,7 +379,7 @@ static void test_messages(void **state)
     assert_string_equal(message->element[2]->str, "second");
     freeReplyObject(message);
     redisFree(listener);
-    finish(&m);
+    moving_finish(&m);
     migrate_free(&m);
 }
 
@@ -539,40 +405,40 @@ static void test_between_databases(void **state)
                                            { "the-last-one", "yes" } };
     struct migrate m;
     (void)state;
-    empty_all();
-    begin(&m, (const char *const[]){ "sync", source_at, proxy_at, "--spool-dir", testenv_dir(),
-                                     "--db", "prefix", NULL });
+    moving_empty();
+    moving_begin(&m, (const char *const[]){ "sync", source_at, proxy_at, "--spool-dir",
+                                            testenv_dir(), "--db", "prefix", NULL });
     for (size_t i = 0; i < ARRAY_LEN(commands); i++)
         redis_do(from, commands[i]);
-    finish(&m);
+    moving_finish(&m);
     migrate_free(&m);
     for (size_t i = 0; i < ARRAY_LEN(keys); i++) {
         redisReply *reply =
-            redis_ask(node_of(NULL, keys[i][0], strlen(keys[i][0])), "GET %s", keys[i][0]);
+            redis_ask(moving_node(keys[i][0], strlen(keys[i][0])), "GET %s", keys[i][0]);
         assert_string_equal(reply->str, keys[i][1]);
         freeReplyObject(reply);
     }
-    assert_int_equal(sum_of_keys(nodes, 3), ARRAY_LEN(keys));
+    assert_int_equal(moving_cluster_keys(), ARRAY_LEN(keys));
 
     /* With one database only: what leaves it is deleted, what comes into it is told. */
-    empty_all();
+    moving_empty();
     redis_do(from, "SET stays x");
-    begin(&m, (const char *const[]){ "sync", source_at, target_at, "--spool-dir", testenv_dir(),
-                                     "--db", "only:0", NULL });
+    moving_begin(&m, (const char *const[]){ "sync", source_at, target_at, "--spool-dir",
+                                            testenv_dir(), "--db", "only:0", NULL });
     redis_do(from, "MOVE stays 5");
     redis_do(from, "SELECT 5");
     redis_do(from, "MOVE stays 0");
     redis_do(from, "SWAPDB 5 6");
     redis_do(from, "SELECT 0");
     redis_do(from, "SET the-last-one yes");
-    assert_true(wait_until(caught_up, NULL, scaled_ms(30000)));
+    assert_true(wait_until(moving_caught_up, NULL, scaled_ms(30000)));
     process_signal(&m.process, SIGTERM);
     migrate_wait(&m, 30000);
     assert_int_equal(m.code, 1);
     assert_int_equal(migrate_count(&m, "commands failed"), 1);
     assert_non_null(strstr(m.err, "command=MOVE key=stays reason=\"it brings a key"));
     migrate_free(&m);
-    assert_int_equal(sum_of_keys(&to, 1), 1);
+    assert_int_equal(moving_keys(to), 1);
 }
 
 static void test_interrupted(void **state)
@@ -612,5 +478,5 @@ int main(void)
         cmocka_unit_test(test_between_databases),
         cmocka_unit_test(test_interrupted),
     };
-    return testenv_finish(cmocka_run_group_tests(tests, start, stop));
+    return testenv_finish(cmocka_run_group_tests(tests, start, moving_end));
 }

@@ -187,7 +187,7 @@ static void test_a_client_that_stays(void **state)
     take_over(1);
     for (int i = 0; i < 40; i++) {
         assert_int_equal(client_info(&c, "server", "process_id"), old);
-        rest_us(20000);
+        rest_us(20000); /* never quiet for long */
     }
     assert_true(client_sees_end(&c));
     assert_true(client_open(&later, proxy.port));

@@ -230,7 +230,7 @@ static void check_list(struct client *c, const char *tag, int list)
     char key[80];
     size_t len;
     long last = 0;
-    snprintf(key, sizeof(key), "{%s}list%d", tag, list);
+    snprintf(key, sizeof(key), "{%.40s}list%d", tag, list);
     assert_true(client_send_command(c, "LRANGE", key, "0", "-1", NULL));
     const char *reply = client_read(c, &len);
     assert_non_null(reply);
@@ -254,11 +254,11 @@ static void begin(void)
     c.timeout_ms = scaled_ms(20000);
     for (int i = 0; i < TAGS; i++) {
         char a[80], b[80];
-        snprintf(a, sizeof(a), "{%s}a", tags[i]);
-        snprintf(b, sizeof(b), "{%s}b", tags[i]);
+        snprintf(a, sizeof(a), "{%.40s}a", tags[i]);
+        snprintf(b, sizeof(b), "{%.40s}b", tags[i]);
         client_ask_expect(&c, "+OK\r\n", "MSET", a, "0", b, "0");
         for (int list = 0; list < WRITERS + READERS + PUSHERS; list++) {
-            snprintf(a, sizeof(a), "{%s}list%d", tags[i], list);
+            snprintf(a, sizeof(a), "{%.40s}list%d", tags[i], list);
             assert_non_null(client_ask(&c, "DEL", a, NULL));
         }
     }
@@ -308,8 +308,8 @@ static void end(bool lossy)
     for (int i = 0; i < TAGS; i++) {
         char a[80], b[80];
         size_t len;
-        snprintf(a, sizeof(a), "{%s}a", tags[i]);
-        snprintf(b, sizeof(b), "{%s}b", tags[i]);
+        snprintf(a, sizeof(a), "{%.40s}a", tags[i]);
+        snprintf(b, sizeof(b), "{%.40s}b", tags[i]);
         assert_true(client_send_command(&c, "INCRBY", a, "0", NULL));
         assert_true(client_send_command(&c, "INCRBY", b, "0", NULL));
         const char *reply = client_read(&c, &len);
@@ -349,7 +349,7 @@ static void test_slots_move(void **state)
         for (int i = 0; i < TAGS && flows; i++) {
             char a[80];
             int from = cluster_owner(&cluster, tag_slot[i]), to = (from + 1) % 3;
-            snprintf(a, sizeof(a), "{%s}a", tags[i]);
+            snprintf(a, sizeof(a), "{%.40s}a", tags[i]);
             cluster_slot_open(&cluster, tag_slot[i], from, to);
             flows = flows && goes_on(20, scaled_ms(20000));
             cluster_key_move(&cluster, a, from, to);

@@ -10,26 +10,14 @@
 
 #include <cmocka.h>
 
-#include "cluster/keyslot.h"
-#include "test/lib/every_type.h"
-#include "test/lib/migrate_process.h"
-#include "test/lib/oracle.h"
-#include "test/lib/proxy_process.h"
-#include "test/lib/redis_cluster.h"
+#include "test/lib/moving.h"
 #include "test/lib/testenv.h"
 
-static struct redis_cluster cluster;
-static struct proxy proxy;
-static struct oracle source;
-static redisContext *from, *nodes[3];
-static char seeds[512], source_at[32], proxy_at[32], file[300];
+static char file[300];
 
 static int start(void **state)
 {
-    static const char *const debug[] = { "--enable-debug-command", "yes", NULL };
-    static const char *const other[] = { "--enable-debug-command",
-                                         "yes",
-                                         "--hash-max-listpack-entries",
+    static const char *const other[] = { "--hash-max-listpack-entries",
                                          "0",
                                          "--zset-max-listpack-entries",
                                          "0",
@@ -39,37 +27,13 @@ static int start(void **state)
                                          "2",
                                          NULL };
     (void)state;
-    oracle_start_with(&source, debug);
-    cluster_start(&cluster, &(struct cluster_options){ .masters = 3, .extra = other });
-    proxy_start(&proxy, cluster_seeds(&cluster, seeds), NULL);
-    from = redis_open(source.port);
-    for (int i = 0; i < 3; i++)
-        nodes[i] = redis_open(cluster.node[i].port);
-    snprintf(source_at, sizeof(source_at), "127.0.0.1:%d", source.port);
-    snprintf(proxy_at, sizeof(proxy_at), "127.0.0.1:%d", proxy.port);
+    moving_start(&(struct moving){ .parts = MOVING_CLUSTER | MOVING_PROXY, .nodes_with = other });
     snprintf(file, sizeof(file), "%s/differing", testenv_dir());
     every_type_fill(from, false);
     /* Rewritten, so that the target chooses its own encodings. */
     migrate_expect_good("sync", source_at, "--target-cluster", seeds, "--follow", "no", "--rewrite",
                         "--spool-dir", testenv_dir());
     return 0;
-}
-
-static int stop(void **state)
-{
-    (void)state;
-    redisFree(from);
-    for (int i = 0; i < 3; i++)
-        redisFree(nodes[i]);
-    proxy_stop(&proxy);
-    cluster_stop(&cluster);
-    oracle_stop(&source);
-    return 0;
-}
-
-static redisContext *node_of(const char *key)
-{
-    return nodes[cluster_owner(&cluster, keyslot_of((struct span){ key, strlen(key) }))];
 }
 
 static void test_nothing_differs(void **state)
@@ -118,7 +82,7 @@ static void test_planted_differences(void **state)
     char line[128];
     (void)state;
     for (size_t i = 0; i < ARRAY_LEN(rows); i++)
-        freeReplyObject(redis_ask(node_of(rows[i].key), rows[i].change));
+        freeReplyObject(redis_ask(moving_node(rows[i].key, strlen(rows[i].key)), rows[i].change));
     migrate_run(&m, "verify", source_at, "--target-cluster", seeds, "--rounds", "2",
                 "--round-pause", "10ms", "--diff-file", file, NULL);
     assert_int_equal(m.code, 1);
@@ -133,7 +97,7 @@ static void test_planted_differences(void **state)
     free(told);
     for (size_t i = 0; i < ARRAY_LEN(rows); i++)
         if (rows[i].undo != NULL)
-            freeReplyObject(redis_ask(node_of(rows[i].key), rows[i].undo));
+            freeReplyObject(redis_ask(moving_node(rows[i].key, strlen(rows[i].key)), rows[i].undo));
     migrate_run(&m, "verify", source_at, "--target-cluster", seeds, "--round-pause", "10ms", NULL);
     assert_int_equal(migrate_count(&m, "keys that differ"), 1);
     migrate_free(&m);
@@ -162,5 +126,5 @@ int main(void)
         cmocka_unit_test(test_planted_differences),
         cmocka_unit_test(test_nobody_there),
     };
-    return testenv_finish(cmocka_run_group_tests(tests, start, stop));
+    return testenv_finish(cmocka_run_group_tests(tests, start, moving_end));
 }

@@ -357,7 +357,7 @@ static void begin(void)
     c.timeout_ms = scaled_ms(20000);
     for (int i = 0; i < TAGS; i++) {
         char key[80];
-        snprintf(key, sizeof(key), "{%s}n", tags[i]);
+        snprintf(key, sizeof(key), "{%.40s}n", tags[i]);
         client_ask_expect(&c, "+OK\r\n", "SET", key, "0");
     }
     client_close(&c);
@@ -397,7 +397,7 @@ static void end(bool lossy)
     c.timeout_ms = scaled_ms(20000);
     for (int i = 0; i < TAGS; i++) {
         char key[80];
-        snprintf(key, sizeof(key), "{%s}n", tags[i]);
+        snprintf(key, sizeof(key), "{%.40s}n", tags[i]);
         const char *reply = client_ask(&c, "INCRBY", key, "0", NULL);
         assert_non_null(reply);
         unsigned long long value = strtoull(reply + 1, NULL, 10);
@@ -426,7 +426,7 @@ static void test_slots_move(void **state)
     for (int round = 0; round < 2 && flows; round++) {
         for (int i = 0; i < TAGS && flows; i++) {
             char key[80];
-            snprintf(key, sizeof(key), "{%s}n", tags[i]);
+            snprintf(key, sizeof(key), "{%.40s}n", tags[i]);
             int slot = cluster_slot(key), from = cluster_owner(&cluster, slot);
             int to = (from + 1) % 3;
             cluster_slot_open(&cluster, slot, from, to);
@@ -463,7 +463,7 @@ static void test_masters_hand_over(void **state)
     bool flows = goes_on(100, scaled_ms(20000));
     for (int i = 0; i < 3 && flows; i++) {
         char key[80];
-        snprintf(key, sizeof(key), "{%s}n", tags[i]);
+        snprintf(key, sizeof(key), "{%.40s}n", tags[i]);
         int replica = cluster_replica_of(&cluster, cluster_owner(&cluster, cluster_slot(key)));
         cluster_failover(&cluster, replica, "");
         flows = goes_on(100, scaled_ms(20000));

@@ -144,7 +144,7 @@ static bool misbehave(struct fake_node *f, struct conn *c, const char *name, con
     case FAKE_BYTE_BY_BYTE:
         for (const char *p = f->text; *p != '\0'; p++) {
             say(c, p, 1);
-            rest_us(500);
+            rest_us(500); /* so that they are read one by one */
         }
         return true;
     case FAKE_CLOSE_INSIDE:

@@ -9,20 +9,24 @@
 
 #include <pthread.h>
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 enum { LEDGER_KEYS = 50 };
 
 struct ledger {
     uint16_t port;
-    int rest_us; /* between two rounds of commands */
+    int rest_us; /* between two rounds of commands; it sets the pace */
+    bool mortal; /* the source may die, or become a replica: the ledger then just ends */
     pthread_t thread;
     atomic_bool stop;
     atomic_uint rounds;
 };
 
-/* rest_us is set before. */
+/* rest_us and mortal are set before. */
 void ledger_begin(struct ledger *l, uint16_t port);
+/* Asserts that it writes so many rounds more, and waits for them. */
+void ledger_await(struct ledger *l, unsigned rounds);
 /* Notes a problem when the source did not take a command. */
 void ledger_end(struct ledger *l);
 

@@ -82,3 +82,13 @@ long long migrate_count(const struct migrate *m, const char *name)
     const char *at = strstr(m->out, name);
     return at == NULL ? -1 : strtoll(at + strlen(name), NULL, 10);
 }
+
+int migrate_says(const struct migrate *m, const char *text)
+{
+    char *log = file_text(m->process.err);
+    int times = 0;
+    for (char *at = log; at != NULL && (at = strstr(at, text)) != NULL; at++)
+        times++;
+    free(log);
+    return times;
+}

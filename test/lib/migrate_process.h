@@ -32,6 +32,8 @@ void migrate_free(struct migrate *m);
         migrate_free(&migrate_here);                                                               \
     } while (0)
 
+/* How often its log has the text by now; for one that runs. */
+int migrate_says(const struct migrate *m, const char *text);
 /* The number that stands behind the name in what it printed; -1: there is none. */
 long long migrate_count(const struct migrate *m, const char *name);
 

@@ -27,7 +27,8 @@ int scaled_ms(int ms);
    This is the only way in which tests wait. */
 bool wait_until(bool (*holds)(void *arg), void *arg, int timeout_ms) MUST_USE;
 
-/* A short rest inside a poll or a load, never in place of a condition. */
+/* The pace of a load, a moment taken at random, or time that is itself what is tested; never in
+   place of a condition. */
 void rest_us(int us);
 
 /* The directory of this test program; made when first asked for. */

@@ -78,7 +78,7 @@ async function main() {
       () => [...document.querySelectorAll("#commands td.key")].length > 3 &&
         document.querySelector("#p99").textContent !== "–" &&
         !document.querySelector("#slow td.none") && !document.querySelector("#hot td.none") &&
-        !document.querySelector("#big td.none"), { timeout: 15000, polling: 200 });
+        !document.querySelector("#big td.none") && !document.querySelector("#client-rows td.none"), { timeout: 15000, polling: 200 });
     const seen = new Set();
     for (let i = 0; i < 3; i++) {
       const rate = await number(page, "rate");
@@ -88,6 +88,15 @@ async function main() {
     }
     expect(seen.size > 1, "the rate stands still");
     expect((await number(page, "clients")) >= 20, "too few clients");
+  });
+
+  await check("shows some clients and what they hold", async () => {
+    await page.waitForFunction(() => [...document.querySelectorAll("#client-rows tr")].some((row) =>
+      row.textContent.includes("slow-reader") && row.querySelector(".warn")), { timeout: 15000, polling: 200 });
+    const rows = await page.$$eval("#client-rows tr", (all) => all.map((r) => r.innerText));
+    expect(rows.length > 3 && rows.length <= 12, rows.length + " rows");
+    expect(rows[0].includes("slow-reader"), "who holds most is not the first: " + rows[0]);
+    expect(rows.slice(1).every((r) => /127\.0\.0\.1:\d+/.test(r)), "no addresses: " + rows[1]);
   });
 
   await sleep(2500); /* so that the screenshots show a line */

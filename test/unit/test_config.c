@@ -14,6 +14,7 @@
 #include "base/log.h"
 #include "proxy/config.h"
 #include "proxy/options.h"
+#include "test/lib/page.h"
 
 static struct config c;
 static char err[256];
@@ -378,23 +379,7 @@ static void help_text(void **state)
 static void the_page_is_up_to_date(void **state)
 {
     (void)state;
-    char *text = text_of(config_write_doc);
-    if (getenv("UPDATE_DOCS") != NULL) {
-        FILE *out = fopen(CONFIGURATION_PAGE, "w");
-        assert_non_null(out);
-        fputs(text, out);
-        fclose(out);
-    }
-    FILE *page = fopen(CONFIGURATION_PAGE, "r");
-    assert_non_null(page);
-    char *kept = calloc(1, strlen(text) + 2);
-    assert_non_null(kept);
-    size_t len = fread(kept, 1, strlen(text) + 1, page);
-    fclose(page);
-    if (len != strlen(text) || strcmp(kept, text) != 0)
-        fail_msg("docs/configuration.md is out of date; run ./dev docs");
-    free(kept);
-    free(text);
+    page_expect(CONFIGURATION_PAGE, config_write_doc);
 }
 
 static int make_dir(void **state)

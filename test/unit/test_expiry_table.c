@@ -1,11 +1,13 @@
-/* expiry_table.h: what was put is there, what was forgotten is not, and the walk shows each key
-   once, while the table grows and keys are added. */
+/* expiry_table.h: what was put is there, what was forgotten is not, and the walk shows each key,
+   while the table grows and keys are added; and any earlier point can be gone back to. */
 #include "migrate/expiry_table.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -71,8 +73,8 @@ static void test_walk(void **state)
     assert_int_equal(expiry_table_next(&t, &key), 0);
     for (unsigned i = 0; i < KEYS; i++)
         put(&t, i, i + 1);
-    for (unsigned i = 0; i < KEYS; i++) /* put once more: not shown once more */
-        put(&t, i, i + 2);
+    for (unsigned i = 0; i < KEYS; i++) /* the same once more: not shown once more */
+        put(&t, i, i + 1);
     assert_int_equal(expiry_table_put(&t, (struct span){ large, sizeof(large) }, 5), 0);
     while (seen < KEYS && expiry_table_next(&t, &key) == 1) {
         struct span want = key_of(seen, text);
@@ -93,6 +95,90 @@ static void test_walk(void **state)
     expiry_table_clear(&t);
 }
 
+/* Points 0 to 9: key i gets i + 10 * point at each point that it is a multiple of, or is forgotten
+   at point 7. What it has at a point. */
+static int64_t value_at(unsigned i, unsigned point)
+{
+    int64_t value = i + 1;
+    for (unsigned p = 1; p <= point; p++)
+        if (i % p == 0)
+            value = p == 7 ? 0 : (int64_t)i + 1 + 10 * p;
+    return value;
+}
+
+static void write_points(struct expiry_table *t, unsigned from, unsigned keys)
+{
+    for (unsigned p = from; p < 10; p++) {
+        t->point = p;
+        for (unsigned i = 0; i < keys; i++) {
+            if (p == 7 && i % p == 0)
+                forget(t, i);
+            else if (p == 0 || i % p == 0)
+                put(t, i, value_at(i, p));
+        }
+    }
+}
+
+static void expect_point(const struct expiry_table *t, unsigned point, unsigned keys)
+{
+    uint64_t held = 0;
+    for (unsigned i = 0; i < keys; i++) {
+        assert_int_equal(get(t, i), value_at(i, point));
+        held += value_at(i, point) != 0;
+    }
+    assert_int_equal(t->held, held);
+}
+
+static void test_back(void **state)
+{
+    enum { SOME = 3000 };
+    char folder[] = "/tmp/slotgate-expiry-XXXXXX", path[64];
+    struct expiry_table t;
+    (void)state;
+    assert_non_null(mkdtemp(folder));
+    snprintf(path, sizeof(path), "%s/log", folder);
+    for (int named = 0; named < 2; named++) {
+        expiry_table_open(&t, "/tmp");
+        if (named)
+            expiry_table_keep(&t, folder, "log");
+        assert_int_equal(expiry_table_go_back(&t, 5), 0); /* nothing yet */
+        write_points(&t, 0, SOME);
+        for (unsigned i = 0; i < SOME; i++) { /* settled: the log does not know */
+            char text[64];
+            expiry_table_settle(&t, key_of(i, text));
+        }
+        assert_int_equal(t.held, 0);
+        assert_int_equal(expiry_table_go_back(&t, 8), 0);
+        expect_point(&t, 8, SOME);
+        assert_int_equal(expiry_table_go_back(&t, 3), 0);
+        expect_point(&t, 3, SOME);
+        assert_int_equal(expiry_table_go_back(&t, 9), 0); /* what lay behind is cut off */
+        expect_point(&t, 3, SOME);
+        write_points(&t, 4, SOME);
+        expect_point(&t, 9, SOME);
+        assert_int_equal(expiry_table_sync(&t), 0);
+        if (!named)
+            expiry_table_clear(&t);
+        expiry_table_close(&t);
+    }
+    expiry_table_open(&t, "/tmp"); /* another program */
+    expiry_table_keep(&t, folder, "log");
+    assert_int_equal(truncate(path, 1), 0);
+    assert_int_equal(expiry_table_go_back(&t, 9), 0); /* less than a record */
+    assert_int_equal(t.held, 0);
+    write_points(&t, 0, SOME);
+    assert_int_equal(expiry_table_sync(&t), 0);
+    expiry_table_close(&t);
+    expiry_table_open(&t, "/tmp");
+    expiry_table_keep(&t, folder, "log");
+    assert_int_equal(expiry_table_go_back(&t, 6), 0);
+    expect_point(&t, 6, SOME);
+    expiry_table_clear(&t);
+    assert_int_not_equal(access(path, F_OK), 0);
+    expiry_table_close(&t);
+    rmdir(folder);
+}
+
 static void test_no_folder(void **state)
 {
     struct expiry_table t;
@@ -109,6 +195,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_put_get_forget),
         cmocka_unit_test(test_walk),
+        cmocka_unit_test(test_back),
         cmocka_unit_test(test_no_folder),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

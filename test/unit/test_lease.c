@@ -61,7 +61,7 @@ static void on_lost(struct lease *l, void *context, bool wrote, int why)
     h->lease = NULL;
 }
 
-static const struct lease_user user = { on_reply, on_lost };
+static const struct lease_user user = { .on_reply = on_reply, .on_lost = on_lost };
 static const struct link_user no_links;
 
 static void begin(struct rig *g, const char *password, uint32_t limit)

@@ -24,15 +24,34 @@ static bool absolute(const char *text)
 static void test_absolute(void **state)
 {
     static const char *const yes[] = {
-        "SET k v",       "set k v PXAT 1", "DEL k",           "HSET h f v",
-        "ZADD z 1 m",    "zadd z CH 1 m",  "XTRIM s MINID 5", "RESTORE k 0 payload REPLACE",
+        "SET k v",
+        "set k v PXAT 1",
+        "DEL k",
+        "HSET h f v",
+        "ZADD z 1 m",
+        "zadd z CH 1 m",
+        "XTRIM s MINID 5",
+        "RESTORE k 0 payload REPLACE",
         "PEXPIREAT k 1",
+        "HPEXPIREAT k 1 FIELDS 1 a",
+        "hsetex k PXAT 1 FIELDS 1 a b",
     };
     static const char *const no[] = {
-        "INCR k",           "APPEND k v",          "RPUSH k v",      "ZADD z NX 1 m",
-        "ZADD z INCR 1 m",  "ZADD z GT CH 1 m",    "XADD s 1-1 f v", "XADD s MAXLEN 5 * f v",
-        "XTRIM s MAXLEN 5", "RESTORE k 0 payload", "RENAME a b",     "EVAL x 0",
-        "UNHEARD-OF k",     "SINTERSTORE a b c",
+        "INCR k",
+        "APPEND k v",
+        "RPUSH k v",
+        "ZADD z NX 1 m",
+        "ZADD z INCR 1 m",
+        "ZADD z GT CH 1 m",
+        "XADD s 1-1 f v",
+        "XADD s MAXLEN 5 * f v",
+        "XTRIM s MAXLEN 5",
+        "RESTORE k 0 payload",
+        "RENAME a b",
+        "EVAL x 0",
+        "UNHEARD-OF k",
+        "SINTERSTORE a b c",
+        "HPEXPIREAT k 1 GT FIELDS 2 a b",
     };
     (void)state;
     for (size_t i = 0; i < ARRAY_LEN(yes); i++)

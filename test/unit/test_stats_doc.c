@@ -10,32 +10,12 @@
 
 #include "base/histogram.h"
 #include "proxy/stats.h"
+#include "test/lib/page.h"
 
 static void the_page_is_up_to_date(void **state)
 {
-    char *text = NULL;
-    size_t len = 0;
     (void)state;
-    FILE *out = open_memstream(&text, &len);
-    assert_non_null(out);
-    stats_write_doc(out);
-    fclose(out);
-    if (getenv("UPDATE_DOCS") != NULL) {
-        FILE *page = fopen(METRICS_PAGE, "w");
-        assert_non_null(page);
-        fputs(text, page);
-        fclose(page);
-    }
-    FILE *page = fopen(METRICS_PAGE, "r");
-    assert_non_null(page);
-    char *kept = calloc(1, len + 2);
-    assert_non_null(kept);
-    size_t got = fread(kept, 1, len + 1, page);
-    fclose(page);
-    if (got != len || memcmp(kept, text, len) != 0)
-        fail_msg("docs/metrics.md is out of date; run ./dev docs");
-    free(kept);
-    free(text);
+    page_expect(METRICS_PAGE, stats_write_doc);
 }
 
 static bool ends_with(const char *name, const char *end)
@@ -58,6 +38,8 @@ static void names_are_sane(void **state)
         if (m->unit == STATS_BYTES)
             assert_non_null(strstr(m->name, "_bytes"));
         assert_true(ends_with(m->help, "."));
+        if (m->act == NULL || !ends_with(m->act, "."))
+            fail_msg("%s does not say what to do when it moves", m->name);
         assert_true(m->offset % sizeof(uint64_t) == 0);
         for (size_t n = 0; n < i; n++) {
             assert_string_not_equal(stats_metrics[n].name, m->name);

@@ -9,6 +9,7 @@
 
 typedef struct RedisModuleCtx RedisModuleCtx;
 typedef struct RedisModuleString RedisModuleString;
+typedef struct RedisModuleCallReply RedisModuleCallReply;
 typedef int command_function(RedisModuleCtx *ctx, RedisModuleString **argv, int argc);
 
 static int (*set_attributes)(RedisModuleCtx *ctx, const char *name, int version, int api_version);
@@ -16,6 +17,11 @@ static int (*create_command)(RedisModuleCtx *ctx, const char *name, command_func
                              const char *flags, int first, int last, int step);
 static int (*reply_with_string)(RedisModuleCtx *ctx, RedisModuleString *s);
 static int (*reply_with_number)(RedisModuleCtx *ctx, long long n);
+
+static RedisModuleCallReply *(*call)(RedisModuleCtx *ctx, const char *name, const char *format,
+                                     ...);
+static void (*free_reply)(RedisModuleCallReply *reply);
+static int (*replicate)(RedisModuleCtx *ctx);
 
 int RedisModule_OnLoad(RedisModuleCtx *ctx, RedisModuleString **argv, int argc);
 
@@ -46,6 +52,16 @@ static int tm_nokey(RedisModuleCtx *ctx, RedisModuleString **argv, int argc)
     return reply_with_number(ctx, 42);
 }
 
+/* TM.APPEND word key value: appends to the key, which stands second. Replicated as it is. */
+static int tm_append(RedisModuleCtx *ctx, RedisModuleString **argv, int argc)
+{
+    if (argc != 4)
+        return reply_with_number(ctx, -1);
+    free_reply(call(ctx, "APPEND", "ss", argv[2], argv[3]));
+    replicate(ctx);
+    return reply_with_number(ctx, 1);
+}
+
 int RedisModule_OnLoad(RedisModuleCtx *ctx, RedisModuleString **argv, int argc)
 {
     int (*get_api)(const char *name, void *function) = ((void **)ctx)[0];
@@ -53,6 +69,9 @@ int RedisModule_OnLoad(RedisModuleCtx *ctx, RedisModuleString **argv, int argc)
     (void)argc;
     if (get_api("RedisModule_SetModuleAttribs", (void *)&set_attributes) != 0 ||
         get_api("RedisModule_CreateCommand", (void *)&create_command) != 0 ||
+        get_api("RedisModule_Call", (void *)&call) != 0 ||
+        get_api("RedisModule_FreeCallReply", (void *)&free_reply) != 0 ||
+        get_api("RedisModule_ReplicateVerbatim", (void *)&replicate) != 0 ||
         get_api("RedisModule_ReplyWithString", (void *)&reply_with_string) != 0 ||
         get_api("RedisModule_ReplyWithLongLong", (void *)&reply_with_number) != 0)
         return 1;
@@ -60,5 +79,6 @@ int RedisModule_OnLoad(RedisModuleCtx *ctx, RedisModuleString **argv, int argc)
     return create_command(ctx, "tm.key", tm_key, "readonly", 1, 1, 1) != 0 ||
            create_command(ctx, "tm.count", tm_count, "readonly", 1, -1, 1) != 0 ||
            create_command(ctx, "tm.second", tm_second, "write", 2, 2, 1) != 0 ||
+           create_command(ctx, "tm.append", tm_append, "write", 2, 2, 1) != 0 ||
            create_command(ctx, "tm.nokey", tm_nokey, "readonly", 0, 0, 0) != 0;
 }

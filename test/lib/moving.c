@@ -1,0 +1,171 @@
+#include "test/lib/moving.h"
+
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "cluster/keyslot.h"
+#include "test/lib/testenv.h"
+
+struct oracle source, target;
+redisContext *from, *to, *nodes[3];
+char source_at[32], target_at[32], proxy_at[32], seeds[512];
+
+static void start_source(const char *const *more)
+{
+    const char *words[32] = { "--repl-diskless-sync-delay", "0" };
+    for (size_t n = 2; more != NULL && *more != NULL; n++) {
+        REQUIRE(n + 1 < ARRAY_LEN(words));
+        words[n] = *more++;
+    }
+    oracle_start_with(&source, words);
+    from = redis_open(source.port);
+    snprintf(source_at, sizeof(source_at), "127.0.0.1:%d", source.port);
+}
+
+void moving_start(const struct moving *scene)
+{
+    start_source(scene->source);
+    if ((scene->parts & MOVING_PLAIN) != 0) {
+        oracle_start(&target);
+        to = redis_open(target.port);
+        snprintf(target_at, sizeof(target_at), "127.0.0.1:%d", target.port);
+    }
+    if ((scene->parts & MOVING_CLUSTER) != 0) {
+        cluster_start(&cluster,
+                      &(struct cluster_options){ .masters = 3, .extra = scene->nodes_with });
+        cluster_seeds(&cluster, seeds);
+        for (int i = 0; i < 3; i++)
+            nodes[i] = redis_open(cluster.node[i].port);
+    }
+    if ((scene->parts & MOVING_PROXY) != 0) {
+        proxy_start(&proxy, seeds, NULL);
+        snprintf(proxy_at, sizeof(proxy_at), "127.0.0.1:%d", proxy.port);
+    }
+}
+
+int moving_end(void **state)
+{
+    (void)state;
+    redisFree(from);
+    redisFree(to); /* may be NULL, as the nodes */
+    for (int i = 0; i < 3; i++) {
+        redisFree(nodes[i]);
+        nodes[i] = NULL;
+    }
+    if (proxy.port != 0)
+        proxy_stop(&proxy);
+    cluster_stop(&cluster);
+    if (to != NULL)
+        oracle_stop(&target);
+    oracle_stop(&source);
+    from = to = NULL;
+    return 0;
+}
+
+/* --- contents ------------------------------------------------------------------------------ */
+
+static void empty(redisContext *r)
+{
+    if (r == NULL)
+        return;
+    redis_do(r, "FLUSHALL");
+    redis_do(r, "FUNCTION FLUSH");
+}
+
+void moving_empty(void)
+{
+    empty(from);
+    empty(to);
+    for (int i = 0; i < 3; i++)
+        empty(nodes[i]);
+}
+
+long long moving_keys(redisContext *r)
+{
+    redisReply *reply = redis_ask(r, "DBSIZE");
+    long long n = reply->integer;
+    freeReplyObject(reply);
+    return n;
+}
+
+long long moving_cluster_keys(void)
+{
+    long long sum = 0;
+    for (int i = 0; i < 3; i++)
+        sum += moving_keys(nodes[i]);
+    return sum;
+}
+
+redisContext *moving_node(const char *key, size_t len)
+{
+    int slot = keyslot_of((struct span){ key, len }), node = 0;
+    while (slot > cluster.node[node].last_slot)
+        node++;
+    return nodes[node];
+}
+
+static redisContext *plain_target(void *context, const char *key, size_t len)
+{
+    (void)context, (void)key, (void)len;
+    return to;
+}
+
+static redisContext *node_of(void *context, const char *key, size_t len)
+{
+    (void)context;
+    return moving_node(key, len);
+}
+
+void moving_expect_plain(void)
+{
+    assert_int_equal(every_type_compare(from, plain_target, NULL), moving_keys(to));
+}
+
+void moving_expect_cluster(void)
+{
+    assert_int_equal(every_type_compare(from, node_of, NULL), moving_cluster_keys());
+}
+
+/* --- one sync ------------------------------------------------------------------------------ */
+
+bool moving_copied(void *m)
+{
+    return migrate_says(m, "full copy done") > 0;
+}
+
+bool moving_went_on(void *m)
+{
+    return migrate_says(m, "the stream goes on") > 0;
+}
+
+bool moving_caught_up(void *unused)
+{
+    (void)unused;
+    redisReply *reply = redis_ask(from, "WAIT 1 200");
+    bool yes = reply->integer == 1;
+    freeReplyObject(reply);
+    return yes;
+}
+
+void moving_begin(struct migrate *m, const char *const *words)
+{
+    migrate_start(m, words);
+    if (!wait_until(moving_copied, m, scaled_ms(30000)))
+        fail_msg("no full copy");
+}
+
+void moving_finish(struct migrate *m)
+{
+    redis_do(from, "SET the-last-one yes"); /* WAIT counts what this client has written */
+    if (!wait_until(moving_caught_up, NULL, scaled_ms(30000)))
+        fail_msg("it does not catch up; see its log");
+    process_signal(&m->process, SIGTERM);
+    migrate_wait(m, 30000);
+    if (m->code != 0)
+        fail_msg("exit code %d: %.4000s%s", m->code, m->err, m->out);
+}
