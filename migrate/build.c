@@ -20,6 +20,8 @@ struct build {
     uint32_t pending; /* commands not answered */
     uint8_t state;    /* enum build_state */
     bool ended, dated;
+    void (*watch)(void *context, const char *error); /* or NULL */
+    void *watch_context;
     char error[TARGET_ERROR_SHOWN]; /* the first one */
 };
 
@@ -131,6 +133,12 @@ void build_free(struct build *b)
     free(b);
 }
 
+void build_watch(struct build *b, void (*fn)(void *context, const char *error), void *context)
+{
+    b->watch = fn;
+    b->watch_context = context;
+}
+
 void build_take(struct build *b, struct span bytes)
 {
     if (b->error[0] == '\0' && !rewrite_take(&b->rewrite, bytes))
@@ -147,12 +155,21 @@ void build_end(struct build *b)
 
 /* --- steps --------------------------------------------------------------------------------- */
 
+/* True: that was all there is to tell. */
+static bool told(const struct build *b, const char *error)
+{
+    if (b->watch != NULL)
+        b->watch(b->watch_context, error);
+    return b->watch != NULL;
+}
+
 static void finish_removed(struct build *b)
 {
-    if (b->error[0] != '\0')
+    bool failed = b->error[0] != '\0';
+    bool over = told(b, failed ? b->error : "its time was over before it was there");
+    if (!over && failed)
         copy_failed(b->copy, writer_span(&b->label), b->error);
-    else
-        b->copy->counters.expired++;
+    b->copy->counters.expired += !over && !failed;
     build_free(b);
 }
 
@@ -170,7 +187,7 @@ static void set_time(struct build *b)
 {
     struct copy *c = b->copy;
     if (b->rewrite.commands == 0) { /* a collection without elements */
-        c->counters.empty++;
+        c->counters.empty += !told(b, NULL);
         build_free(b);
         return;
     }
@@ -194,7 +211,7 @@ static void rename_it(struct build *b)
 
 static void finish(struct build *b)
 {
-    b->copy->counters.rewritten++;
+    b->copy->counters.rewritten += !told(b, NULL);
     b->copy->counters.field_times_lost += b->rewrite.field_times_lost;
     build_free(b);
 }

@@ -20,6 +20,9 @@ struct build;
 /* Joins copy->builds. expire_at: as in the reader. */
 struct build *build_new(struct copy *c, const struct rdb_type *type, struct span key,
                         int64_t expire_at);
+/* Instead of the copy's counters and its repair set, fn hears how it ends, once: NULL, or why it
+   failed. */
+void build_watch(struct build *b, void (*fn)(void *context, const char *error), void *context);
 void build_take(struct build *b, struct span bytes);
 /* The value is whole. b ends by itself from now on. */
 void build_end(struct build *b);

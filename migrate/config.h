@@ -61,7 +61,10 @@ struct config {
     uint64_t round_pause, ttl_tolerance, ttl_slack, ttl_calm; /* ms */
     char *diff_file;
     char *admin_socket, *repair_file, *repair_from;
+    int metrics_port; /* 0: none */
+    char *metrics_bind;
     bool repair;
+    uint64_t repair_every; /* ms */
     bool allow_full_resync, only_source;
     int sample;
     uint64_t pause_source;   /* ms */

@@ -234,9 +234,18 @@ const struct option options_rows[] = {
       FIELD(admin_socket),
       .help = "sync: UNIX socket for the commands status, pause, resume, cutover and finish. "
               "Without it, NAME.sock in the state directory, if there is one." },
+    { .name = "metrics-port", .type = OPTION_INT, .group = CONTROL, .argument = "port",
+      .fallback = "0", .max = UINT16_MAX, FIELD(metrics_port),
+      .help = "sync: TCP port for GET /metrics over HTTP, for Prometheus; 0: none." },
+    { .name = "metrics-bind", .type = OPTION_STRING, .group = CONTROL, .argument = "address",
+      .fallback = "127.0.0.1", FIELD(metrics_bind),
+      .help = "Numeric address of the metrics port. Whoever reaches it may read the numbers." },
     { .name = "repair", .type = OPTION_BOOL, .group = CONTROL, .fallback = "no", FIELD(repair),
       .help = "sync: bring keys of the repair set over again as soon as the stream is caught up, "
               "not only at cutover." },
+    { .name = "repair-every", .type = OPTION_DURATION, .group = CONTROL, .argument = "duration",
+      .fallback = "10s", .min = 10, .max = DAY, FIELD(repair_every),
+      .help = "With --repair yes: how long after one pass over the repair set the next one may begin." },
     { .name = "repair-file", .type = OPTION_STRING, .group = CONTROL, .argument = "file",
       FIELD(repair_file),
       .help = "sync: the repair set: a line for each key that could not be brought over exactly. "

@@ -28,16 +28,20 @@ void repair_open(struct repair *r, struct net *net, const struct target_options 
 {
     *r = (struct repair){ .net = net, .source_options = source, .options = options };
     r->stop_at = UINT64_MAX;
-    crc64_fill(&r->tables);
     writer_init(&r->names, 2);
-    list_init(&r->batches);
+    repair_fetch_open(&r->fetch, net, source);
     dirty_open(&r->dirty, path, keep);
 }
 
 void repair_attach(struct repair *r, struct target *target, struct apply *apply)
 {
+    if (r->apply != NULL)
+        return;
     r->target = target;
     r->apply = apply;
+    r->copy_options = *r->options;
+    r->copy_options.replace = true;
+    copy_open(&r->copy, &r->copy_options, target);
 }
 
 static void move(struct repair *r, enum state state)
@@ -85,17 +89,13 @@ bool repair_reach_source(struct repair *r)
 
 /* --- batches ------------------------------------------------------------------------------- */
 
-/* Lets go of it; the source may still owe an answer. */
 static void drop_batch(struct repair *r)
 {
-    struct repair_batch *b = r->batch;
-    r->batch = NULL;
     r->stop_at = UINT64_MAX;
-    if (b == NULL)
-        return;
-    b->given_up = true;
-    if (!b->asking)
-        repair_batch_free(b);
+    repair_fetch_stop(&r->fetch);
+    if (r->batch != NULL)
+        repair_batch_free(r->batch);
+    r->batch = NULL;
 }
 
 /* What was not repaired stays in the set; what differs comes into it. */
@@ -111,7 +111,7 @@ static void put_back(struct repair *r, const char *why)
         else if (why == NULL)
             *(good ? &r->counters.compared : &r->counters.differing) += 1;
         if (!good && (b->writes || why == NULL))
-            dirty_add(&r->dirty, writer_span(&k->name), error);
+            dirty_add(&r->dirty, writer_span(&k->label), error);
     }
 }
 
@@ -229,6 +229,12 @@ static void pick(struct repair *r)
 
 /* --- steps --------------------------------------------------------------------------------- */
 
+static bool is_silent(const struct repair *r)
+{
+    uint64_t heard = repair_fetch_heard(&r->fetch);
+    return uv_now(r->net->loop) - (heard > r->since ? heard : r->since) > PATIENCE_MS;
+}
+
 static bool is_quiet(const struct repair *r)
 {
     const struct apply *a = r->apply;
@@ -240,38 +246,38 @@ static void hold(struct repair *r)
     if (!is_quiet(r))
         return;
     move(r, ASK);
+    r->fetch.absolute = r->source.facts.functions; /* both came with 7.0 */
     repair_batch_ask(r->batch);
 }
 
 static void asked(struct repair *r)
 {
-    struct repair_batch *b = r->batch;
-    if (!b->answered)
-        return;
-    if (b->error[0] != '\0') {
-        give_up(r, b->error);
-        return;
+    enum fetch_fact fact = repair_fetch_next(&r->fetch);
+    if (fact == FETCH_POINT) {
+        r->stop_at = r->fetch.offset;
+        move(r, REACH);
+    } else if (fact == FETCH_BAD) {
+        give_up(r, r->fetch.error);
     }
-    r->stop_at = b->offset;
-    move(r, REACH);
 }
 
 static void reach(struct repair *r)
 {
-    struct repair_batch *b = r->batch;
-    if (r->apply->offset > b->offset) {
+    uint64_t offset = r->fetch.offset;
+    if (r->apply->offset > offset)
         give_up(r, "the source tells another offset than its stream has");
-        return;
-    }
-    if (r->apply->offset < b->offset || !is_quiet(r))
-        return;
-    move(r, WRITE);
-    repair_batch_write(b);
+    else if (r->apply->offset == offset && is_quiet(r))
+        move(r, WRITE);
 }
 
-static void written(struct repair *r)
+/* Waits for the target's answers as long as they take, but not for the source. */
+static void write_some(struct repair *r)
 {
-    if (r->batch->pending > 0)
+    struct repair_batch *b = r->batch;
+    repair_batch_take(b);
+    if (!b->ended && b->pending == 0 && is_silent(r))
+        repair_fetch_fail(&r->fetch, "the source does not go on with its answer");
+    if (!b->ended || b->pending > 0)
         return;
     put_back(r, NULL);
     drop_batch(r);
@@ -281,7 +287,7 @@ static void written(struct repair *r)
 static void step(struct repair *r)
 {
     static void (*const steps[])(struct repair * r) = {
-        [PICK] = pick, [HOLD] = hold, [ASK] = asked, [REACH] = reach, [WRITE] = written,
+        [PICK] = pick, [HOLD] = hold, [ASK] = asked, [REACH] = reach, [WRITE] = write_some,
     };
     if (r->state != IDLE && r->state != NAMES)
         steps[r->state](r);
@@ -294,7 +300,7 @@ void repair_turn(struct repair *r)
         target_turn_end(&r->source);
     if (r->state == IDLE || r->apply == NULL || r->closing)
         return;
-    if (r->unable != NULL) {
+    if (r->unable != NULL && r->state != WRITE) {
         give_up(r, r->unable);
         return;
     }
@@ -304,7 +310,7 @@ void repair_turn(struct repair *r)
         before = r->state;
         step(r);
     } while (r->state != before && r->state != IDLE);
-    bool waits = r->state != IDLE && r->state != WRITE; /* the target's answers have their time */
+    bool waits = r->state != IDLE && r->state != WRITE;
     if (waits && uv_now(r->net->loop) - r->since > PATIENCE_MS)
         give_up(r, "the point of the stream was not reached in time");
 }
@@ -326,7 +332,8 @@ void repair_interrupt(struct repair *r)
     if (r->batch == NULL)
         return;
     put_back(r, "a connection to the target was lost meanwhile");
-    r->batch->pending = 0;
+    copy_close(&r->copy); /* no value is under construction any more */
+    copy_open(&r->copy, &r->copy_options, r->target);
     drop_batch(r);
     move(r, PICK);
 }
@@ -365,15 +372,18 @@ void repair_close(struct repair *r)
     if (r->batch != NULL)
         put_back(r, "it was not repaired before the end");
     dirty_end(&r->dirty);
+    repair_fetch_close(&r->fetch);
     if (r->opened)
         target_close(&r->source);
 }
 
 void repair_free(struct repair *r)
 {
-    struct list_node *n, *safe;
-    LIST_EACH (&r->batches, n, safe)
-        repair_batch_free(LIST_ENTRY(n, struct repair_batch, link));
+    if (r->batch != NULL)
+        repair_batch_free(r->batch);
+    if (r->apply != NULL)
+        copy_close(&r->copy);
+    repair_fetch_free(&r->fetch);
     dirty_close(&r->dirty);
     writer_close(&r->names);
     if (r->opened)

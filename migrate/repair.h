@@ -7,9 +7,12 @@
  * value is written, and the stream goes on:
  *
  *   PICK some keys -> HOLD (the stream stands; all that was sent is answered)
- *     -> ASK the source: MULTI, DUMP and PTTL of each, INFO replication, EXEC
+ *     -> ASK the source: MULTI, INFO replication, PTTL and DUMP of each, EXEC (repair_fetch.h)
  *     -> REACH (the stream goes on up to that offset) -> WRITE: RESTORE or DEL, and DUMP behind it,
  *        one transaction for each key -> compared, and the stream goes on -> PICK
+ *
+ * Values are read while they are written, so a large one keeps the stream waiting for as long as
+ * it takes, but needs no memory.
  *
  * A writer needs not stop for it. What fails stays in the set (dirty.h) and stops nothing. A key
  * that is only compared (a sample) is added to the set when it differs.
@@ -22,6 +25,7 @@
 
 #include "migrate/apply.h"
 #include "migrate/dirty.h"
+#include "migrate/repair_fetch.h"
 
 enum { REPAIR_BATCH = 16, REPAIR_SAMPLE_MAX = 100000 };
 
@@ -44,10 +48,11 @@ struct repair {
     const char *unable; /* why the source cannot be asked; NULL: it can */
     /* Private from here on. */
     struct target source; /* as any client sees it; opened at the first need */
-    struct crc64_tables tables;
-    struct repair_batch *batch; /* at work; NULL: none */
-    struct list_node batches;   /* and those that still wait for an answer nobody wants */
-    uint8_t state, work;        /* enum state; enum repair_work */
+    struct repair_fetch fetch;
+    struct copy_options copy_options; /* as options, but keys are always replaced */
+    struct copy copy;                 /* of values that are built; opened with the stream */
+    struct repair_batch *batch;       /* at work; NULL: none */
+    uint8_t state, work;              /* enum state; enum repair_work */
     bool opened, ready, closing;
     uint64_t since; /* ms: when the state began */
     uint64_t to_sample, sampled;

@@ -3,15 +3,13 @@
 #include <stdlib.h>
 
 #include "base/text.h"
+#include "migrate/build.h"
 #include "migrate/databases.h"
-#include "migrate/rdb_digest.h"
-#include "migrate/rdb_field_times.h"
 #include "migrate/rdb_payload.h"
-#include "migrate/rdb_type.h"
 #include "migrate/target_databases.h"
 #include "resp/value.h"
 
-enum { PAYLOAD_TAIL = 10, PER_KEY = 3, CLOCKS_MS = 2000 };
+enum { PAYLOAD_TAIL = 10, CLOCKS_MS = 2000 };
 
 struct repair_batch *repair_batch_new(struct repair *r, bool writes)
 {
@@ -19,35 +17,132 @@ struct repair_batch *repair_batch_new(struct repair *r, bool writes)
     REQUIRE(b != NULL);
     b->repair = r;
     b->writes = writes;
-    writer_init(&b->answer, 2);
-    list_append(&r->batches, &b->link);
+    writer_init(&b->value, 2);
     return b;
+}
+
+/* A value of which nothing is wanted any more. */
+static void forget_side(struct repair_side *s)
+{
+    if (s->open && !rdb_digester_end(&s->digester))
+        s->there = false;
+    s->open = false;
 }
 
 void repair_batch_free(struct repair_batch *b)
 {
-    list_remove(&b->link);
-    for (uint32_t i = 0; i < b->count; i++)
-        writer_close(&b->keys[i].name);
-    writer_close(&b->answer);
+    for (uint32_t i = 0; i < b->count; i++) {
+        writer_close(&b->keys[i].label);
+        forget_side(&b->keys[i].source);
+        forget_side(&b->keys[i].target);
+    }
+    writer_close(&b->value);
     free(b);
 }
 
 /* --- names --------------------------------------------------------------------------------- */
 
-bool repair_batch_add(struct repair_batch *b, struct span name)
+bool repair_batch_add(struct repair_batch *b, struct span label)
 {
+    const struct copy_options *o = b->repair->options;
     if (b->count == REPAIR_BATCH)
         return false;
     struct repair_key *k = &b->keys[b->count++];
     *k = (struct repair_key){ .batch = b };
-    writer_init(&k->name, 2);
-    write_raw(&k->name, name);
-    k->own = databases_split(b->repair->options, writer_span(&k->name), &k->db);
+    writer_init(&k->label, 2);
+    write_raw(&k->label, label);
+    k->own = databases_split(o, writer_span(&k->label), &k->db);
+    k->name = databases_name(o, writer_span(&k->label), &k->db);
+    k->database = databases_at_target(o, k->db);
     return true;
 }
 
-/* --- the source ---------------------------------------------------------------------------- */
+void repair_batch_ask(struct repair_batch *b)
+{
+    struct repair_fetch *f = &b->repair->fetch;
+    for (uint32_t i = 0; i < b->count; i++)
+        repair_fetch_add(f, b->keys[i].db, b->keys[i].own);
+    repair_fetch_ask(f);
+}
+
+/* --- values -------------------------------------------------------------------------------- */
+
+static void set_error(struct repair_key *k, const char *why)
+{
+    if (k->error[0] == '\0')
+        snprintf(k->error, sizeof(k->error), "%s", why);
+}
+
+static void side_begins(struct repair_side *s, const struct rdb_type *type)
+{
+    rdb_digester_open(&s->digester, type);
+    s->open = s->there = true;
+}
+
+static void side_ends(struct repair_key *k, struct repair_side *s)
+{
+    s->open = false;
+    if (!rdb_digester_end(&s->digester))
+        set_error(k, "the value is damaged");
+    s->digest = s->digester.digest;
+}
+
+/* Those of fields may have got the slack. */
+static bool same_times(const struct repair_key *k)
+{
+    const struct rdb_digester *a = &k->source.digester, *b = &k->target.digester;
+    const struct expiry *e = k->batch->repair->options->expiry;
+    uint64_t most = CLOCKS_MS + (e != NULL ? (uint64_t)e->options->slack : 0);
+    uint64_t apart = a->times > b->times ? a->times - b->times : b->times - a->times;
+    return a->timed == b->timed && a->timed_names == b->timed_names && apart <= most * a->timed;
+}
+
+static void judge(struct repair_key *k)
+{
+    const struct repair_side *a = &k->source, *b = &k->target;
+    bool same = a->digest.a == b->digest.a && a->digest.b == b->digest.b && same_times(k);
+    if (a->there && b->there ? !same : a->there != b->there)
+        set_error(k, !a->there   ? "the source lacks it"
+                     : !b->there ? "the target lacks it"
+                                 : "the content differs");
+}
+
+static const struct rdb_type *type_at(const struct target *t, uint8_t type)
+{
+    return rdb_type_find(type, t->facts.rdb_valkey > 0);
+}
+
+/* --- comparing ----------------------------------------------------------------------------- */
+
+static void on_piece(void *context, struct span bytes)
+{
+    struct repair_key *k = context;
+    struct repair_side *s = &k->target;
+    while (bytes.len > 0) {
+        struct span value = { NULL, 0 };
+        size_t used;
+        enum dump_fact fact = dump_reply_read(&k->reply, bytes, &used, &value);
+        if (fact == DUMP_BAD) /* the call's error says why */
+            return;
+        if (fact == DUMP_TYPE)
+            side_begins(s, type_at(k->batch->repair->target, k->reply.type));
+        if (fact == DUMP_VALUE)
+            rdb_digester_take(&s->digester, value);
+        if (fact == DUMP_END)
+            side_ends(k, s);
+        bytes.at += used;
+        bytes.len -= used;
+    }
+}
+
+static void on_asked(void *context, const struct target_call *call)
+{
+    struct repair_key *k = context;
+    k->batch->pending--;
+    if (call->error[0] != '\0')
+        set_error(k, call->error);
+    net_hurry(k->batch->repair->net);
+}
 
 static void write_words(struct writer *w, struct span a, struct span b)
 {
@@ -56,188 +151,264 @@ static void write_words(struct writer *w, struct span a, struct span b)
     write_bulk(w, b);
 }
 
-/* The offset of INFO's text. */
-static bool read_offset(struct span info, uint64_t *out)
+static void ask_target(struct repair_key *k)
 {
-    struct span digits = target_info_line(info, "master_repl_offset");
-    return digits.len > 0 && text_to_u64(digits.at, digits.len, out);
-}
-
-/* SELECT, DUMP and PTTL of each key, then INFO. */
-static bool read_answer(struct repair_batch *b)
-{
-    struct value_cursor c = { b->answer.at, b->answer.at + b->answer.len };
-    struct value list, select, dump, ttl, info;
-    if (!value_next(&c, &list) || list.kind != VALUE_LIST)
-        return false;
-    for (uint32_t i = 0; i < b->count; i++) {
-        struct repair_key *k = &b->keys[i];
-        if (!value_next(&c, &select) || !value_next(&c, &dump) || !value_next(&c, &ttl) ||
-            ttl.kind != VALUE_INTEGER || (dump.kind != VALUE_STRING && dump.kind != VALUE_NULL))
-            return false;
-        k->payload = dump.kind == VALUE_STRING ? dump.text : (struct span){ NULL, 0 };
-        k->ttl = ttl.number;
-    }
-    return value_next(&c, &info) && info.kind == VALUE_STRING && read_offset(info.text, &b->offset);
-}
-
-static void on_source(void *context, const struct target_call *call)
-{
-    struct repair_batch *b = context;
-    b->asking = false;
-    if (b->given_up) {
-        repair_batch_free(b);
-        return;
-    }
-    b->answered = true;
-    snprintf(b->error, sizeof(b->error), "%s", call->error);
-    write_raw(&b->answer, writer_span(&call->exec));
-    if (b->error[0] == '\0' && !read_answer(b))
-        snprintf(b->error, sizeof(b->error), "the source's answer cannot be understood");
-    net_hurry(b->repair->net);
-}
-
-void repair_batch_ask(struct repair_batch *b)
-{
-    struct repair *r = b->repair;
+    struct target *t = k->batch->repair->target;
     struct writer w;
     writer_init(&w, 2);
-    for (uint32_t i = 0; i < b->count; i++) {
-        databases_select(&w, b->keys[i].db);
-        write_words(&w, SPAN("DUMP"), b->keys[i].own);
-        write_words(&w, SPAN("PTTL"), b->keys[i].own);
-    }
-    write_words(&w, SPAN("INFO"), SPAN("replication"));
-    databases_select(&w, 0); /* the connection is shared with plain questions */
-    b->asking = true;
-    target_send_block(&r->source, SPAN(""), writer_span(&w), b->count * PER_KEY + 2, true,
-                      on_source, b);
+    write_words(&w, SPAN("DUMP"), k->name);
+    k->batch->pending++;
+    target_use(t, k->database);
+    target_ask_pieces(t, SPAN("dump"), k->name, writer_span(&w), on_piece, on_asked, k);
+    target_use(t, 0);
     writer_close(&w);
 }
 
-/* --- the target ---------------------------------------------------------------------------- */
-
-/* A field's time may have got the slack. */
-static bool same_times(const struct repair *r, struct span a, struct span b)
-{
-    const struct expiry *e = r->options->expiry;
-    uint64_t apart, most = CLOCKS_MS + (e != NULL ? (uint64_t)e->options->slack : 0);
-    return rdb_field_times_apart(a, b, &apart) && apart <= most;
-}
-
-static bool same_value(const struct repair *r, struct span a, struct span b)
-{
-    struct rdb_digest x, y;
-    if (a.at == NULL || b.at == NULL)
-        return a.at == b.at;
-    if (a.len == b.len && a.len > PAYLOAD_TAIL && memcmp(a.at, b.at, a.len - PAYLOAD_TAIL) == 0)
-        return true;
-    return rdb_digest_of(&x, a) && rdb_digest_of(&y, b) && x.a == y.a && x.b == y.b &&
-           same_times(r, a, b);
-}
+/* --- writing ------------------------------------------------------------------------------- */
 
 /* The last of the transaction's replies is DUMP's. */
-static void judge(struct repair_key *k, const struct writer *exec)
+static struct span last_of(const struct writer *exec)
 {
     struct value_cursor c = { exec->at, exec->at + exec->len };
     struct value list, v = { 0 };
     bool whole = value_next(&c, &list) && list.kind == VALUE_LIST && list.count > 0;
     for (uint64_t i = 0; whole && i < list.count; i++)
         whole = value_next(&c, &v);
-    struct span there = v.kind == VALUE_STRING ? v.text : (struct span){ NULL, 0 };
-    if (!whole || (v.kind != VALUE_STRING && v.kind != VALUE_NULL))
-        snprintf(k->error, sizeof(k->error), "the target's answer cannot be understood");
-    else if (!same_value(k->batch->repair, k->payload, there))
-        snprintf(k->error, sizeof(k->error), "%s",
-                 k->payload.at == NULL ? "the source lacks it"
-                 : there.at == NULL    ? "the target lacks it"
-                                       : "the content differs");
+    return whole && v.kind == VALUE_STRING ? v.text : (struct span){ NULL, 0 };
 }
 
-static void on_target(void *context, const struct target_call *call)
+static void on_written(void *context, const struct target_call *call)
 {
     struct repair_key *k = context;
+    struct span there = last_of(&call->exec);
     k->batch->pending--;
     if (call->error[0] != '\0')
-        snprintf(k->error, sizeof(k->error), "%s", call->error);
-    else
-        judge(k, &call->exec);
+        set_error(k, call->error);
+    if (there.len > PAYLOAD_TAIL) {
+        side_begins(&k->target, type_at(k->batch->repair->target, (uint8_t)there.at[0]));
+        rdb_digester_take(&k->target.digester,
+                          (struct span){ there.at + 1, there.len - RDB_PAYLOAD_EXTRA });
+        side_ends(k, &k->target);
+    }
+    judge(k);
+    net_hurry(k->batch->repair->net);
+}
+
+static void forget_time(struct repair_key *k)
+{
+    struct expiry *e = k->batch->repair->options->expiry;
+    if (e != NULL)
+        expiry_forget_key(e, writer_span(&k->label));
+}
+
+/* What the target is told, as with any key of the stream; RDB_NO_TIME: nothing. */
+static int64_t expire_at(const struct repair *r, struct repair_key *k)
+{
+    struct expiry *e = r->options->expiry;
+    int64_t now = copy_now(NULL);
+    forget_time(k);
+    if (k->expire_at == RDB_NO_TIME || e == NULL)
+        return k->expire_at;
+    return expiry_of_stream(e, writer_span(&k->label), k->expire_at, now, now);
 }
 
 /* The lowest stamp that knows the type, so that an older target takes it. */
-static void write_payload(struct repair *r, struct writer *w, struct span payload)
+static void write_payload(struct repair_batch *b, struct writer *w)
 {
-    struct writer stamped;
-    const unsigned char *tail = (const unsigned char *)payload.at + payload.len - PAYLOAD_TAIL;
-    bool valkey = payload.len > PAYLOAD_TAIL && (tail[0] | tail[1] << 8) >= RDB_VALKEY_VERSION;
-    const struct rdb_type *type =
-        payload.len > PAYLOAD_TAIL ? rdb_type_find((uint8_t)payload.at[0], valkey) : NULL;
-    if (type == NULL || type->version == RDB_NO_VERSION) {
-        write_bulk(w, payload);
-        return;
-    }
-    struct span value = { payload.at + 1, payload.len - PAYLOAD_TAIL - 1 };
-    writer_init(&stamped, 2);
-    rdb_payload_write(&stamped, &r->tables, (uint8_t)payload.at[0], value, type->version);
-    write_bulk(w, writer_span(&stamped));
-    writer_close(&stamped);
+    struct repair *r = b->repair;
+    bool stamped = b->type != NULL && b->type->version != RDB_NO_VERSION;
+    struct writer payload;
+    writer_init(&payload, 2);
+    rdb_payload_write(&payload, &r->copy.tables, r->fetch.type, writer_span(&b->value),
+                      stamped ? b->type->version : r->fetch.stamp);
+    write_bulk(w, writer_span(&payload));
+    writer_close(&payload);
 }
 
-/* What the target is told, as with any key of the stream. */
-static int64_t time_to_live(const struct repair *r, const struct repair_key *k)
+static void write_restore(struct repair_key *k, struct writer *w)
 {
-    struct expiry *e = r->options->expiry;
-    struct span name = writer_span(&k->name);
-    int64_t now = copy_now(NULL);
-    if (e != NULL)
-        expiry_forget_key(e, name);
-    if (k->payload.at == NULL || k->ttl < 0)
-        return 0;
-    int64_t at = now + k->ttl;
-    if (e != NULL)
-        at = expiry_of_stream(e, name, at, now, now);
-    return at > now ? at - now : 1;
+    struct repair *r = k->batch->repair;
+    const struct target_facts *f = &r->target->facts;
+    int64_t at = expire_at(r, k), left = at - copy_now(NULL);
+    bool timed = at != RDB_NO_TIME, absolute = timed && f->absolute;
+    left = !timed ? 0 : left > 0 ? left : 1;
+    write_array(w, 4 + (size_t)f->replace + (size_t)absolute);
+    write_bulk(w, SPAN("RESTORE"));
+    write_bulk(w, k->name);
+    write_bulk_format(w, "%lld", (long long)(absolute ? at : left));
+    write_payload(k->batch, w);
+    if (f->replace)
+        write_bulk(w, SPAN("REPLACE"));
+    if (absolute)
+        write_bulk(w, SPAN("ABSTTL"));
 }
 
 /* Gives how many commands it has written. */
-static uint32_t write_repair(struct repair *r, const struct repair_key *k, struct span name,
-                             struct writer *w)
+static uint32_t write_commands(struct repair_key *k, struct writer *w)
 {
-    bool replace = r->target->facts.replace, there = k->payload.at != NULL;
-    int64_t ttl = time_to_live(r, k);
-    uint32_t commands = 0;
-    if (!there || !replace) {
-        write_words(w, SPAN("DEL"), name);
-        commands++;
-    }
-    if (!there)
-        return commands;
-    write_array(w, replace ? 5 : 4);
-    write_bulk(w, SPAN("RESTORE"));
-    write_bulk(w, name);
-    write_bulk_format(w, "%lld", (long long)ttl);
-    write_payload(r, w, k->payload);
-    if (replace)
-        write_bulk(w, SPAN("REPLACE"));
-    return commands + 1;
+    bool deletes = !k->source.there || !k->batch->repair->target->facts.replace;
+    if (deletes)
+        write_words(w, SPAN("DEL"), k->name);
+    if (k->source.there)
+        write_restore(k, w);
+    else
+        forget_time(k);
+    write_words(w, SPAN("DUMP"), k->name);
+    return (deletes ? 1u : 0u) + (k->source.there ? 1u : 0u) + 1;
 }
 
-void repair_batch_write(struct repair_batch *b)
+static void write_key(struct repair_key *k)
 {
-    struct repair *r = b->repair;
+    struct repair_batch *b = k->batch;
     struct writer w;
     writer_init(&w, 2);
-    for (uint32_t i = 0; i < b->count; i++) {
-        struct repair_key *k = &b->keys[i];
-        uint64_t db;
-        struct span name = databases_name(r->options, writer_span(&k->name), &db);
-        writer_clear(&w, 2);
-        uint32_t commands = b->writes ? write_repair(r, k, name, &w) : 0;
-        write_words(&w, SPAN("DUMP"), name);
-        b->pending++;
-        target_use(r->target, databases_at_target(r->options, db));
-        target_send_block(r->target, name, writer_span(&w), commands + 1, true, on_target, k);
-        target_use(r->target, 0);
-    }
+    uint32_t commands = write_commands(k, &w);
+    b->pending++;
+    target_use(b->repair->target, k->database);
+    target_send_block(b->repair->target, k->name, writer_span(&w), commands, true, on_written, k);
+    target_use(b->repair->target, 0);
     writer_close(&w);
+}
+
+static void on_built(void *context, const char *error)
+{
+    struct repair_key *k = context;
+    k->batch->pending--;
+    if (error != NULL)
+        set_error(k, error);
+    net_hurry(k->batch->repair->net);
+}
+
+/* --- what the source tells ----------------------------------------------------------------- */
+
+static bool is_built(const struct repair_batch *b)
+{
+    const struct repair *r = b->repair;
+    if (!b->writes || b->type == NULL || b->type->kind == RDB_MODULE)
+        return false;
+    return r->fetch.size > r->options->big_key || r->options->rewrite ||
+           !target_takes(&r->target->facts, b->type->version);
+}
+
+static void begin_value(struct repair_key *k)
+{
+    struct repair_batch *b = k->batch;
+    struct repair *r = b->repair;
+    b->type = type_at(&r->source, r->fetch.type);
+    k->expire_at = r->fetch.expire_at;
+    writer_clear(&b->value, 2);
+    side_begins(&k->source, b->type);
+    if (!b->writes)
+        ask_target(k);
+    if (!is_built(b))
+        return;
+    b->pending++;
+    writer_clear(&r->copy.label, 2);
+    write_raw(&r->copy.label, writer_span(&k->label));
+    r->copy.database = k->database;
+    b->build = build_new(&r->copy, b->type, k->name, expire_at(r, k));
+    build_watch(b->build, on_built, k);
+}
+
+static void take_value(struct repair_key *k, struct span bytes)
+{
+    struct repair_batch *b = k->batch;
+    if (b->build != NULL) {
+        build_take(b->build, bytes);
+        return;
+    }
+    rdb_digester_take(&k->source.digester, bytes);
+    if (b->writes)
+        write_raw(&b->value, bytes);
+}
+
+static void end_value(struct repair_key *k)
+{
+    struct repair_batch *b = k->batch;
+    struct build *build = b->build;
+    b->build = NULL;
+    if (build != NULL) {
+        forget_side(&k->source);
+        build_end(build);
+        return;
+    }
+    side_ends(k, &k->source);
+    if (b->writes)
+        write_key(k);
+    if (b->value.len > FETCH_AHEAD)
+        writer_close(&b->value);
+}
+
+static void no_value(struct repair_key *k)
+{
+    if (k->batch->writes)
+        write_key(k);
+    else
+        ask_target(k);
+}
+
+/* What the source has not told stays in the set; half a value at the target is removed there. */
+static void break_off(struct repair_batch *b)
+{
+    struct build *build = b->build;
+    for (uint32_t i = b->at; i < b->count; i++)
+        set_error(&b->keys[i], b->repair->fetch.error);
+    b->build = NULL;
+    b->ended = true;
+    if (build != NULL)
+        build_end(build);
+}
+
+static bool has_room(struct repair_batch *b)
+{
+    return !b->ended && (!b->writes || target_has_room(b->repair->target));
+}
+
+static void take_fact(struct repair_batch *b, enum fetch_fact fact)
+{
+    struct repair_key *k = &b->keys[b->at];
+    switch (fact) {
+    case FETCH_BAD:
+        break_off(b);
+        break;
+    case FETCH_END:
+        b->ended = true;
+        break;
+    case FETCH_KEY:
+        begin_value(k);
+        break;
+    case FETCH_VALUE:
+        take_value(k, b->repair->fetch.value);
+        break;
+    case FETCH_KEY_END:
+        end_value(k);
+        break;
+    case FETCH_ABSENT:
+        no_value(k);
+        break;
+    default:
+        break;
+    }
+    b->at += fact == FETCH_KEY_END || fact == FETCH_ABSENT;
+}
+
+/* Digests of both sides are there when nothing is pending. */
+static void judge_all(struct repair_batch *b)
+{
+    for (uint32_t i = 0; i < b->count && !b->writes; i++)
+        judge(&b->keys[i]);
+}
+
+void repair_batch_take(struct repair_batch *b)
+{
+    enum fetch_fact fact = FETCH_MORE;
+    copy_progress(&b->repair->copy);
+    do {
+        if (!has_room(b))
+            break;
+        fact = repair_fetch_next(&b->repair->fetch);
+        take_fact(b, fact);
+    } while (fact != FETCH_MORE);
+    if (b->ended && b->pending == 0)
+        judge_all(b);
 }

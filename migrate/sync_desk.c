@@ -1,6 +1,8 @@
 #include "migrate/sync_desk.h"
 
 #include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -9,12 +11,14 @@
 #include "base/text.h"
 #include "migrate/admin.h"
 #include "migrate/cutover.h"
+#include "migrate/metrics_port.h"
 #include "migrate/progress.h"
 
-enum { TICK_MS = 1000, REPAIR_EVERY_MS = 10 * 1000, REPAIR_LAG_MS = 1000, REMAINING_SHOWN = 20 };
+enum { TICK_MS = 1000, REPAIR_LAG_MS = 1000, REMAINING_SHOWN = 20 };
 
 struct sync_desk {
     struct admin admin;
+    struct metrics_port metrics;
     struct repair repair;
     struct cutover cutover;
     struct progress progress;
@@ -74,7 +78,7 @@ static struct progress_now look(const struct sync *s)
 static void repair_now_and_then(struct sync *s)
 {
     struct sync_desk *d = s->desk;
-    bool due = now_ms(s) - d->repaired_at >= REPAIR_EVERY_MS;
+    bool due = now_ms(s) - d->repaired_at >= s->config->repair_every;
     bool calm = s->phase == SYNC_LIVE && !s->held && !s->stopping &&
                 progress_lag_ms(&d->progress, now_ms(s)) < REPAIR_LAG_MS;
     if (!s->config->repair || !due || !calm || dirty_count(&d->repair.dirty) == 0 ||
@@ -89,7 +93,6 @@ static void on_tick(uv_timer_t *timer)
     struct sync *s = timer->data;
     struct progress_now now = look(s);
     progress_tell(&s->desk->progress, &now);
-    repair_now_and_then(s);
     net_hurry(&s->run.net);
 }
 
@@ -156,16 +159,45 @@ static void status(struct sync *s, struct admin_client *client, char *words)
     admin_end(client, NULL);
 }
 
-static void metrics(struct sync *s, struct admin_client *client, char *words)
+PRINTF_LIKE(2, 3) static void put(struct writer *out, const char *fmt, ...)
 {
+    char line[160];
+    va_list args;
+    va_start(args, fmt);
+    int n = vsnprintf(line, sizeof(line), fmt, args);
+    va_end(args);
+    REQUIRE(n > 0 && n < (int)sizeof(line));
+    write_raw(out, (struct span){ line, (size_t)n });
+}
+
+/* Prometheus's text format 0.0.4. */
+static void write_metrics(void *context, struct writer *out)
+{
+    const struct sync *s = context;
     struct number rows[NUMBERS];
     size_t count = list_numbers(s, rows);
-    (void)words;
+    put(out, "# TYPE slotgate_migrate_phase gauge\nslotgate_migrate_phase{phase=\"%s\"} 1\n",
+        phase_of(s));
     for (size_t i = 0; i < count; i++) {
-        admin_say(client, "# TYPE slotgate_migrate_%s gauge", rows[i].metric);
-        admin_say(client, "slotgate_migrate_%s %llu", rows[i].metric,
-                  (unsigned long long)rows[i].value);
+        put(out, "# HELP slotgate_migrate_%s %s\n# TYPE slotgate_migrate_%s gauge\n",
+            rows[i].metric, rows[i].name, rows[i].metric);
+        put(out, "slotgate_migrate_%s %llu\n", rows[i].metric, (unsigned long long)rows[i].value);
     }
+}
+
+static void metrics(struct sync *s, struct admin_client *client, char *words)
+{
+    struct writer page;
+    (void)words;
+    writer_init(&page, 2);
+    write_metrics(s, &page);
+    write_raw(&page, (struct span){ "", 1 });
+    for (const char *at = page.at, *end = page.at + page.len - 1; at < end;) {
+        size_t len = strcspn(at, "\n");
+        admin_say(client, "%.*s", (int)len, at);
+        at += len + 1;
+    }
+    writer_close(&page);
     admin_end(client, NULL);
 }
 
@@ -348,6 +380,7 @@ void sync_desk_turn(struct sync *s)
             cutover_stop(&d->cutover, "the process is ending");
             repair_stop(&d->repair);
         }
+        repair_now_and_then(s);
         if (!s->held) {
             cutover_turn(&d->cutover);
             repair_turn(&d->repair);
@@ -380,6 +413,29 @@ bool sync_desk_is_idle(const struct sync *s)
 
 /* --- life ---------------------------------------------------------------------------------- */
 
+static bool open_socket(struct sync *s)
+{
+    const char *path = s->config->socket_path;
+    int error = path != NULL ? admin_open(&s->desk->admin, &s->run.loop, path, &admin_user, s) : 0;
+    if (error != 0)
+        log_error("cannot listen", "socket=%s reason=%s", log_text(path),
+                  log_text(strerror(error)));
+    return error == 0;
+}
+
+static bool open_metrics(struct sync *s)
+{
+    const struct config *c = s->config;
+    if (c->metrics_port == 0)
+        return true;
+    int rc = metrics_port_open(&s->desk->metrics, &s->run.net, c->metrics_bind,
+                               (uint16_t)c->metrics_port, write_metrics, s);
+    if (rc != 0)
+        log_error("cannot listen", "address=%s port=%d reason=%s", log_text(c->metrics_bind),
+                  c->metrics_port, log_text(uv_strerror(rc)));
+    return rc == 0;
+}
+
 bool sync_desk_open(struct sync *s)
 {
     const struct config *c = s->config;
@@ -394,13 +450,7 @@ bool sync_desk_open(struct sync *s)
     uv_timer_init(&s->run.loop, &d->tick);
     d->tick.data = s;
     uv_timer_start(&d->tick, on_tick, TICK_MS, TICK_MS);
-    int error = c->socket_path != NULL
-                    ? admin_open(&d->admin, &s->run.loop, c->socket_path, &admin_user, s)
-                    : 0;
-    if (error != 0)
-        log_error("cannot listen", "socket=%s reason=%s", log_text(c->socket_path),
-                  log_text(strerror(error)));
-    return error == 0;
+    return open_socket(s) && open_metrics(s);
 }
 
 void sync_desk_close(struct sync *s)
@@ -415,6 +465,7 @@ void sync_desk_close(struct sync *s)
     }
     d->finishing = NULL;
     admin_close(&d->admin, "ERR the process is ending");
+    metrics_port_close(&d->metrics);
     repair_close(&d->repair);
     progress_end(&d->progress);
     uv_close((uv_handle_t *)&d->tick, NULL);

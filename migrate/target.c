@@ -15,8 +15,8 @@
  */
 
 enum {
-    PROBE_MS = 100, /* between two tries to reach a server */
-    BULK_MIN = 64 * 1024,
+    PROBE_MS = 100,       /* between two tries to reach a server */
+    BULK_MIN = INT32_MAX, /* one way to each server, so that nothing of a slot waits for another */
     REST_MIN_MS = 20,
     REST_MAX_MS = 1000,
     TOPOLOGY_MS = 5000,
@@ -182,6 +182,8 @@ static void on_reply(struct flow *f, struct request *r, struct span bytes, struc
         keep_error(call, bytes);
     if (call->reply != NULL)
         write_raw(call->reply, bytes);
+    if (call->piece != NULL)
+        call->piece(call->context, bytes);
     if (call->block)
         write_raw(&call->exec, bytes);
     call->zero = !r->started && done && span_equal(bytes, SPAN(":0\r\n"));
@@ -404,6 +406,7 @@ static struct target_call *send_block(struct target *t, struct span name, struct
     call->database = t->flow.database;
     call->error[0] = '\0';
     call->reply = NULL;
+    call->piece = NULL;
     call->block = blocked > 0;
     call->refused = false;
     writer_init(&call->exec, 2);
@@ -460,6 +463,12 @@ void target_ask(struct target *t, struct span name, struct span key, struct span
                 struct writer *reply, target_done *done, void *context)
 {
     send_to(t, name, key, keyslot_of(key), command, true, done, context)->reply = reply;
+}
+
+void target_ask_pieces(struct target *t, struct span name, struct span key, struct span command,
+                       target_piece *piece, target_done *done, void *context)
+{
+    send_to(t, name, key, keyslot_of(key), command, true, done, context)->piece = piece;
 }
 
 uint32_t target_shards(const struct target *t)

@@ -15,22 +15,9 @@
 #include "cluster/slot_tag.h"
 #include "migrate/limit.h"
 #include "migrate/target_facts.h"
+#include "migrate/target_options.h"
 
 enum { TARGET_KEY_SHOWN = 96, TARGET_ERROR_SHOWN = 160, TARGET_PEERS_MAX = 64 };
-
-struct target_options {
-    struct endpoint *endpoints; /* borrowed */
-    uint32_t endpoint_count;
-    bool cluster;                              /* they are seeds */
-    const char *user, *password;               /* NULL: none */
-    const char *name;                          /* of our connections, for a fence; NULL: none */
-    struct tls_context *tls;                   /* NULL: plain */
-    uint64_t connect_timeout, request_timeout; /* ms; the second one with all retries */
-    uint64_t window_bytes; /* in flight; past it, or so many commands, target_has_room is false */
-    uint32_t window;
-    const uint16_t *databases; /* borrowed, up to a 0: that it has to have beside 0; or NULL */
-    uint64_t rate_bytes, rate_commands; /* a second, past which target_has_room is false; 0: any */
-};
 
 struct target;
 struct target_call;
@@ -39,8 +26,12 @@ struct target_call;
    may be sent from inside; that is what on_progress is for. */
 typedef void target_done(void *context, const struct target_call *call);
 
+/* A part of a reply, as it comes. */
+typedef void target_piece(void *context, struct span bytes);
+
 struct target_call {
     target_done *done;
+    target_piece *piece; /* or NULL */
     void *context;
     uint32_t bytes, key_len; /* of the key the first TARGET_KEY_SHOWN are in key */
     char key[TARGET_KEY_SHOWN];
@@ -103,7 +94,10 @@ void target_send_block(struct target *t, struct span key, struct span parts, uin
 /* Changes nothing; the reply is appended to *reply, which must live until done. */
 void target_ask(struct target *t, struct span name, struct span key, struct span command,
                 struct writer *reply, target_done *done, void *context);
-/* The same about no key, to the master of a shard. */
+/* The same; piece gets the reply as it comes, and nothing is kept. */
+void target_ask_pieces(struct target *t, struct span name, struct span key, struct span command,
+                       target_piece *piece, target_done *done, void *context);
+/* As target_ask, about no key, to the master of a shard. */
 void target_ask_shard(struct target *t, uint32_t shard, struct span name, struct span command,
                       struct writer *reply, target_done *done, void *context);
 uint32_t target_shards(const struct target *t);

@@ -11,7 +11,7 @@
 #ifndef PROXY_ADMIN_H
 #define PROXY_ADMIN_H
 
-#include "proxy/http_server.h"
+#include "net/http_server.h"
 
 struct worker;
 

@@ -7,7 +7,7 @@
 #ifndef PROXY_ADMIN_GATHER_H
 #define PROXY_ADMIN_GATHER_H
 
-#include "proxy/http_server.h"
+#include "net/http_server.h"
 #include "proxy/json.h"
 #include "proxy/talk.h"
 

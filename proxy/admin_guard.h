@@ -12,7 +12,7 @@
 #ifndef PROXY_ADMIN_GUARD_H
 #define PROXY_ADMIN_GUARD_H
 
-#include "proxy/http_server.h"
+#include "net/http_server.h"
 
 struct worker;
 

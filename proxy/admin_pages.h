@@ -2,7 +2,7 @@
 #ifndef PROXY_ADMIN_PAGES_H
 #define PROXY_ADMIN_PAGES_H
 
-#include "proxy/http_server.h"
+#include "net/http_server.h"
 #include "proxy/json.h"
 
 struct worker;

@@ -77,8 +77,10 @@ static void count_answer(const struct blocked *b, struct span last)
     bool whole = !b->place->started && b->place->reply.bytes == 0;
     uint64_t us = net_clock(&b->worker->net) - b->began;
     stats_latency(s, b->cmd, us < UINT32_MAX ? (uint32_t)us : UINT32_MAX);
-    if (whole && last.len > 0 && *last.at == '-')
+    if (whole && last.len > 0 && *last.at == '-') {
         stats_error(s, b->cmd, last);
+        b->client->errors++;
+    }
 }
 
 void blocked_reply(struct blocked *b, struct span bytes, struct chunk *chunk, bool done)

@@ -255,10 +255,11 @@ static void on_closed(struct stream *s, int why)
     struct client *c = client_of(s);
     struct worker *w = c->worker;
     stats_closed(&w->stats, why);
-    log_debug("client closed", "id=%llu reason=%s age_ms=%llu commands=%llu received=%llu",
+    log_debug("client closed",
+              "id=%llu reason=%s age_ms=%llu commands=%llu errors=%u received=%llu",
               (unsigned long long)c->id, error_name(why),
               (unsigned long long)(uv_now(w->net.loop) - c->created_at),
-              (unsigned long long)c->commands, (unsigned long long)s->received);
+              (unsigned long long)c->commands, c->errors, (unsigned long long)s->received);
     client_abandon(c);
     w->exact_clients -= c->exact;
     if (c->input != NULL)

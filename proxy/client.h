@@ -70,6 +70,7 @@ struct client {
     uint64_t commands;
     uint32_t input_at;
     uint32_t window;    /* requests that may be under way; see client_reply.c */
+    uint32_t errors;    /* error replies */
     uint8_t reply_mode; /* enum client_reply_mode; set by client_set_reply_mode */
     uint8_t special;    /* enum client_special */
     uint8_t user;       /* enum client_user; set by access.c */

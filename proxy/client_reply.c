@@ -209,8 +209,10 @@ void client_reply(struct client *c, struct span reply)
 {
     if (c->reply_mode != REPLY_ON)
         return;
-    if (reply.len > 0 && *reply.at == '-')
+    if (reply.len > 0 && *reply.at == '-') {
         stats_error(&c->worker->stats, NULL, reply);
+        c->errors++;
+    }
     if (c->flow.count == 0) {
         stream_send(&c->stream, reply);
         client_check_output(c);

@@ -242,6 +242,7 @@ static void merge_and_send(struct client *c, const struct group *g)
     const struct merge_rule *rule = g->rule;
     if (one != NULL && (rule == NULL || !rule->takes_failures)) {
         stats_error(&c->worker->stats, g->cmd, merge_rest(one));
+        c->errors++;
         merge_send(c, one, merge_rest(one));
     } else if (rule != NULL)
         rule->send(c, g, &all);

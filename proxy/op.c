@@ -151,8 +151,10 @@ static void count_answer(const struct op *op)
     struct span answer = writer_span(&op->answer);
     const struct command *cmd = op->cmd != NULL ? op->cmd : op->client->last_command;
     stats_latency(&w->stats, cmd, (uint32_t)net_clock(&w->net) - op->began);
-    if (answer.len > 0 && *answer.at == '-')
+    if (answer.len > 0 && *answer.at == '-') {
         stats_error(&w->stats, cmd, answer);
+        op->client->errors++;
+    }
 }
 
 /* Fills the placeholder: the client has its answer and goes on. */

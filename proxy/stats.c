@@ -67,8 +67,10 @@ static void on_error(struct router *rt, const struct request *r, struct span err
     struct stats *s = &CONTAINER_OF(rt, struct worker, router)->stats;
     if (what != ROUTER_ERROR_MADE)
         s->block->node_errors[stats_error_of(error)]++;
-    if (what != ROUTER_ERROR_HEARD && r->group == NULL && r->flow->user == &client_flow_user)
+    if (what != ROUTER_ERROR_HEARD && r->group == NULL && r->flow->user == &client_flow_user) {
         stats_error(s, r->cmd, error);
+        CONTAINER_OF(r->flow, struct client, flow)->errors++;
+    }
 }
 
 void stats_closed(struct stats *s, int why)

@@ -2,7 +2,7 @@
  * Any bytes, whole, in pieces and byte by byte, give the same HTTP requests with the same fields,
  * or are refused with the same status; and no request is larger than the limits say.
  */
-#include "proxy/http_request.h"
+#include "net/http_request.h"
 #include "resp/writer.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);

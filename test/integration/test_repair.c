@@ -19,6 +19,7 @@
 #include "test/lib/every_type.h"
 #include "test/lib/migrate_process.h"
 #include "test/lib/oracle.h"
+#include "test/lib/server.h"
 #include "test/lib/slow_link.h"
 #include "test/lib/testenv.h"
 
@@ -30,7 +31,9 @@ enum {
     TO_TARGET_MS = 10,
     REST_US = 4000,
     TIMEOUT = 20000,
-    CYCLES = 2,
+    HUGE = 50 * 1000 * 1000,
+    MORE_KB = 20 * 1000, /* of memory, for values larger than that */
+    WRONG = 4,
     CUTOVERS = 2,
     CUTS = 5,
     KILLS = 2,
@@ -106,6 +109,8 @@ static int start(void **state)
                                          "0",
                                          "--repl-backlog-size",
                                          "100mb",
+                                         "--rdbcompression",
+                                         "no",
                                          NULL };
     (void)state;
     oracle_start_with(&source, extra);
@@ -163,9 +168,9 @@ static bool is_live(void *arg)
     return number("commands of the stream") > 0;
 }
 
-static void begin(struct migrate *m, const char *const *more)
+static void begin_at(struct migrate *m, const char *where, const char *const *more)
 {
-    const char *words[32] = { "sync",        source_at,       target_at,   "--spool-dir",
+    const char *words[32] = { "sync",        source_at,       where,       "--spool-dir",
                               testenv_dir(), "--ttl-calm",    "100ms",     "--name",
                               "repair",      "--repair-file", repair_file, "--admin-socket",
                               path };
@@ -176,6 +181,11 @@ static void begin(struct migrate *m, const char *const *more)
     writer_begin();
     migrate_start(m, words);
     assert_true(wait_until(is_live, NULL, scaled_ms(TIMEOUT)));
+}
+
+static void begin(struct migrate *m, const char *const *more)
+{
+    begin_at(m, target_at, more);
 }
 
 static void finish(struct migrate *m)
@@ -250,12 +260,11 @@ static void cut_over(void)
     migrate_free(&m);
 }
 
-static void test_cutovers(void **state)
+static void cut_over_again_and_again(const char *big_key, unsigned cycles)
 {
     struct migrate m;
-    (void)state;
-    begin(&m, (const char *const[]){ "--repair", "no", NULL });
-    for (unsigned i = 0; i < CYCLES; i++) {
+    begin(&m, (const char *const[]){ "--repair", "no", "--big-key", big_key, NULL });
+    for (unsigned i = 0; i < cycles; i++) {
         if (i > 0)
             writer_begin();
         for (unsigned k = 0; k < CUTOVERS; k++) {
@@ -267,6 +276,19 @@ static void test_cutovers(void **state)
         expect_same();
     }
     finish(&m);
+}
+
+static void test_cutovers(void **state)
+{
+    (void)state;
+    cut_over_again_and_again("8mb", 2);
+}
+
+/* All but the counters are built by commands under another name. */
+static void test_large_values(void **state)
+{
+    (void)state;
+    cut_over_again_and_again("1kb", 1);
 }
 
 /* A repair that something breaks off. */
@@ -301,7 +323,7 @@ static void test_cut_links(void **state)
 {
     struct migrate m, cutover;
     (void)state;
-    begin(&m, (const char *const[]){ "--repair", "no", NULL });
+    begin(&m, (const char *const[]){ "--repair", "no", "--big-key", "1kb", NULL });
     for (unsigned i = 0; i < CUTS; i++) {
         damage(i);
         start_cutover(&cutover);
@@ -353,10 +375,145 @@ static void test_killed(void **state)
     finish(&m);
 }
 
+static bool are_repaired(void *arg)
+{
+    return number("repaired") >= *(long long *)arg && number("repair set") == 0;
+}
+
+/* Commands that fail at the target bring their keys into the set; nobody says anything. */
+static void test_by_itself(void **state)
+{
+    struct migrate m;
+    (void)state;
+    begin(&m, (const char *const[]){ "--repair", "yes", "--repair-every", "20ms", NULL });
+    for (int i = 0; i < WRONG; i++) {
+        redis_do(to, "DEL counter:%d text:%d list:%d", i, i, i);
+        redis_do(to, "HSET counter:%d is wrong", i);
+        redis_do(to, "SADD text:%d wrong", i);
+        redis_do(to, "SET list:%d wrong", i);
+        long long least = 3 * (i + 1);
+        assert_true(wait_until(are_repaired, &least, scaled_ms(TIMEOUT)));
+    }
+    writer_end();
+    long long least = 3 * WRONG; /* a command may have failed while its key was repaired */
+    assert_true(wait_until(are_repaired, &least, scaled_ms(TIMEOUT)));
+    expect_same();
+    assert_true(number("commands failed") > 0);
+    finish(&m);
+}
+
+/* A target of an older version: values of types that it does not know are repaired by commands. */
+static void test_unknown_types(void **state)
+{
+    static const char *const more[] = { "list", "hash", "zset", "set", "stream" };
+    struct oracle old;
+    struct migrate m, cutover;
+    char at[32], file[320];
+    (void)state;
+    if (!server_use("redis-6.0"))
+        skip();
+    oracle_start(&old);
+    server_use("");
+    redisContext *there = redis_open(old.port);
+    snprintf(at, sizeof(at), "127.0.0.1:%u", old.port);
+    snprintf(file, sizeof(file), "%s/unknown", testenv_dir());
+    redis_do(from, "RPUSH list a b c");
+    redis_do(from, "HSET hash a 1 b 2");
+    redis_do(from, "ZADD zset 1 a 2.5 b");
+    redis_do(from, "SADD set a b");
+    redis_do(from, "XADD stream 1-1 a 1");
+    redis_do(from, "PEXPIREAT hash 4102444800000");
+    FILE *f = fopen(file, "w");
+    assert_non_null(f);
+    for (size_t i = 0; i < ARRAY_LEN(more); i++)
+        fprintf(f, "\"%s\" planted\n", more[i]);
+    fclose(f);
+    begin_at(&m, at, (const char *const[]){ "--repair", "no", NULL });
+    writer_end();
+    for (size_t i = 0; i < ARRAY_LEN(more); i++)
+        redis_do(there, "DEL %s", more[i]);
+    migrate_run(&cutover, "cutover", path, "--repair-from", file, "--sample", "100", NULL);
+    if (cutover.code != 0)
+        fail_msg("%s%s", cutover.out, cutover.err);
+    assert_true(migrate_count(&cutover, "keys repaired") >= (long long)ARRAY_LEN(more));
+    migrate_free(&cutover);
+    finish(&m);
+    migrate_expect_good("verify", source_at, at, "--rounds", "2");
+    redisFree(there);
+    oracle_stop(&old);
+}
+
+static long peak_kb(const struct process *p)
+{
+    char name[64], line[256];
+    long kb = -1;
+    snprintf(name, sizeof(name), "/proc/%d/status", (int)p->pid);
+    FILE *f = fopen(name, "r");
+    assert_non_null(f);
+    while (fgets(line, sizeof(line), f) != NULL)
+        if (strncmp(line, "VmHWM:", 6) == 0)
+            kb = strtol(line + 6, NULL, 10);
+    fclose(f);
+    return kb;
+}
+
+static void fill_huge(void)
+{
+    redis_do(from, "SETRANGE huge:text %d x", HUGE);
+    redis_do(from, "EVAL %s 0 %d",
+             "for i=1,ARGV[1]/65536 do redis.call('RPUSH','huge:list',string.rep('x',65536)) end",
+             HUGE);
+}
+
+/* What is repaired or compared passes through, whatever its size. */
+static void test_huge_values(void **state)
+{
+    static const char *const keys[] = { "huge:text", "huge:list" };
+    struct migrate m, cutover;
+    char file[320];
+    (void)state;
+    snprintf(file, sizeof(file), "%s/huge", testenv_dir());
+    FILE *f = fopen(file, "w");
+    assert_non_null(f);
+    fill_huge();
+    begin(&m, (const char *const[]){ "--repair", "no", "--ttl-exact", "yes", NULL });
+    for (size_t i = 0; i < ARRAY_LEN(keys); i++) {
+        redis_do(to, "DEL %s", keys[i]);
+        redis_do(to, "SET %s small", keys[i]);
+        fprintf(f, "\"%s\" planted\n", keys[i]);
+    }
+    redis_do(from, "PEXPIREAT huge:list 4102444800000");
+    fclose(f);
+    long before = peak_kb(&m.process); /* that of the full copy */
+    migrate_run(&cutover, "cutover", path, "--repair-from", file, "--sample", "20", NULL);
+    if (cutover.code != 0)
+        fail_msg("%s%s", cutover.out, cutover.err);
+    migrate_free(&cutover);
+    writer_end();
+    expect_same();
+    for (size_t i = 0; i < ARRAY_LEN(keys); i++) {
+        char *here = content_of(from, keys[i], strlen(keys[i]));
+        char *there = content_of(to, keys[i], strlen(keys[i]));
+        assert_string_equal(here, there);
+        free(here);
+        free(there);
+    }
+    redisReply *at = redis_ask(to, "PEXPIRETIME huge:list");
+    assert_int_equal(at->integer, 4102444800000);
+    freeReplyObject(at);
+    if (!testenv_sanitized())
+        assert_in_range(peak_kb(&m.process), before, before + MORE_KB);
+    finish(&m);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(test_cutovers, empty),
+        cmocka_unit_test_setup(test_large_values, empty),
+        cmocka_unit_test_setup(test_huge_values, empty),
+        cmocka_unit_test_setup(test_by_itself, empty),
+        cmocka_unit_test_setup(test_unknown_types, empty),
         cmocka_unit_test_setup(test_cut_links, empty),
         cmocka_unit_test_setup(test_killed, empty),
     };

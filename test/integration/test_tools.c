@@ -13,9 +13,22 @@
 #include "resp/writer.h"
 #include "test/lib/beside.h"
 #include "test/lib/client.h"
+#include "test/lib/http.h"
 #include "test/lib/testenv.h"
 
 static struct client c, o;
+static uint16_t admin;
+
+static int start(void **state)
+{
+    char port[8];
+    (void)state;
+    admin = port_take();
+    snprintf(port, sizeof(port), "%u", admin);
+    beside_start(&(struct cluster_options){ .masters = 3 },
+                 (const char *const[]){ "--admin-port", port, NULL });
+    return 0;
+}
 
 static int open_both(void **state)
 {
@@ -88,6 +101,41 @@ static void restore(const char *name, const char *key, const char *ttl,
         write_bulk_text(&w, *options);
     oracle_compare(&c, &o, w.at, w.len);
     writer_close(&w);
+}
+
+/* What /clients tells of our connection. */
+static long errors_told(void)
+{
+    static char body[64 * 1024];
+    char address[64];
+    assert_int_equal(http_once(admin, "GET", "/clients", "", body, sizeof(body)), 200);
+    snprintf(address, sizeof(address), "\"address\":\"127.0.0.1:%u\"", client_own_port(&c));
+    const char *at = strstr(body, address);
+    assert_non_null(at);
+    at = strstr(at, "\"errors\":");
+    assert_non_null(at);
+    return strtol(at + strlen("\"errors\":"), NULL, 10);
+}
+
+/* A tool that reads no error replies: the proxy knows how many it had. */
+static void test_errors_are_counted(void **state)
+{
+    static const char *const stream[] = {
+        "SET string v",       /* none */
+        "LPUSH string a",     /* of a node */
+        "nosuch x",           /* of the proxy */
+        "GET",                /* words are missing */
+        "RENAME none other",  /* of the proxy's own program over slots */
+        "SLOTSRESTORE k 0 v", /* what redis-port sends by default, to Codis */
+        "MULTI",
+        "LPUSH string", /* in a transaction */
+        "EXEC",         /* that is refused, then */
+        NULL,
+    };
+    (void)state;
+    assert_int_equal(errors_told(), 0);
+    same(stream);
+    assert_int_equal(errors_told(), 7);
 }
 
 static void test_redis_port(void **state)
@@ -173,7 +221,19 @@ static void test_redis_shake_2(void **state)
 /* One command for each element, many in one write, and no reply is read. */
 static void test_redis_shake_4(void **state)
 {
-    static const char *const before[] = { "PING", "SELECT 0", "CONFIG GET maxmemory-policy", NULL };
+    static const char *const before[] = {
+        "AUTH secret",
+        "AUTH default secret",
+        "AUTH nobody secret",
+        "PING",
+        "PING",
+        "SELECT 0",
+        "SELECT -1",
+        "SELECT 16",
+        "SELECT a",
+        "CONFIG GET maxmemory-policy",
+        NULL,
+    };
     static const char *const silent[] = {
         "hset h f1 v1",     "hset h f2 v2",   "rpush l a", "sadd s a", "zadd z 1 a", "set k v",
         "pexpire k 100000", "xadd x 1-1 f v", "nosuch x",  "select 0", "ping",       NULL,
@@ -181,6 +241,9 @@ static void test_redis_shake_4(void **state)
     static const char *const replication[] = { "role:master", NULL };
     (void)state;
     same(before);
+    /* A cluster has one database; what would go into another one must not go into this. */
+    assert_true(client_send_command(&c, "SELECT", "1", NULL));
+    client_expect_start(&c, "-ERR");
     expect_in_reply("INFO replication", replication);
     for (int side = 0; side < 2; side++) {
         struct client *to = side == 0 ? &c : &o;
@@ -214,6 +277,7 @@ static void test_rdb_cli(void **state)
     expect_in_reply("HELLO 3", (const char *const[]){ "%7\r\n", "version", NULL });
     expect_in_reply("HELLO 2", (const char *const[]){ "*14\r\n", "version", NULL });
     expect_in_reply("CLIENT SETINFO LIB-NAME riot", (const char *const[]){ "+OK", NULL });
+    expect_in_reply("INFO", server);
     expect_in_reply("INFO server", server);
     oracle_compare_words(&c, &o, "SELECT 0");
     dump_of("SADD payload a b c", &payload);
@@ -228,10 +292,11 @@ static void test_rdb_cli(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(test_errors_are_counted, open_both, close_both),
         cmocka_unit_test_setup_teardown(test_redis_port, open_both, close_both),
         cmocka_unit_test_setup_teardown(test_redis_shake_2, open_both, close_both),
         cmocka_unit_test_setup_teardown(test_redis_shake_4, open_both, close_both),
         cmocka_unit_test_setup_teardown(test_rdb_cli, open_both, close_both),
     };
-    return testenv_finish(cmocka_run_group_tests(tests, beside_begin, beside_end));
+    return testenv_finish(cmocka_run_group_tests(tests, start, beside_end));
 }

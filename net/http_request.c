@@ -1,4 +1,4 @@
-#include "proxy/http_request.h"
+#include "net/http_request.h"
 
 #include <string.h>
 

@@ -9,8 +9,8 @@
  *   http_request_start -> http_request_read as long as it gives HTTP_MORE -> HTTP_DONE: the fields
  *   hold until the next http_request_start | HTTP_BAD: `status`, and no further byte makes sense
  */
-#ifndef PROXY_HTTP_REQUEST_H
-#define PROXY_HTTP_REQUEST_H
+#ifndef NET_HTTP_REQUEST_H
+#define NET_HTTP_REQUEST_H
 
 #include <http_parser.h>
 #include <stdbool.h>

@@ -1,4 +1,4 @@
-#include "proxy/http_server.h"
+#include "net/http_server.h"
 
 #include <netinet/in.h>
 #include <stdio.h>

@@ -1,5 +1,5 @@
 /*
- * http_server.h: a small HTTP/1.x server on the worker's loop: connections, keep-alive, limits.
+ * http_server.h: a small HTTP/1.x server on the loop: connections, keep-alive, limits.
  *
  * Knows no path and no worker. Everything has a bound: connections, the time that a request may
  * take to come, the time that a connection may be idle or not read its answer, head and body
@@ -13,12 +13,12 @@
  * A request that is refused is answered, then what still comes is dropped for a second: a
  * connection that is closed while bytes come in would be reset, and the answer with it.
  */
-#ifndef PROXY_HTTP_SERVER_H
-#define PROXY_HTTP_SERVER_H
+#ifndef NET_HTTP_SERVER_H
+#define NET_HTTP_SERVER_H
 
+#include "net/http_request.h"
 #include "net/listener.h"
 #include "net/stream.h"
-#include "proxy/http_request.h"
 
 enum { HTTP_LISTENERS_MAX = 8, HTTP_CONNECTIONS_MAX = 32 };
 
