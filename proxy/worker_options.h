@@ -9,7 +9,8 @@
 
 /* Takes over the options that may change at run time, after one has. */
 void worker_take_options(struct worker *w);
-/* When a worker opens. Limits of clients and requests, and the router's; lowered where descriptors would not do. */
+/* When a worker opens. Limits of clients and requests, and the router's; lowered where descriptors
+ * would not do. */
 void worker_take_limits(struct worker *w);
 /* Which nodes reads go to. */
 void worker_take_reads(struct worker *w);
