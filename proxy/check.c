@@ -13,7 +13,8 @@ static const char ping[] = "*1\r\n$4\r\nPING\r\n";
 
 /* How the answer of a proxy that serves may begin. One that wants a password or is full is healthy:
    to start it anew would only cut its clients off. */
-static const char *const living[] = { "+PONG\r\n", "-NOAUTH ", "-NOPERM ", "-ERR max number of clients",
+static const char *const living[] = { "+PONG\r\n", "-NOAUTH ", "-NOPERM ",
+                                      "-ERR max number of clients",
                                       "-ERR slotgate: this port speaks TLS only" };
 
 static const char *host_of(const char *address)
