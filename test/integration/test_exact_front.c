@@ -70,7 +70,7 @@ static void front_start(struct front *f, const char *workers)
                  f->port);
     for (int i = 0; i < PROXIES; i++) {
         proxy_start(&f->proxies[i], exact.seeds,
-                    (const char *const[]){ "--workers", workers, NULL });
+                    (const char *const[]){ "--workers", workers, "--worker-timeout", "60s", NULL });
         n += snprintf(text + n, sizeof(text) - (size_t)n,
                       " server s%d 127.0.0.1:%d check inter 100 fall 2 rise 1\n", i,
                       f->proxies[i].port);
