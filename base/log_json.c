@@ -104,6 +104,7 @@ static bool add_key(struct log_json *j, const char *key, size_t len)
     return true;
 }
 
+/* NOLINTNEXTLINE(readability-non-const-parameter): it is written to later */
 void log_json_begin(struct log_json *j, char *out, size_t cap)
 {
     REQUIRE(cap >= LOG_JSON_MIN);

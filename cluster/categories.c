@@ -27,7 +27,7 @@ static const struct {
     { "scripting", CAT_SCRIPTING },
 };
 
-#define OF_SORT CAT_LIST | CAT_SET | CAT_SORTEDSET | CAT_DANGEROUS
+#define OF_SORT (CAT_LIST | CAT_SET | CAT_SORTEDSET | CAT_DANGEROUS)
 
 /*
  * Rows that are not what their family is: `own` stands in its place. A row that is named here and

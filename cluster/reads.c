@@ -50,7 +50,7 @@ bool reads_know_map(struct reads *rs)
         total += map->shards[i].replica_count;
     free(rs->nodes);
     free(rs->first);
-    rs->nodes = calloc(total + 1, sizeof(rs->nodes[0]));
+    rs->nodes = calloc(total + 1, sizeof(rs->nodes[0])); /* NOLINT(bugprone-sizeof-expression) */
     rs->first = calloc(map->shard_count + 1, sizeof(rs->first[0]));
     REQUIRE(rs->nodes != NULL && rs->first != NULL);
     for (uint32_t i = 0; i < map->shard_count; i++) {

@@ -4,6 +4,7 @@
 
 #include "base/log.h"
 #include "cluster/keyslot.h"
+#include "migrate/apply_across.h"
 #include "migrate/apply_rules.h"
 #include "migrate/apply_words.h"
 #include "migrate/databases.h"
@@ -24,11 +25,16 @@ struct apply_mark {
 
 static void on_unit(void *context, const struct lane_unit *u, const char *error);
 
+void apply_break(struct apply *a, const char *why)
+{
+    if (!a->broken)
+        log_warn("what became of a command cannot be told", "reason=%s", log_text(why));
+    a->broken = true;
+}
+
 static void on_broken(void *context, const char *why)
 {
-    struct apply *a = context;
-    log_warn("what became of a command cannot be told", "reason=%s", log_text(why));
-    a->broken = true;
+    apply_break(context, why);
 }
 
 static const struct lanes_user lanes_user = { .on_done = on_unit, .on_broken = on_broken };
@@ -49,6 +55,7 @@ void apply_open(struct apply *a, const struct copy_options *options, struct targ
     list_init(&a->marks);
     slab_init(&a->mark_slab, sizeof(struct apply_mark));
     a->exact = start->marker != NULL;
+    a->across = across_new(a);
     if (!a->exact)
         return;
     a->on_border = start->on_border;
@@ -86,6 +93,7 @@ void apply_close(struct apply *a)
     if (a->exact)
         lanes_close(&a->lanes);
     free(a->skip);
+    across_free(a->across);
     request_parser_reset(&a->parser);
     arg_room_close(&a->args);
     apply_forget_known(a);
@@ -120,13 +128,6 @@ static void advance(struct apply *a)
     }
     a->applied = a->offset;
     a->applied_db = a->db;
-}
-
-void apply_failed(struct apply *a, struct span name, struct span key, const char *why)
-{
-    a->counters.failed++;
-    log_error("command not applied", "command=%s key=%s reason=%s", log_bytes(name.at, name.len),
-              log_bytes(key.at, key.len), log_text(why));
 }
 
 struct apply_mark *apply_unit_begin(struct apply *a)
@@ -172,8 +173,7 @@ static void on_answer(void *context, const struct target_call *call)
     struct apply_mark *m = context;
     struct apply *a = m->apply;
     if (a->exact && replay_is_needed(call->error)) {
-        if (!a->broken)
-            on_broken(a, call->error);
+        apply_break(a, call->error);
         return;
     }
     const char *error = was_executed(a, m, call) ? "" : call->error;
@@ -297,6 +297,10 @@ void apply_send(struct apply *a, const struct span *words, size_t count, struct 
     struct writer *w = &a->command;
     struct apply_mark *m = a->mark;
     struct lane_unit u = { .offset = a->offset };
+    if (a->cross && key.at != NULL && across_is_used(a)) {
+        across_begin(a->across, words, count, databases_at_target(a->options, a->db));
+        return;
+    }
     if (key.at != NULL && needs_nothing(a, key))
         return;
     u.absolute = replay_is_absolute(words, count);
@@ -349,7 +353,8 @@ static void take_command(struct apply *a, const struct argv *argv, size_t len)
 
 static bool is_quiet(const struct apply *a)
 {
-    return a->target->pending == 0 && (!a->exact || a->lanes.held == 0);
+    return a->target->pending == 0 && !across_is_busy(a->across) &&
+           (!a->exact || a->lanes.held == 0);
 }
 
 static bool may_send(struct apply *a)
@@ -359,9 +364,9 @@ static bool may_send(struct apply *a)
         return false;
     if (a->broken || a->flush != NULL || apply_is_asking(a) || (a->barrier && !is_quiet(a)))
         return false;
-    if (a->barrier && a->exact)
+    if (a->barrier && a->border && a->exact)
         a->on_border(a->context);
-    a->barrier = false;
+    a->barrier = a->border = false;
     if (a->exact && (a->lanes.held_bytes > o->window_bytes || a->lanes.held > o->window))
         return false;
     return target_has_room(a->target);
@@ -375,6 +380,7 @@ static bool must_wait(struct apply *a, const struct argv *argv)
         return false;
     send_group(a); /* what is gathered came before it */
     a->barrier = !is_quiet(a);
+    a->border = apply_empties_target(a, argv);
     return a->barrier;
 }
 
@@ -440,6 +446,7 @@ enum apply_result apply_take(struct apply *a, struct span bytes, size_t *used)
     *used = 0;
     if (a->error != NULL)
         return APPLY_BAD;
+    across_turn(a->across);
     if (!may_send(a))
         return APPLY_FULL;
     if (a->input.len == 0) {
@@ -477,7 +484,8 @@ void apply_rewind(struct apply *a, uint64_t offset, uint64_t db, uint64_t end, c
     writer_clear(&a->group, 2);
     writer_clear(&a->group_keys, 2);
     a->multi = NULL;
-    a->barrier = a->cross = a->broken = false;
+    a->barrier = a->border = a->cross = a->broken = false;
+    across_reset(a->across);
     apply_forget_known(a);
     apply_flush_end(a);
     receipts_rewind(&a->receipts);

@@ -57,8 +57,10 @@ struct apply {
     struct receipts receipts;
     struct apply_known *known; /* commands and scripts (apply_known.c) */
     struct apply_flush *flush; /* while one is under way (apply_flush.c) */
+    struct across *across;     /* commands between slots (apply_across.h) */
     int64_t now;               /* ms since 1970: when the command was received */
     bool barrier;              /* nothing may be sent before all is answered */
+    bool border;               /* ... and what is before it must never be sent again */
     /* Between MULTI and EXEC: commands in one slot that go together, and the mark of MULTI, which
        keeps `applied` from passing it. */
     struct apply_mark *multi;
@@ -82,7 +84,7 @@ struct apply_start {
     uint64_t offset, db; /* the last byte before the stream; the database that is selected */
     const char *marker;  /* as in lane.h; NULL: none */
     const char *history;
-    /* Around a command without a marker, over several slots: all up to `applied` is for good. */
+    /* Around a command without a marker, over all slots: all up to `applied` is for good. */
     void (*on_border)(void *context);
     void *context;
 };

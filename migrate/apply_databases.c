@@ -73,15 +73,9 @@ static void move_or_copy(struct apply *a, const struct journey *j)
 }
 
 /* Both are at the target, under two names. MOVE took effect, so nothing was there before. */
-static void rename_or_copy(struct apply *a, const struct argv *argv, const struct journey *j)
+static void rename_or_copy(struct apply *a, const struct journey *j)
 {
     struct writer from, to;
-    if (a->target->options->cluster && in_other_slots(a, j)) {
-        apply_fail(a, argv,
-                   "its keys lie in several slots; write through slotgate, which can do "
-                   "that");
-        return;
-    }
     if (a->options->databases == COPY_DB_MAP) {
         move_or_copy(a, j);
         return;
@@ -102,7 +96,7 @@ static void travel(struct apply *a, const struct argv *argv, const struct journe
 {
     bool here = has_database(a, a->db), there = has_database(a, j->db);
     if (here && there)
-        rename_or_copy(a, argv, j);
+        rename_or_copy(a, j);
     else if (there)
         apply_fail(a, argv, "it brings a key from a database that does not go over");
     else if (here && a->options->databases == COPY_DB_REFUSE)

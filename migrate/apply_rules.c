@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "cluster/keyslot.h"
+#include "migrate/apply_across.h"
 #include "migrate/apply_words.h"
 #include "migrate/databases.h"
 
@@ -99,7 +100,7 @@ void apply_by_keys(struct apply *a, const struct argv *argv)
     int slot = slot_of_keys(a, cmd, argv);
     if (slot == KEYS_BAD)
         apply_fail(a, argv, "its keys cannot be found");
-    else if (slot == KEYS_CROSS && a->target->options->cluster)
+    else if (slot == KEYS_CROSS && !across_knows(a, cmd, argv))
         apply_fail(a, argv,
                    "its keys lie in several slots; write through slotgate, which can do that");
     else
@@ -113,8 +114,9 @@ bool apply_rules_cross(const struct apply *a, const struct argv *argv)
     const struct command *container = NULL;
     const struct command *cmd = command_resolve(a->target->commands, argv, &container);
     struct span name = argv_get(argv, 0);
-    bool split = cmd != NULL &&
-                 (cmd->how == HOW_SPLIT || span_is(name, "msetnx") || span_is(name, "pfcount"));
+    bool split =
+        cmd != NULL && (cmd->how == HOW_SPLIT || span_is(name, "msetnx") ||
+                        span_is(name, "pfcount") || (span_is(name, "smove") && across_is_used(a)));
     return cmd != NULL && !split && command_arity_ok(cmd, argv->count) &&
            slot_of_keys(a, cmd, argv) == KEYS_CROSS;
 }
@@ -150,8 +152,7 @@ static void each_pair(struct apply *a, const struct argv *argv)
 static void move_member(struct apply *a, const struct argv *argv)
 {
     const struct command *cmd = command_find(a->target->commands, SPAN("smove"));
-    bool cluster = a->target->options->cluster;
-    if (argv->count != 4 || !cluster || slot_of_keys(a, cmd, argv) != KEYS_CROSS) {
+    if (argv->count != 4 || !across_is_used(a) || slot_of_keys(a, cmd, argv) != KEYS_CROSS) {
         apply_by_keys(a, argv);
         return;
     }

@@ -3,6 +3,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "base/log.h"
+
 struct span apply_name_in(const struct apply *a, uint64_t db, struct span key, struct writer *name)
 {
     if (a->options->databases != COPY_DB_PREFIX || db == 0)
@@ -41,6 +43,13 @@ void apply_drop(struct apply *a, const struct argv *argv)
 {
     (void)argv;
     a->counters.dropped++;
+}
+
+void apply_failed(struct apply *a, struct span name, struct span key, const char *why)
+{
+    a->counters.failed++;
+    log_error("command not applied", "command=%s key=%s reason=%s", log_bytes(name.at, name.len),
+              log_bytes(key.at, key.len), log_text(why));
 }
 
 void apply_fail(struct apply *a, const struct argv *argv, const char *why)

@@ -136,16 +136,25 @@ int64_t expiry_of_fields(struct expiry *e, struct span key, const struct span *f
     return behind ? at : with_slack(e, at, now);
 }
 
+int64_t expiry_true_time(const struct expiry *e, struct span key)
+{
+    return expiry_table_get(&e->table, key);
+}
+
+void expiry_give(struct expiry *e, struct span key, int64_t at)
+{
+    int error = at != 0 ? expiry_table_put(&e->table, key, at) : 0;
+    if (at == 0)
+        expiry_table_forget(&e->table, key);
+    if (error != 0)
+        give_up_holding(e, error);
+}
+
 bool expiry_follow(struct expiry *e, struct span from, struct span to)
 {
     bool lost = expiry_fields_replace(&e->fields, from);
     expiry_fields_replace(&e->fields, to);
-    int64_t at = expiry_table_get(&e->table, from);
-    int error = at != 0 ? expiry_table_put(&e->table, to, at) : 0;
-    if (at == 0)
-        expiry_table_forget(&e->table, to);
-    if (error != 0)
-        give_up_holding(e, error);
+    expiry_give(e, to, expiry_true_time(e, from));
     return lost;
 }
 

@@ -68,6 +68,10 @@ int64_t expiry_of_fields(struct expiry *e, struct span key, const struct span *f
                          uint32_t count, int64_t at, int64_t received, int64_t now);
 /* Whether times that were received at that moment are held. */
 bool expiry_is_behind(const struct expiry *e, int64_t received, int64_t now);
+/* The true time of a key that is held back, 0: it is not; and such a time for a key that has just
+   been written with what its time to live was there. */
+int64_t expiry_true_time(const struct expiry *e, struct span key);
+void expiry_give(struct expiry *e, struct span key, int64_t at);
 /* RENAME or COPY takes the time along. True: but not those of its fields, which are held and will
    not be set. */
 MUST_USE bool expiry_follow(struct expiry *e, struct span from, struct span to);

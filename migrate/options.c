@@ -3,18 +3,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/log.h"
+#include "base/log_choice.h"
 #include "migrate/config.h"
+#include "net/tls_choice.h"
 
 enum { DAY = 24 * 60 * 60 * 1000 }; /* ms */
-
-static const struct option_choice log_levels[] = {
-    { "debug", LOG_LEVEL_DEBUG },
-    { "info", LOG_LEVEL_INFO },
-    { "warn", LOG_LEVEL_WARN },
-    { "error", LOG_LEVEL_ERROR },
-    { NULL, 0 },
-};
 
 static const struct option_choice exactly[] = {
     { "markers", EXACTLY_MARKERS },
@@ -31,12 +24,6 @@ static const char *name_fault(const char *text)
             return "expected letters, digits and signs without blanks and braces";
     return len > 0 && len <= STATE_NAME_MAX ? NULL : "expected 1 to 64 letters";
 }
-
-static const struct option_choice log_formats[] = {
-    { "logfmt", LOG_FORMAT_LOGFMT },
-    { "json", LOG_FORMAT_JSON },
-    { NULL, 0 },
-};
 
 static const struct option_choice mixed[] = {
     { "fail", FILTER_MIXED_FAIL },
@@ -56,13 +43,6 @@ static const struct option_choice flushes[] = {
 static const struct option_choice owner_policies[] = {
     { "drop", OWNER_DROP },
     { "report", OWNER_REPORT },
-    { NULL, 0 },
-};
-
-static const struct option_choice tls_verify[] = {
-    { "name", TLS_VERIFY_NAME },
-    { "chain", TLS_VERIFY_CHAIN },
-    { "no", TLS_VERIFY_NONE },
     { NULL, 0 },
 };
 
@@ -290,7 +270,7 @@ const struct option options_rows[] = {
     { .name = "tls-key-file", .type = OPTION_STRING, .group = TLS, .argument = "file",
       FIELD(tls_key_file), .help = "Its private key (PEM)." },
     { .name = "tls-verify", .type = OPTION_ENUM, .group = TLS, .argument = "name | chain | no",
-      .fallback = "name", .choices = tls_verify, FIELD(tls_verify),
+      .fallback = "name", .choices = tls_verify_choices, FIELD(tls_verify),
       .help = "What a server's certificate has to show: that an authority has signed it, and with "
               "name that it is for the host name or address that was dialled. no: anything." },
 
@@ -299,10 +279,10 @@ const struct option options_rows[] = {
       .help = "sync and scan: ask source and target whether it would work, print what was found "
               "and what would be done, and change nothing. Exit code 1: something will not work." },
     { .name = "log-level", .type = OPTION_ENUM, .group = PROCESS, .argument = "level",
-      .fallback = "info", .choices = log_levels, FIELD(log_level),
+      .fallback = "info", .choices = log_level_choices, FIELD(log_level),
       .help = "The least important lines that are logged." },
     { .name = "log-format", .type = OPTION_ENUM, .group = PROCESS, .argument = "format",
-      .fallback = "logfmt", .choices = log_formats, FIELD(log_format),
+      .fallback = "logfmt", .choices = log_format_choices, FIELD(log_format),
       .help = "How lines of the log are written: logfmt, or json, one object per line." },
     { .name = "version", .letter = 'v', .type = OPTION_BOOL, .group = PROCESS,
       .flags = OPTION_NO_ENV, FIELD(version), .help = "Print the version." },

@@ -101,6 +101,13 @@ void sync_sweep(struct sync *s)
         sync_mend(s); /* behind it the sweep begins anew */
         return;
     }
+    int rc = key_set_sort(&s->keys);
+    if (rc != 0) {
+        if (rc < 0)
+            sync_give_up(s, strerror(-rc));
+        net_hurry(&s->run.net);
+        return;
+    }
     enum sweep_result result = sweep_step(&s->sweep);
     if (result == SWEEP_MORE)
         return;

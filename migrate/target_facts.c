@@ -68,7 +68,7 @@ static void read_version(struct target_facts *f, struct span info)
     f->absolute = f->streams = v >= 50000;
     f->hset_many = v >= 40000;
     f->create_consumer = f->set_until = v >= 60200;
-    f->entries_added = f->functions = f->expire_if = v >= 70000;
+    f->entries_added = f->functions = f->expire_if = f->expire_time = v >= 70000;
     f->field_times = v >= FIELD_TIMES || own >= VALKEY_WITH_OWN_RDB;
     f->set_fields = v >= SET_FIELDS || own >= VALKEY_WITH_OWN_RDB;
 }
@@ -87,6 +87,7 @@ bool target_facts_read(struct target_facts *f, struct span reply)
     static const char lfu[] = "lfu";
     f->counts_frequency = policy.len > 3 && memcmp(policy.at + policy.len - 3, lfu, 3) == 0;
     f->evicts = policy.len > 0 && !span_is(policy, "noeviction");
+    f->slotgate = target_info_line(v.text, "slotgate_version").len > 0;
     f->cluster_node = span_is(target_info_line(v.text, "cluster_enabled"), "1");
     return true;
 }
@@ -108,10 +109,12 @@ void target_facts_meet(struct target_facts *f, const struct target_facts *o)
     f->functions &= o->functions;
     f->expire_if &= o->expire_if;
     f->field_times &= o->field_times;
+    f->expire_time &= o->expire_time;
     f->set_fields &= o->set_fields;
     f->counts_frequency &= o->counts_frequency;
     f->evicts |= o->evicts;
     f->cluster_node |= o->cluster_node;
+    f->slotgate |= o->slotgate;
 }
 
 bool target_takes(const struct target_facts *f, uint16_t stamp)

@@ -27,7 +27,9 @@ struct target_facts {
     bool set_fields;       /* HSETEX */
     bool counts_frequency; /* keeps FREQ of keys, not IDLETIME */
     bool evicts;           /* may drop keys when memory is full */
+    bool expire_time;      /* PEXPIRETIME */
     bool cluster_node;
+    bool slotgate; /* it stands before a cluster and looks like one Redis */
 };
 
 /* reply: a complete reply to INFO. False: it is none. */

@@ -20,6 +20,8 @@ static struct acl *acl_new(void)
 {
     struct acl *a = calloc(1, sizeof(*a));
     REQUIRE(a != NULL);
+    a->users = calloc(1, sizeof(struct acl_user *));
+    REQUIRE(a->users != NULL);
     a->refs = 1;
     return a;
 }
@@ -238,17 +240,17 @@ static bool read_line(struct line *l, struct acl *a, const struct command_table 
     return read_rules(l, add_user(a, name), t);
 }
 
-static bool read_lines(struct acl *a, const char *path, struct span text, char *err, size_t cap)
+/* l: of no line yet. */
+static bool read_lines(struct acl *a, struct line *l, struct span text)
 {
     struct command_table *t = command_table_new();
-    struct line l = { .path = path, .err = err, .cap = cap };
     bool ok = true;
     while (ok && text.len > 0) {
         const char *end = memchr(text.at, '\n', text.len);
         size_t len = end != NULL ? (size_t)(end - text.at) : text.len;
-        l.number++;
-        l.rest = (struct span){ text.at, len };
-        ok = read_line(&l, a, t);
+        l->number++;
+        l->rest = (struct span){ text.at, len };
+        ok = read_line(l, a, t);
         len += end != NULL;
         text = (struct span){ text.at + len, text.len - len };
     }
@@ -283,7 +285,8 @@ struct acl *acl_load(const char *path, char *err, size_t cap)
         return NULL;
     }
     struct acl *a = acl_new();
-    bool ok = read_lines(a, path, (struct span){ text, len }, err, cap);
+    struct line l = { .path = path, .err = err, .cap = cap };
+    bool ok = read_lines(a, &l, (struct span){ text, len });
     OPENSSL_cleanse(text, len);
     free(text);
     if (!ok) {

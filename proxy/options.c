@@ -3,11 +3,12 @@
 #include <arpa/inet.h>
 #include <string.h>
 
-#include "base/log.h"
+#include "base/log_choice.h"
 #include "base/text.h"
 #include "cluster/read_choice.h"
 #include "cluster/zone.h"
 #include "net/tls.h"
+#include "net/tls_choice.h"
 #include "proxy/config.h"
 
 enum {
@@ -82,20 +83,6 @@ static const char *token_fault(const char *text)
     return len <= ADMIN_TOKEN_MAX ? NULL : "too long";
 }
 
-/* Our names, then Redis's. */
-static const struct option_choice log_levels[] = {
-    { "debug", LOG_LEVEL_DEBUG },  { "info", LOG_LEVEL_INFO },
-    { "warn", LOG_LEVEL_WARN },    { "error", LOG_LEVEL_ERROR },
-    { "verbose", LOG_LEVEL_INFO }, { "notice", LOG_LEVEL_INFO },
-    { "warning", LOG_LEVEL_WARN }, { NULL, 0 },
-};
-
-static const struct option_choice log_formats[] = {
-    { "logfmt", LOG_FORMAT_LOGFMT },
-    { "json", LOG_FORMAT_JSON },
-    { NULL, 0 },
-};
-
 static const struct option_choice read_policies[] = {
     { "master", READ_MASTER },
     { "prefer-replica", READ_PREFER_REPLICA },
@@ -116,13 +103,6 @@ static const struct option_choice tls_clients[] = {
 static const struct option_choice tls_auth_clients[] = {
     { "yes", TLS_VERIFY_CHAIN },
     { "optional", TLS_VERIFY_IF_GIVEN },
-    { "no", TLS_VERIFY_NONE },
-    { NULL, 0 },
-};
-
-static const struct option_choice tls_verify[] = {
-    { "name", TLS_VERIFY_NAME },
-    { "chain", TLS_VERIFY_CHAIN },
     { "no", TLS_VERIFY_NONE },
     { NULL, 0 },
 };
@@ -227,7 +207,7 @@ const struct option options_rows[] = {
       .flags = OPTION_BY_RELOAD, FIELD(tls_cluster),
       .help = "Speak TLS to the nodes; the addresses of cluster-nodes are those for TLS then." },
     { .name = "tls-cluster-verify", .type = OPTION_ENUM, .group = TLS,
-      .argument = "name | chain | no", .fallback = "name", .choices = tls_verify,
+      .argument = "name | chain | no", .fallback = "name", .choices = tls_verify_choices,
       .flags = OPTION_BY_RELOAD, FIELD(tls_cluster_verify),
       .help = "What a node's certificate has to show: that an authority has signed it, and with "
               "name that it is for the host name or address that was dialled. no: anything." },
@@ -377,12 +357,13 @@ const struct option options_rows[] = {
       .help = "A worker that shows no sign of life for so long is killed and replaced; 0 waits for "
               "ever, for example for a debugger." },
     { .name = "log-level", .alias = "loglevel", .type = OPTION_ENUM, .group = PROCESS,
-      .argument = "level", .fallback = "info", .choices = log_levels,
+      .argument = "level", .fallback = "info", .choices = log_level_choices,
       .flags = OPTION_RELOADABLE, FIELD(log_level),
       .help = "Least important lines that are logged. Redis's verbose, notice and warning are "
               "understood." },
     { .name = "log-format", .type = OPTION_ENUM, .group = PROCESS, .argument = "format",
-      .fallback = "logfmt", .choices = log_formats, .flags = OPTION_RELOADABLE, FIELD(log_format),
+      .fallback = "logfmt", .choices = log_format_choices, .flags = OPTION_RELOADABLE,
+      FIELD(log_format),
       .help = "How lines of the log are written: logfmt, or json, one object per line with the "
               "same fields." },
     { .name = "shutdown-timeout", .type = OPTION_DURATION, .group = PROCESS,

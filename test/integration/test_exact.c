@@ -55,7 +55,10 @@ static void end(struct migrate *m, struct ledger *load)
 {
     ledger_end(load);
     exact_finish(&exact, m);
-    testenv_file("last.log", m->err);
+    static int number;
+    char name[32];
+    snprintf(name, sizeof(name), "sync-%d.log", number++);
+    testenv_file(name, m->err); /* kept if what follows fails */
     migrate_free(m);
     exact_expect_same(&exact);
 }

@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include <cmocka.h>
 
@@ -321,6 +322,36 @@ static void test_renewed_while_copied(void **state)
     close_pair();
 }
 
+/* --- killed while they are held ------------------------------------------------------------ */
+
+static void test_killed(void **state)
+{
+    char dir[200];
+    (void)state;
+    open_pair(REDIS, REDIS);
+    snprintf(dir, sizeof(dir), "%s/state", testenv_dir());
+    assert_int_equal(mkdir(dir, 0700), 0);
+    const char *words[] = { "sync", source_at, target_at, "--state-dir", dir, NULL, NULL, NULL };
+    do_all(before, ARRAY_LEN(before), "untouched");
+    do_all(before, ARRAY_LEN(before), "changed");
+    migrate_start(&m, words);
+    await("full copy done");
+    do_all(before, ARRAY_LEN(before), "new");
+    do_all(meanwhile, ARRAY_LEN(meanwhile), "changed");
+    catch_up();
+    process_kill(&m.process);
+    words[5] = "--ttl-calm";
+    words[6] = "300ms";
+    migrate_start(&m, words);
+    await("held times to live are set");
+    end(0);
+    expect_same_fields("untouched");
+    expect_same_fields("changed");
+    expect_same_fields("new");
+    expect_verified();
+    close_pair();
+}
+
 /* --- what cannot be told while times are held ---------------------------------------------- */
 
 static void test_repaired(void **state)
@@ -373,7 +404,7 @@ int main(void)
         cmocka_unit_test(test_valkey_to_valkey),     cmocka_unit_test(test_valkey_to_redis),
         cmocka_unit_test(test_redis_to_valkey),      cmocka_unit_test(test_redis_to_redis),
         cmocka_unit_test(test_renewed_while_copied), cmocka_unit_test(test_repaired),
-        cmocka_unit_test(test_old_target),
+        cmocka_unit_test(test_old_target),           cmocka_unit_test(test_killed),
     };
 
     for (int kind = 0; kind < KINDS; kind++) {

@@ -168,7 +168,7 @@ static void test_pause_and_resume(void **state)
     migrate_free(&m);
 }
 
-/* Behind the tool's back, or by a command that a cluster cannot execute. */
+/* Behind the tool's back, and so that commands fail. */
 static void plant(void)
 {
     char key[64];
@@ -177,7 +177,8 @@ static void plant(void)
         redis_do(node_of(key), i % 2 == 0 ? "DEL %s" : "SET %s changed", key);
     }
     redis_do(node_of("alien"), "SET alien 1");
-    redis_do(from, "RENAME key:100 renamed:100"); /* two slots */
+    redis_do(node_of("key:100"), "DEL key:100");
+    redis_do(from, "RENAME key:100 renamed:100");
     redis_do(node_of("typed"), "RPUSH typed 1");
     redis_do(from, "MULTI");
     redis_do(from, "SETRANGE typed 0 text"); /* of the wrong type at the target */
@@ -263,6 +264,7 @@ static void test_repair_by_itself(void **state)
     (void)state;
     redis_do(from, "SET key:200 x");
     begin(&m, "--repair", "yes");
+    redis_do(node_of("key:200"), "DEL key:200");
     redis_do(from, "RENAME key:200 renamed:200");
     assert_true(wait_until(nothing_to_repair, NULL, scaled_ms(30000)));
     ledger_end(&ledger);
@@ -283,6 +285,7 @@ static void test_repair_after_a_kill(void **state)
     redis_do(from, "SET key:300 x");
     redis_do(from, "DEL renamed:300");
     begin(&m, "--state-dir", folder);
+    redis_do(node_of("key:300"), "DEL key:300");
     redis_do(from, "RENAME key:300 renamed:300");
     assert_true(wait_until(is_in_repair_set, &expected, scaled_ms(TIMEOUT)));
     process_kill(&m.process);

@@ -283,6 +283,50 @@ static void test_among_others(void **state)
                         "codis:slots=512-1023");
 }
 
+static void expect_there(redisContext *r, const char *key, long long there)
+{
+    redisReply *reply = redis_ask(r, "EXISTS %s", key);
+    if (reply->integer != there)
+        fail_msg("%s: %lld", key, reply->integer);
+    freeReplyObject(reply);
+}
+
+/* Several databases in one target: each key is looked for in its own, and one that does not go over
+   is none of ours. */
+static void test_several_databases(void **state)
+{
+    struct migrate m;
+    redisContext *r = redis_open(proxy.port);
+    (void)state;
+    begin();
+    redis_do(from, "SELECT 3");
+    redis_do(from, "MSET stays 1 goes 1 number:1 1");
+    redis_do(from, "SELECT 0");
+    migrate_start(&m,
+                  (const char *const[]){ "sync", source_at, "--target-cluster", seeds, "--db",
+                                         "prefix", "--exclude-db", "5", "--state-dir", state_dir(),
+                                         "--allow-full-resync", "--only-source", NULL });
+    await(&m, "full copy done", 1);
+    redis_do(r, "MSET db5:others 1 db3:others 1 db0:others 1");
+    redis_do(from, "SELECT 3");
+    redis_do(from, "DEL goes");
+    redis_do(from, "SELECT 0");
+    redis_do(from, "DEL number:1"); /* there is one in database 3 */
+    redis_do(r, "MSET db3:goes 1 number:1 1");
+    overrun(&m);
+    await(&m, "full copy done", 2);
+    finish(&m);
+    migrate_free(&m);
+    expect_there(r, "db3:stays", 1);
+    expect_there(r, "db3:number:1", 1);
+    expect_there(r, "db3:goes", 0);
+    expect_there(r, "db3:others", 0);
+    expect_there(r, "number:1", 0);
+    expect_there(r, "db5:others", 1);
+    expect_there(r, "db0:others", 0); /* a name of database 0 */
+    redisFree(r);
+}
+
 static void test_refusals(void **state)
 {
     static const struct {
@@ -423,10 +467,10 @@ static void test_killed_at_any_time(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_link_is_cut),        cmocka_unit_test(test_stopped_for_long),
-        cmocka_unit_test(test_among_others),       cmocka_unit_test(test_refusals),
-        cmocka_unit_test(test_cut_in_the_payload), cmocka_unit_test(test_killed_in_the_payload),
-        cmocka_unit_test(test_killed_at_any_time),
+        cmocka_unit_test(test_link_is_cut),           cmocka_unit_test(test_stopped_for_long),
+        cmocka_unit_test(test_among_others),          cmocka_unit_test(test_refusals),
+        cmocka_unit_test(test_several_databases),     cmocka_unit_test(test_cut_in_the_payload),
+        cmocka_unit_test(test_killed_in_the_payload), cmocka_unit_test(test_killed_at_any_time),
     };
     return testenv_finish(cmocka_run_group_tests(tests, start, stop));
 }

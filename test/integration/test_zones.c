@@ -36,13 +36,14 @@ static int start(void **state)
 {
     char seeds[512];
     (void)state;
+    /* Nodes that have just begun may not show all replicas, so the map is asked for often. */
     cluster_start(&cluster, &(struct cluster_options){ .masters = MASTERS, .replicas = REPLICAS });
     assert_int_equal(cluster.count, NODES);
     for (int n = 0; n < NODES; n++)
         cluster_do(&cluster, n, "CONFIG SET availability-zone %s", zones[zone_of_node(n)]);
     proxy_start(&proxy, cluster_seeds(&cluster, seeds),
                 (const char *const[]){ "--read-from", "az-affinity", "--zone", zones[0],
-                                       "--log-level", "debug", NULL });
+                                       "--log-level", "debug", "--topology-interval", "1s", NULL });
     return 0;
 }
 
@@ -103,7 +104,7 @@ static void test_nodes_tell_their_zones(void **state)
 {
     char line[64];
     (void)state;
-    proxy_await_log(&proxy, "replica is read from", MASTERS * REPLICAS, scaled_ms(8000));
+    proxy_await_log(&proxy, "replica is read from", MASTERS * REPLICAS, scaled_ms(20000));
     for (int z = 0; z < 3; z++) {
         snprintf(line, sizeof(line), " zone=%s", zones[z]);
         proxy_await_log(&proxy, line, MASTERS, scaled_ms(5000));
@@ -136,8 +137,8 @@ static void test_map_comes_first(void **state)
     proxy_start(&proxy, cluster_seeds(&cluster, seeds),
                 (const char *const[]){ "--read-from", "az-affinity", "--zone", zones[1],
                                        "--zone-map", "127.0.0.1/32=eu-1c", "--log-level", "debug",
-                                       NULL });
-    proxy_await_log(&proxy, "replica is read from", MASTERS * REPLICAS, scaled_ms(8000));
+                                       "--topology-interval", "1s", NULL });
+    proxy_await_log(&proxy, "replica is read from", MASTERS * REPLICAS, scaled_ms(20000));
     proxy_await_log(&proxy, " zone=eu-1c", NODES, scaled_ms(5000));
     read_keys();
     assert_int_equal(calls_in(0), 0); /* nobody is near, so any replica will do */
