@@ -76,6 +76,9 @@ struct router {
     /* The same right before r is sent, which is `scripted`. */
     void (*prepare)(void *context, struct link *l, const struct request *r);
     void *rescue_context; /* of these three */
+    /* A link is ready; before anything is written on it, and before greet. NULL: nobody asks. */
+    void (*on_link)(void *context, struct link *l);
+    void *link_context;
     struct router_watch watch;
     struct router_counters counters;
 };

@@ -413,6 +413,8 @@ static void on_ready(struct link *l)
 {
     struct router *rt = l->context;
     rt->kick_all = true;
+    if (rt->on_link != NULL)
+        rt->on_link(rt->link_context, l);
     if (rt->greet != NULL)
         rt->greet(rt->rescue_context, l);
 }

@@ -7,6 +7,7 @@
 #include "migrate/apply_across.h"
 #include "migrate/apply_rules.h"
 #include "migrate/apply_words.h"
+#include "migrate/databases.h"
 #include "migrate/replay.h"
 
 enum { ARGS_MAX = 64 * 1024 * 1024, GROUP_BYTES_MAX = 8 * 1024 * 1024 };
@@ -238,21 +239,23 @@ static void send_group(struct apply *a)
 
 /* A group is of one slot and of bounded size. */
 static void add_to_group(struct apply *a, struct span name, struct span key, struct span command,
-                         bool absolute)
+                         const struct lane_unit *u)
 {
     bool other = a->group_count > 0 && keyslot_of(writer_span(&a->group_key)) != keyslot_of(key);
     if (other || a->group.len > GROUP_BYTES_MAX)
         send_group(a);
-    if (a->group_count++ == 0) {
+    if (a->group_count == 0) {
         writer_clear(&a->group_key, 2);
         writer_clear(&a->group_name, 2);
         write_raw(&a->group_key, key);
         write_raw(&a->group_name, name);
         a->group_absolute = true;
     }
-    write_bulk(&a->group_keys, key);
+    a->group_count += u->commands;
+    if (!databases_renames(a->options, a->db))
+        write_bulk(&a->group_keys, key); /* else the mark has its label */
     write_raw(&a->group_keys, writer_span(&a->mark->keys));
-    a->group_absolute &= absolute;
+    a->group_absolute &= u->absolute;
     a->group_offset = a->offset;
     write_raw(&a->group, command);
 }
@@ -293,26 +296,24 @@ void apply_send(struct apply *a, const struct span *words, size_t count, struct 
 {
     struct writer *w = &a->command;
     struct apply_mark *m = a->mark;
+    struct lane_unit u = { .offset = a->offset };
     if (a->cross && key.at != NULL && across_is_used(a)) {
         across_begin(a->across, words, count);
         return;
     }
     if (key.at != NULL && needs_nothing(a, key))
         return;
+    u.absolute = replay_is_absolute(words, count);
     writer_clear(w, 2);
-    write_array(w, count);
-    for (size_t i = 0; i < count; i++)
-        write_bulk(w, words[i]);
+    u.commands = databases_write(w, key.at != NULL ? databases_at_target(a->options, a->db) : 0,
+                                 words, count);
     a->counters.sent++;
     if (a->multi != NULL && key.at != NULL && !a->cross) {
-        add_to_group(a, words[0], key, writer_span(w), replay_is_absolute(words, count));
+        add_to_group(a, words[0], key, writer_span(w), &u);
         return;
     }
     send_group(a);
     if (a->exact && key.at != NULL && !a->cross) {
-        struct lane_unit u = { .offset = a->offset,
-                               .commands = 1,
-                               .absolute = replay_is_absolute(words, count) };
         send_unit(m, words[0], key, writer_span(w), &u);
         return;
     }
@@ -323,7 +324,10 @@ void apply_send(struct apply *a, const struct span *words, size_t count, struct 
         m->pending += target_send_all(a->target, words[0], writer_span(w), on_answer, m) - 1;
         return;
     }
-    target_send(a->target, words[0], key, writer_span(w), !a->exact, on_answer, m);
+    if (u.commands > 1)
+        target_send_block(a->target, key, writer_span(w), u.commands, !a->exact, on_answer, m);
+    else
+        target_send(a->target, words[0], key, writer_span(w), !a->exact, on_answer, m);
 }
 
 /* --- the stream ---------------------------------------------------------------------------- */
@@ -376,7 +380,7 @@ static bool must_wait(struct apply *a, const struct argv *argv)
         return false;
     send_group(a); /* what is gathered came before it */
     a->barrier = !is_quiet(a);
-    a->border = apply_empties_target(a, argv);
+    a->border = !across_is_used(a) || apply_empties_target(a, argv);
     return a->barrier;
 }
 

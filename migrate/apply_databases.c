@@ -2,6 +2,8 @@
 #include "base/text.h"
 #include "cluster/keyslot.h"
 #include "migrate/apply_words.h"
+#include "migrate/databases.h"
+#include "migrate/target_databases.h"
 
 /* Where a key of one database goes to in another one. */
 struct journey {
@@ -12,7 +14,7 @@ struct journey {
 
 static bool has_database(const struct apply *a, uint64_t db)
 {
-    return a->options->databases == COPY_DB_PREFIX || db == a->options->only;
+    return databases_take(a->options, db);
 }
 
 static bool read_database(struct span text, uint64_t *db)
@@ -56,16 +58,37 @@ bool apply_moves_between_slots(const struct apply *a, const struct argv *argv)
            in_other_slots(a, &j);
 }
 
+/* Both are at the target, in two databases. */
+static void move_or_copy(struct apply *a, const struct journey *j)
+{
+    char digits[TEXT_NUMBER_MAX];
+    struct span db = { digits, text_from_u64(digits, databases_at_target(a->options, j->db)) };
+    apply_follow(a, j->from, j->db, j->to);
+    if (j->copy)
+        apply_send(a,
+                   (struct span[]){ SPAN("COPY"), j->from, j->to, SPAN("DB"), db, SPAN("REPLACE") },
+                   6, j->from);
+    else
+        apply_send(a, (struct span[]){ SPAN("MOVE"), j->from, db }, 3, j->from);
+}
+
 /* Both are at the target, under two names. MOVE took effect, so nothing was there before. */
-static void rename_or_copy(struct apply *a, const struct journey *j)
+static void rename_or_copy(struct apply *a, const struct argv *argv, const struct journey *j)
 {
     struct writer from, to;
+    if (a->options->databases == COPY_DB_MAP) {
+        if (a->target->options->cluster && in_other_slots(a, j))
+            apply_fail(a, argv, "its keys lie in several slots and in other databases");
+        else
+            move_or_copy(a, j);
+        return;
+    }
     writer_init(&from, 2);
     writer_init(&to, 2);
     struct span words[] = { j->copy ? SPAN("COPY") : SPAN("RENAME"),
                             apply_name_in(a, a->db, j->from, &from),
                             apply_name_in(a, j->db, j->to, &to), SPAN("REPLACE") };
-    apply_follow(a, words[1], words[2]);
+    apply_follow(a, j->from, j->db, j->to);
     apply_send(a, words, j->copy ? 4 : 3, words[1]);
     writer_close(&from);
     writer_close(&to);
@@ -76,7 +99,7 @@ static void travel(struct apply *a, const struct argv *argv, const struct journe
 {
     bool here = has_database(a, a->db), there = has_database(a, j->db);
     if (here && there)
-        rename_or_copy(a, j);
+        rename_or_copy(a, argv, j);
     else if (there)
         apply_fail(a, argv, "it brings a key from a database that does not go over");
     else if (here && a->options->databases == COPY_DB_REFUSE)
@@ -123,8 +146,18 @@ bool apply_empties_target(const struct apply *a, const struct argv *argv)
     bool own = a->options->flush == COPY_FLUSH_OWN;
     if (!own && a->options->flush != COPY_FLUSH_APPLY)
         return false;
-    bool one = a->options->databases == COPY_DB_PREFIX ? own : a->db == a->options->only;
+    bool one = has_database(a, a->db) && (own || a->options->databases != COPY_DB_PREFIX);
     return span_is(name, "flushall") || (span_is(name, "flushdb") && one);
+}
+
+/* one: of several databases of the target. */
+static void empty(struct apply *a, bool one)
+{
+    bool map = a->options->databases == COPY_DB_MAP;
+    target_use(a->target, databases_at_target(a->options, a->db));
+    apply_send(a, (struct span[]){ one && map ? SPAN("FLUSHDB") : SPAN("FLUSHALL") }, 1,
+               (struct span){ NULL, 0 });
+    target_use(a->target, 0);
 }
 
 void apply_flush(struct apply *a, const struct argv *argv)
@@ -135,8 +168,8 @@ void apply_flush(struct apply *a, const struct argv *argv)
     else if (apply_empties_target(a, argv) && a->options->flush == COPY_FLUSH_OWN)
         apply_flush_own(a, argv);
     else if (apply_empties_target(a, argv))
-        apply_send(a, (struct span[]){ SPAN("FLUSHALL") }, 1, (struct span){ NULL, 0 });
-    else if (one && !has_database(a, a->db) && a->options->databases == COPY_DB_ONLY)
+        empty(a, one);
+    else if (one && !has_database(a, a->db) && a->options->databases != COPY_DB_REFUSE)
         a->counters.other_database++;
     else
         refuse(a, argv);
@@ -147,8 +180,8 @@ void apply_swapdb(struct apply *a, const struct argv *argv)
     uint64_t x, y;
     bool known = argv->count == 3 && read_database(argv_get(argv, 1), &x) &&
                  read_database(argv_get(argv, 2), &y);
-    if (known && a->options->databases == COPY_DB_ONLY && !has_database(a, x) &&
-        !has_database(a, y))
+    bool skips = a->options->databases == COPY_DB_ONLY || a->options->databases == COPY_DB_MAP;
+    if (known && skips && !has_database(a, x) && !has_database(a, y))
         a->counters.other_database++;
     else
         refuse(a, argv);

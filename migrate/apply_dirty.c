@@ -1,5 +1,6 @@
 /* What of the stream goes into the repair set. */
 #include "migrate/apply_words.h"
+#include "migrate/databases.h"
 #include "migrate/dirty.h"
 #include "resp/value.h"
 
@@ -16,7 +17,7 @@ static uint32_t list_key(const struct apply *a, struct span key, struct writer *
     if (!goes_over(a, key))
         return 0;
     writer_init(&name, 2);
-    write_bulk(out, apply_name(a, key, &name));
+    write_bulk(out, databases_label(a->options, a->db, key, &name));
     writer_close(&name);
     return 1;
 }
@@ -45,7 +46,9 @@ void apply_dirty_note(struct apply *a, const struct argv *argv, struct writer *k
         return;
     writer_init(&all, 2);
     uint32_t count = list_keys(a, argv, &all);
-    if (count > 1 || all.len > TARGET_KEY_SHOWN) /* else the answer tells the key by itself */
+    bool other = databases_renames(a->options, a->db);
+    if (count > 1 || other ||
+        all.len > TARGET_KEY_SHOWN) /* else the answer tells the key by itself */
         write_raw(keys, writer_span(&all));
     writer_close(&all);
 }
@@ -76,7 +79,7 @@ void apply_dirty_unit(struct apply *a, const struct writer *keys, struct span ke
 void apply_dirty_command(struct apply *a, const struct argv *argv, const char *why)
 {
     const struct copy_options *o = a->options;
-    bool elsewhere = o->databases != COPY_DB_PREFIX && a->db != o->only;
+    bool elsewhere = !databases_take(o, a->db);
     struct writer keys;
     if (o->dirty == NULL)
         return;

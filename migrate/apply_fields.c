@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "migrate/apply_words.h"
+#include "migrate/databases.h"
 
 static const char bad_fields[] = "its fields or their time cannot be understood";
 
@@ -51,7 +52,7 @@ static void doubt(struct apply *a, struct span key, const char *why)
     if (a->options->dirty == NULL)
         return;
     writer_init(&name, 2);
-    dirty_add(a->options->dirty, apply_name(a, key, &name), why);
+    dirty_add(a->options->dirty, databases_label(a->options, a->db, key, &name), why);
     writer_close(&name);
 }
 
@@ -64,8 +65,8 @@ static int64_t time_for(struct apply *a, const struct argv *argv, const struct f
         return apply_not_too_soon(a, at);
     struct span *fields = copy_fields(argv, f);
     writer_init(&name, 2);
-    at = expiry_of_fields(a->options->expiry, apply_name(a, argv_get(argv, 1), &name), fields,
-                          f->count, at, a->now, copy_now(NULL));
+    struct span label = databases_label(a->options, a->db, argv_get(argv, 1), &name);
+    at = expiry_of_fields(a->options->expiry, label, fields, f->count, at, a->now, copy_now(NULL));
     writer_close(&name);
     free(fields);
     return apply_not_too_soon(a, at);
@@ -272,14 +273,21 @@ void apply_forget_times(struct apply *a, struct span key)
     if (a->options->expiry == NULL)
         return;
     writer_init(&name, 2);
-    expiry_forget_key(a->options->expiry, apply_name(a, key, &name));
+    expiry_forget_key(a->options->expiry, databases_label(a->options, a->db, key, &name));
     writer_close(&name);
 }
 
-void apply_follow(struct apply *a, struct span from, struct span to)
+void apply_follow(struct apply *a, struct span from, uint64_t db, struct span to)
 {
-    if (a->options->expiry == NULL || !expiry_follow(a->options->expiry, from, to))
+    struct writer rooms[2];
+    if (a->options->expiry == NULL)
         return;
-    if (a->options->dirty != NULL)
+    writer_init(&rooms[0], 2);
+    writer_init(&rooms[1], 2);
+    from = databases_label(a->options, a->db, from, &rooms[0]);
+    to = databases_label(a->options, db, to, &rooms[1]);
+    if (expiry_follow(a->options->expiry, from, to) && a->options->dirty != NULL)
         dirty_add(a->options->dirty, to, "renamed or copied while times of its fields were held");
+    writer_close(&rooms[0]);
+    writer_close(&rooms[1]);
 }

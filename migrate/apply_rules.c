@@ -8,15 +8,16 @@
 #include "cluster/keyslot.h"
 #include "migrate/apply_across.h"
 #include "migrate/apply_words.h"
+#include "migrate/databases.h"
 
 /* --- databases ----------------------------------------------------------------------------- */
 
 bool apply_wants_database(struct apply *a, const struct argv *argv)
 {
     const struct copy_options *o = a->options;
-    if (o->databases == COPY_DB_PREFIX || a->db == o->only)
+    if (databases_take(o, a->db))
         return true;
-    if (o->databases == COPY_DB_ONLY)
+    if (o->databases != COPY_DB_REFUSE)
         a->counters.other_database++;
     else
         apply_fail(a, argv, "it is about another database; say what to do with that by --db");
@@ -79,7 +80,7 @@ static void pass_on(struct apply *a, const struct command *cmd, const struct arg
     bool moves =
         span_is(words[0], "rename") || span_is(words[0], "renamenx") || span_is(words[0], "copy");
     if (moves && argv->count > 2)
-        apply_follow(a, words[1], words[2]);
+        apply_follow(a, argv_get(argv, 1), a->db, argv_get(argv, 2));
     if (key.at != NULL)
         apply_send(a, words, argv->count, key);
     else
@@ -106,6 +107,12 @@ void apply_by_keys(struct apply *a, const struct argv *argv)
         pass_on(a, cmd, argv);
 }
 
+/* Both halves may be executed again. */
+static bool parts_smove(const struct apply *a)
+{
+    return a->target->options->cluster || across_is_used(a);
+}
+
 bool apply_rules_cross(const struct apply *a, const struct argv *argv)
 {
     if (apply_moves_between_slots(a, argv) || apply_empties_target(a, argv))
@@ -115,7 +122,7 @@ bool apply_rules_cross(const struct apply *a, const struct argv *argv)
     struct span name = argv_get(argv, 0);
     bool split =
         cmd != NULL && (cmd->how == HOW_SPLIT || span_is(name, "msetnx") ||
-                        span_is(name, "pfcount") || (span_is(name, "smove") && across_is_used(a)));
+                        span_is(name, "pfcount") || (span_is(name, "smove") && parts_smove(a)));
     return cmd != NULL && !split && command_arity_ok(cmd, argv->count) &&
            slot_of_keys(a, cmd, argv) == KEYS_CROSS;
 }
@@ -151,7 +158,7 @@ static void each_pair(struct apply *a, const struct argv *argv)
 static void move_member(struct apply *a, const struct argv *argv)
 {
     const struct command *cmd = command_find(a->target->commands, SPAN("smove"));
-    if (argv->count != 4 || !across_is_used(a) || slot_of_keys(a, cmd, argv) != KEYS_CROSS) {
+    if (argv->count != 4 || !parts_smove(a) || slot_of_keys(a, cmd, argv) != KEYS_CROSS) {
         apply_by_keys(a, argv);
         return;
     }

@@ -4,6 +4,7 @@
 
 #include "base/text.h"
 #include "migrate/apply_words.h"
+#include "migrate/databases.h"
 
 enum { REPLAY_SLACK_MS = 60 * 1000 };
 
@@ -33,8 +34,8 @@ static int64_t time_for(struct apply *a, struct span key, int64_t at)
     if (a->options->expiry == NULL)
         return apply_not_too_soon(a, at);
     writer_init(&name, 2);
-    at =
-        expiry_of_stream(a->options->expiry, apply_name(a, key, &name), at, a->now, copy_now(NULL));
+    struct span label = databases_label(a->options, a->db, key, &name);
+    at = expiry_of_stream(a->options->expiry, label, at, a->now, copy_now(NULL));
     writer_close(&name);
     return apply_not_too_soon(a, at);
 }

@@ -60,9 +60,9 @@ apply_rule apply_hexpire, apply_hpexpire, apply_hexpireat, apply_hpexpireat, app
 apply_rule apply_hsetex, apply_hgetdel;
 /* A key comes to have another value with times of its own. */
 void apply_forget_times(struct apply *a, struct span key);
-/* RENAME and COPY, by the names at the target: what is held of the first key counts for the second
-   one, too. */
-void apply_follow(struct apply *a, struct span from, struct span to);
+/* RENAME, COPY and MOVE, to a key of that database: what is held of the first key counts for the
+   second one, too. */
+void apply_follow(struct apply *a, struct span from, uint64_t db, struct span to);
 
 /* apply_known.c. True: the command is unknown, and the target is being asked; not now. */
 bool apply_must_ask(struct apply *a, const struct argv *argv);

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "base/text.h"
+#include "migrate/target_databases.h"
 
 enum build_state { BUILDING, DATING, RENAMING, REMOVING };
 
@@ -12,7 +13,8 @@ struct build {
     struct copy *copy;
     struct copy_wave *wave;
     struct rewrite rewrite;
-    struct writer key;
+    struct writer key, label; /* as in copy.h */
+    uint16_t database;
     char temporary[80];
     int64_t expire_at, begun;
     uint32_t pending; /* commands not answered */
@@ -45,7 +47,9 @@ static struct span key_of(const struct build *b)
 static void send_command(struct build *b, struct span name, struct span command, bool again)
 {
     b->pending++;
+    target_use(b->copy->target, b->database);
     target_send(b->copy->target, name, key_of(b), command, again, on_done, b);
+    target_use(b->copy->target, 0);
 }
 
 /* count words behind which nothing follows. */
@@ -87,7 +91,7 @@ static int64_t field_time(void *context, struct span field, int64_t at)
 {
     struct build *b = context;
     struct expiry *e = b->copy->options->expiry;
-    return expiry_of_copied_field(e, key_of(b), field, at, b->begun);
+    return expiry_of_copied_field(e, writer_span(&b->label), field, at, b->begun);
 }
 
 struct build *build_new(struct copy *c, const struct rdb_type *type, struct span key,
@@ -102,6 +106,9 @@ struct build *build_new(struct copy *c, const struct rdb_type *type, struct span
     b->begun = copy_now(c);
     writer_init(&b->key, 2);
     write_raw(&b->key, key);
+    writer_init(&b->label, 2);
+    write_raw(&b->label, writer_span(&c->label));
+    b->database = c->database;
     snprintf(b->temporary, sizeof(b->temporary), "{%s}slotgate:migrate:%016llx:%u",
              target_tag(c->target, key), (unsigned long long)c->random, c->build_number++);
     if (!rewrite_open(&b->rewrite, type, temporary(b), &c->target->facts, on_command, b))
@@ -120,6 +127,7 @@ void build_free(struct build *b)
     b->copy->build_count--;
     rewrite_close(&b->rewrite);
     writer_close(&b->key);
+    writer_close(&b->label);
     free(b);
 }
 
@@ -142,7 +150,7 @@ void build_end(struct build *b)
 static void finish_removed(struct build *b)
 {
     if (b->error[0] != '\0')
-        copy_failed(b->copy, key_of(b), b->error);
+        copy_failed(b->copy, writer_span(&b->label), b->error);
     else
         b->copy->counters.expired++;
     build_free(b);

@@ -7,6 +7,7 @@
 #include "base/error.h"
 #include "base/option_doc.h"
 #include "base/text.h"
+#include "migrate/databases.h"
 #include "migrate/options.h"
 
 enum { BUILDS = 64, WINDOW = 4096 };
@@ -79,18 +80,16 @@ static int take_words(struct config *c, int argc, char *const *argv, char *err, 
 static int read_databases(struct config *c, char *err, size_t cap)
 {
     struct copy_options *o = &c->copy_options;
-    const char *digits = c->db;
-    if (c->db == NULL)
+    const char *wrong = c->db != NULL ? databases_read(o, c->db) : NULL;
+    if (wrong != NULL)
+        return fail(err, cap, "--db: %s", wrong);
+    if (o->databases != COPY_DB_MAP)
         return 0;
-    if (strcmp(c->db, "prefix") == 0) {
-        o->databases = COPY_DB_PREFIX;
-        return 0;
-    }
-    if (strncmp(digits, "only:", 5) == 0)
-        digits += 5;
-    o->databases = COPY_DB_ONLY;
-    if (!text_to_u64(digits, strlen(digits), &o->only))
-        return fail(err, cap, "--db: expected a number, only:NUMBER or prefix");
+    if (c->flush == COPY_FLUSH_OWN || c->allow_full_resync)
+        return fail(err, cap, "--db map goes neither with --flush own nor --allow-full-resync");
+    for (uint32_t i = 0, n = 0; i < o->map.count; i++)
+        if (o->map.rows[i].to != 0)
+            c->databases[n++] = o->map.rows[i].to;
     return 0;
 }
 
@@ -143,6 +142,7 @@ static int read_target(struct config *c, char *err, size_t cap)
         .window = WINDOW,
         .rate_bytes = c->rate_limit,
         .rate_commands = (uint64_t)c->rate_limit_commands,
+        .databases = c->databases,
     };
     return 0;
 }
@@ -286,6 +286,7 @@ static int read_all(struct config *c, char *err, size_t cap)
         .folder = c->spool_dir,
         .slack = c->ttl_exact ? 0 : (int64_t)c->ttl_slack,
         .calm = (int64_t)c->ttl_calm,
+        .copy = &c->copy_options,
     };
     if (read_databases(c, err, cap) != 0 || read_filter(c, err, cap) != 0)
         return ERR_OPTION;

@@ -44,6 +44,7 @@ struct config {
 
     char *target_cluster, *target_user, *target_auth, *source_user, *source_auth;
     char *db, *owner;
+    uint16_t databases[DATABASES_MAPPED_MAX + 1]; /* that the target has to have; 0 ends them */
     struct option_list include_key, exclude_key, include_command, exclude_command;
     struct option_list include_type, exclude_type, include_db, exclude_db;
     int filter_mixed, owner_policy, flush;

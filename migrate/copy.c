@@ -7,8 +7,10 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "migrate/build.h"
+#include "migrate/databases.h"
 #include "migrate/rdb_payload.h"
 #include "migrate/replay.h"
+#include "migrate/target_databases.h"
 
 /* What becomes of the value that is being read. */
 enum { NO_VALUE, COLLECT, SKIP, BUILD };
@@ -33,6 +35,7 @@ void copy_open(struct copy *c, const struct copy_options *options, struct target
     crc64_fill(&c->tables);
     rdb_reader_open(&c->reader, &c->tables);
     writer_init(&c->key, 2);
+    writer_init(&c->label, 2);
     writer_init(&c->value, 2);
     writer_init(&c->command, 2);
     list_init(&c->builds);
@@ -47,6 +50,7 @@ void copy_close(struct copy *c)
         build_free((struct build *)c->builds.next); /* the link stands first in it */
     rdb_reader_close(&c->reader);
     writer_close(&c->key);
+    writer_close(&c->label);
     writer_close(&c->value);
     writer_close(&c->command);
 }
@@ -77,8 +81,7 @@ void copy_failed(struct copy *c, struct span key, const char *why)
 /* Whether keys of the present database go over. */
 static bool has_place(const struct copy *c)
 {
-    const struct copy_options *o = c->options;
-    return o->databases == COPY_DB_PREFIX || c->reader.db == o->only;
+    return databases_take(c->options, c->reader.db);
 }
 
 /* Puts down what the key is called at the target. */
@@ -86,13 +89,13 @@ static void write_name(struct copy *c)
 {
     const struct copy_options *o = c->options;
     const struct rdb_reader *r = &c->reader;
-    char why[96];
     writer_clear(&c->key, 2);
-    if (o->databases == COPY_DB_PREFIX && r->db != 0) {
-        int n = snprintf(why, sizeof(why), "db%llu:", (unsigned long long)r->db);
-        write_raw(&c->key, (struct span){ why, (size_t)n });
-    }
-    write_raw(&c->key, r->name);
+    writer_clear(&c->label, 2);
+    struct span label = databases_label(o, r->db, r->name, &c->label);
+    if (c->label.len == 0)
+        write_raw(&c->label, label);
+    write_raw(&c->key, o->databases == COPY_DB_MAP ? r->name : label);
+    c->database = databases_at_target(o, r->db);
 }
 
 /* False: the key does not go over; that is counted, or told. */
@@ -103,7 +106,7 @@ static bool is_placed(struct copy *c)
     char why[96];
     if (has_place(c))
         return true;
-    if (o->databases == COPY_DB_ONLY) {
+    if (o->databases != COPY_DB_REFUSE) {
         c->counters.other_database++;
         return false;
     }
@@ -174,7 +177,7 @@ static void begin_key(struct copy *c)
     c->expire_at = r->expire_at;
     if (c->options->expiry != NULL && r->expire_at != RDB_NO_TIME)
         c->expire_at =
-            expiry_of_copy(c->options->expiry, writer_span(&c->key), r->expire_at, copy_now(c));
+            expiry_of_copy(c->options->expiry, writer_span(&c->label), r->expire_at, copy_now(c));
     if (!copy_is_new(c) && !holds_fields(c)) { /* whose times have to be read to be held */
         c->counters.before++;
         return;
@@ -195,12 +198,17 @@ static void on_restored(void *context, const struct target_call *call)
 {
     struct copy_wave *wave = context;
     struct copy *c = wave->copy;
+    struct writer label;
     c->pending--;
     wave->pending--;
-    if (call->error[0] == '\0')
+    if (call->error[0] == '\0') {
         c->counters.restored++;
-    else
-        copy_failed(c, target_key(call), call->error);
+        return;
+    }
+    writer_init(&label, 2);
+    copy_failed(c, databases_label_of(c->options, call->database, target_key(call), &label),
+                call->error);
+    writer_close(&label);
 }
 
 static void on_deleted(void *context, const struct target_call *call)
@@ -219,7 +227,9 @@ static void delete_first(struct copy *c)
     write_bulk(w, SPAN("DEL"));
     write_bulk(w, writer_span(&c->key));
     c->pending++;
+    target_use(c->target, c->database);
     target_send(c->target, SPAN("del"), writer_span(&c->key), writer_span(w), true, on_deleted, c);
+    target_use(c->target, 0);
 }
 
 static int64_t time_to_live(const struct copy *c)
@@ -272,8 +282,10 @@ static void restore(struct copy *c)
         write_bulk_format(w, "%lld", (long long)(idle ? r->idle : r->freq));
     c->pending++;
     c->waves[c->wave].pending++;
+    target_use(c->target, c->database);
     target_send(c->target, SPAN("restore"), writer_span(&c->key), writer_span(w),
                 c->options->replace, on_restored, copy_wave_of(c));
+    target_use(c->target, 0);
 }
 
 static bool see_element(void *context, const struct rdb_item *item)

@@ -25,6 +25,16 @@ enum copy_databases {
                        with them */
     COPY_DB_ONLY,   /* they are skipped */
     COPY_DB_PREFIX, /* a key of database N is called dbN:key, that of 0 stays as it is */
+    COPY_DB_MAP,    /* each in a database of its own; what is not named is skipped */
+};
+
+enum { DATABASES_MAPPED_MAX = 64, DATABASES_NUMBER_MAX = 9999 };
+
+struct database_map {
+    uint32_t count;
+    struct {
+        uint16_t from, to;
+    } rows[DATABASES_MAPPED_MAX];
 };
 
 enum copy_flush { COPY_FLUSH_REFUSE, COPY_FLUSH_APPLY, COPY_FLUSH_OWN, COPY_FLUSH_IGNORE };
@@ -32,6 +42,7 @@ enum copy_flush { COPY_FLUSH_REFUSE, COPY_FLUSH_APPLY, COPY_FLUSH_OWN, COPY_FLUS
 struct copy_options {
     enum copy_databases databases;
     uint64_t only;               /* database */
+    struct database_map map;     /* with COPY_DB_MAP (databases.h) */
     int flush;                   /* enum copy_flush: FLUSHALL and FLUSHDB in the stream */
     bool publish;                /* messages of the stream go over, too */
     uint64_t big_key;            /* bytes; values above it are built by commands */
@@ -82,6 +93,8 @@ struct copy {
     /* Private from here on. */
     uint8_t state;
     struct writer key;     /* what it is called at the target */
+    struct writer label;   /* ... and among the keys of all databases (databases.h) */
+    uint16_t database;     /* of the target */
     struct writer value;   /* so far */
     struct writer command; /* scratch */
     int64_t expire_at;     /* what the target is told */

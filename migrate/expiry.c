@@ -2,6 +2,7 @@
 
 #include "base/log.h"
 #include "base/text.h"
+#include "migrate/databases.h"
 
 /* A key that has been removed, or written anew without a time, must not get one. Servers that know
    no XX get a script. */
@@ -185,41 +186,43 @@ static void on_settled(void *context, const struct target_call *call)
               log_bytes(call->key, shown), log_text(call->error));
 }
 
-static void send_field_time(struct expiry *e, const struct expiry_field *f, int64_t at)
+/* On the connections of the stream, so behind all that has been sent about the key. */
+static void send_words(struct expiry *e, struct span key, uint64_t db, const struct span *words,
+                       size_t count)
 {
     struct writer *w = &e->command;
-    char digits[TEXT_NUMBER_MAX];
-    struct span ms = { digits, text_from_i64(digits, at) };
-    const struct span words[] = { SPAN("HPEXPIREAT"), f->key,    ms,     SPAN("XX"),
-                                  SPAN("FIELDS"),     SPAN("1"), f->name };
     writer_clear(w, 2);
-    write_array(w, ARRAY_LEN(words));
-    for (size_t i = 0; i < ARRAY_LEN(words); i++)
-        write_bulk(w, words[i]);
+    uint32_t commands = databases_write(w, databases_at_target(e->options->copy, db), words, count);
     e->pending++;
-    target_send(e->target, words[0], f->key, writer_span(w), true, on_settled, e);
+    if (commands > 1)
+        target_send_block(e->target, key, writer_span(w), commands, true, on_settled, e);
+    else
+        target_send(e->target, words[0], key, writer_span(w), true, on_settled, e);
 }
 
-static void send_time(struct expiry *e, struct span key, int64_t at)
+static void send_field_time(struct expiry *e, const struct expiry_field *f, int64_t at)
 {
-    struct writer *w = &e->command;
-    bool plain = e->target->facts.expire_if;
     char digits[TEXT_NUMBER_MAX];
+    uint64_t db;
+    struct span key = databases_name(e->options->copy, f->key, &db);
+    struct span words[] = { SPAN("HPEXPIREAT"), key,       { digits, 0 }, SPAN("XX"),
+                            SPAN("FIELDS"),     SPAN("1"), f->name };
+    words[2].len = text_from_i64(digits, at);
+    send_words(e, key, db, words, ARRAY_LEN(words));
+}
+
+static void send_time(struct expiry *e, struct span label, int64_t at)
+{
+    char digits[TEXT_NUMBER_MAX];
+    uint64_t db;
+    struct span key = databases_name(e->options->copy, label, &db);
     struct span ms = { digits, text_from_i64(digits, at) };
-    struct span name = plain ? SPAN("PEXPIREAT") : SPAN("EVAL");
-    writer_clear(w, 2);
-    write_array(w, plain ? 4 : 5);
-    write_bulk(w, name);
-    if (!plain) {
-        write_bulk_text(w, script);
-        write_bulk(w, SPAN("1"));
-    }
-    write_bulk(w, key);
-    write_bulk(w, ms);
-    if (plain)
-        write_bulk(w, SPAN("XX"));
-    e->pending++;
-    target_send(e->target, name, key, writer_span(w), true, on_settled, e);
+    if (e->target->facts.expire_if)
+        send_words(e, key, db, (struct span[]){ SPAN("PEXPIREAT"), key, ms, SPAN("XX") }, 4);
+    else
+        send_words(
+            e, key, db,
+            (struct span[]){ SPAN("EVAL"), { script, sizeof(script) - 1 }, SPAN("1"), key, ms }, 5);
 }
 
 /* As many as there is room for. */

@@ -24,10 +24,13 @@
 
 enum { EXPIRY_HORIZON_MS = 24 * 60 * 60 * 1000, EXPIRY_LAG_MS = 1000 };
 
+struct copy_options;
+
 struct expiry_options {
-    const char *folder; /* for what is held */
-    int64_t slack;      /* ms */
-    int64_t calm;       /* ms without a lag before keys are settled */
+    const char *folder;              /* for what is held */
+    int64_t slack;                   /* ms */
+    int64_t calm;                    /* ms without a lag before keys are settled */
+    const struct copy_options *copy; /* tells what labels mean (databases.h) */
 };
 
 struct expiry {
@@ -50,7 +53,8 @@ void expiry_keep(struct expiry *e, const char *folder);
 /* The target is closed before. */
 void expiry_close(struct expiry *e);
 
-/* The time to give a key of the full copy that expires at that moment. key: at the target. */
+/* The time to give a key of the full copy that expires at that moment. key: its label
+   (databases.h), here as everywhere. */
 int64_t expiry_of_copy(struct expiry *e, struct span key, int64_t at, int64_t now);
 /* The same for a command of the stream, which was received at that moment. */
 int64_t expiry_of_stream(struct expiry *e, struct span key, int64_t at, int64_t received,

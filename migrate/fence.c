@@ -5,7 +5,10 @@
 
 #include "base/error.h"
 
-enum { FENCE_TIMEOUT_MS = 5000, SEARCHES = 200 };
+/* A slotgate is looked for by so many tries, or for so long if some of them reached others; one
+   that takes a connection and says nothing counts as not found. */
+enum { FENCE_TIMEOUT_MS = 10000, TICK_MS = 100, TRY_MS = 1000 };
+enum { SEARCHES = 100, SEARCH_MS = 3000, OTHERS_MIN = 10 };
 
 /* with a server:   AUTH -> ROLE -> CLIENT LIST -> CLIENT KILL for each of our connections -> done
    with a slotgate: AUTH -> PROXY FENCE -> done; or dial again: it was another one */
@@ -15,8 +18,9 @@ struct talk {
     struct fence *fence;
     struct endpoint to;
     struct writer reply;
-    char peer[LOGIN_PEER_MAX]; /* the slotgate that is looked for; "": a server */
-    uint32_t awaited, searches;
+    char peer[LOGIN_PEER_MAX];          /* the slotgate that is looked for; "": a server */
+    uint64_t since;                     /* ms: when it was dialled */
+    uint32_t awaited, searches, others; /* replies; tries; those that reached another slotgate */
     bool listed, complete, again;
 };
 
@@ -48,6 +52,17 @@ static void say(struct talk *t, const char *const *words, size_t count)
     t->awaited++;
 }
 
+static uint64_t now_of(const struct fence *f)
+{
+    return uv_now(f->net->loop);
+}
+
+static bool is_given_up(const struct talk *t)
+{
+    bool long_ago = now_of(t->fence) - t->fence->began > SEARCH_MS && t->others >= OTHERS_MIN;
+    return t->searches >= SEARCHES || long_ago;
+}
+
 static void on_open(struct pipe *p)
 {
     struct talk *t = talk_of(p);
@@ -58,7 +73,7 @@ static void on_open(struct pipe *p)
         say(t, (const char *[]){ "AUTH", o->password }, 2);
     if (t->peer[0] != '\0') {
         const char *words[] = { "PROXY", "FENCE", o->name, t->peer, "FORCE" };
-        say(t, words, t->searches < SEARCHES ? 4 : 5);
+        say(t, words, is_given_up(t) ? 5 : 4);
         return;
     }
     say(t, (const char *[]){ "ROLE" }, 1);
@@ -95,6 +110,7 @@ static void on_reply(struct pipe *p, struct pipe_call *call, struct span bytes, 
     bool last = t->awaited == 1;
     if (first == '-' && bytes.len > 9 && memcmp(bytes.at, "-NOTHERE ", 9) == 0) {
         t->again = true;
+        t->others++;
         pipe_close(&t->pipe, ERR_CANCELED);
     } else if (first == '-' || first == '\0') {
         snprintf(why, sizeof(why), "%.*s", (int)(bytes.len < 80 ? bytes.len : 80), bytes.at);
@@ -167,9 +183,22 @@ static void hang_up(struct fence *f, int why)
         pipe_close(&LIST_ENTRY(n, struct talk, link)->pipe, why);
 }
 
-static void on_timeout(uv_timer_t *timer)
+static void on_tick(uv_timer_t *timer)
 {
-    hang_up(timer->data, ERR_TIMEOUT);
+    struct fence *f = timer->data;
+    struct list_node *n, *safe;
+    if (now_of(f) - f->began > FENCE_TIMEOUT_MS) {
+        uv_timer_stop(timer);
+        hang_up(f, ERR_TIMEOUT);
+        return;
+    }
+    LIST_EACH (&f->talks, n, safe) {
+        struct talk *t = LIST_ENTRY(n, struct talk, link);
+        if (t->peer[0] == '\0' || t->pipe.closing || now_of(f) - t->since < TRY_MS)
+            continue;
+        t->again = true;
+        pipe_close(&t->pipe, ERR_TIMEOUT);
+    }
 }
 
 void fence_open(struct fence *f, struct net *net, const struct target_options *options)
@@ -184,6 +213,7 @@ static void dial(struct talk *t)
 {
     const struct target_options *o = t->fence->options;
     t->awaited = 0;
+    t->since = now_of(t->fence);
     t->listed = t->again = false;
     if (t->peer[0] != '\0')
         t->to = o->endpoints[t->searches % o->endpoint_count];
@@ -210,7 +240,8 @@ void fence_start(struct fence *f, const struct target *target, fence_done *done,
     f->running = true;
     f->why[0] = '\0';
     f->open = target->peer_count > 0 ? target->peer_count : map->shard_count;
-    uv_timer_start(&f->timer, on_timeout, FENCE_TIMEOUT_MS, 0);
+    f->began = now_of(f);
+    uv_timer_start(&f->timer, on_tick, TICK_MS, TICK_MS);
     for (uint32_t i = 0; i < target->peer_count; i++)
         begin_talk(f, &f->options->endpoints[0], target->peers[i]);
     for (uint32_t i = 0; target->peer_count == 0 && i < map->shard_count; i++)

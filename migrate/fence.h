@@ -10,8 +10,8 @@
  * Through slotgates there are two ways to a server's buffers. Each connection was told at its login
  * which worker of which slotgate serves it; that worker is looked for, and PROXY FENCE makes it end
  * our old connections and answer when nothing of them is under way. One that cannot be found in
- * many tries is gone (or cut off from us and the balancer): any other one then ends, at the nodes,
- * the connections that it has left behind (PROXY FENCE ... FORCE).
+ * many tries is gone, hangs, or is cut off from us: any other one then ends its connections to the
+ * nodes (PROXY FENCE ... FORCE), and it uses no other ones for what it still has of ours.
  *
  * One try: done comes once, unless fence_close comes before.
  */
@@ -30,6 +30,7 @@ struct fence {
     void *context;
     struct list_node talks; /* with one server each */
     uv_timer_t timer;
+    uint64_t began; /* ms of loop time */
     uint32_t open;
     bool running, closing;
     char why[192]; /* the first failure */

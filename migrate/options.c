@@ -169,11 +169,12 @@ const struct option options_rows[] = {
       .help = "scan: copy again each key that a notification names. The source needs "
               "notify-keyspace-events KEA, or at least E and the classes of its keys." },
 
-    { .name = "db", .type = OPTION_STRING, .group = KEYS, .argument = "N | only:N | prefix",
+    { .name = "db", .type = OPTION_STRING, .group = KEYS, .argument = "how",
       FIELD(db),
       .help = "What becomes of several databases. N or only:N: the keys of database N are copied, "
               "others skipped and counted. prefix: a key of database N is called dbN:key, those "
-              "of 0 keep their names. Without it keys of other databases than 0 are failures." },
+              "of 0 keep their names. map:0=0,3=1: those of 3 come into the target's database 1, "
+              "and so on; it must have them. Without it keys of other databases than 0 are failures." },
     { .name = "flush", .type = OPTION_ENUM, .group = KEYS, .argument = "policy",
       .choices = flushes, .fallback = "refuse", FIELD(flush),
       .help = "What becomes of FLUSHALL and FLUSHDB in the stream. refuse: the program stops. apply: "

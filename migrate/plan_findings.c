@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "base/text.h"
+#include "migrate/databases.h"
 #include "migrate/scratch.h"
 
 #define MB(bytes) ((unsigned long long)((bytes) >> 20))
@@ -56,7 +57,7 @@ static void look_at_databases(struct plan_findings *f, struct span info)
     enum { DATABASES_MAX = 1024 };
     for (unsigned db = 0; db < DATABASES_MAX; db++) {
         uint64_t keys = keys_of_database(info, db);
-        bool goes = o->databases == COPY_DB_PREFIX || db == o->only;
+        bool goes = databases_take(o, db);
         f->source_keys += goes ? keys : 0;
         others += goes ? 0 : keys;
     }

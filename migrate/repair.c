@@ -4,6 +4,7 @@
 
 #include "base/log.h"
 #include "base/text.h"
+#include "migrate/databases.h"
 #include "migrate/repair_batch.h"
 #include "migrate/replay.h"
 #include "resp/value.h"
@@ -155,14 +156,11 @@ static void on_names(void *context, const struct target_call *call)
 
 static void ask_names(struct repair *r)
 {
-    uint64_t db = r->options->databases == COPY_DB_ONLY ? r->options->only : 0;
     uint64_t left = r->to_sample - r->sampled;
     uint32_t n = left < NAMES_MAX ? (uint32_t)left : NAMES_MAX;
     struct writer w;
     writer_init(&w, 2);
-    write_array(&w, 2);
-    write_bulk(&w, SPAN("SELECT"));
-    write_bulk_format(&w, "%llu", (unsigned long long)db);
+    databases_select(&w, databases_first(r->options));
     for (uint32_t i = 0; i < n; i++)
         write_request(&w, (const char *[]){ "RANDOMKEY" }, 1);
     write_request(&w, (const char *[]){ "SELECT", "0" }, 2);
@@ -171,6 +169,15 @@ static void ask_names(struct repair *r)
     move(r, NAMES);
     target_send_block(&r->source, SPAN(""), writer_span(&w), n + 2, true, on_names, r);
     writer_close(&w);
+}
+
+static void add_name(struct repair *r, struct span key)
+{
+    struct writer label;
+    writer_init(&label, 2);
+    repair_batch_add(r->batch,
+                     databases_label(r->options, databases_first(r->options), key, &label));
+    writer_close(&label);
 }
 
 /* Takes names off the end of what the source has told. */
@@ -184,7 +191,7 @@ static void pick_names(struct repair *r)
     while (r->batch->count < REPAIR_BATCH && c.at < c.end && value_next(&c, &v)) {
         bool name = v.kind == VALUE_STRING && c.at < c.end; /* the last one is SELECT's OK */
         if (name && is_wanted(r, v.text))
-            repair_batch_add(r->batch, v.text);
+            add_name(r, v.text);
     }
     size_t rest = (size_t)(c.end - c.at);
     if (rest > 0)

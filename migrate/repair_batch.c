@@ -3,10 +3,12 @@
 #include <stdlib.h>
 
 #include "base/text.h"
+#include "migrate/databases.h"
 #include "migrate/rdb_digest.h"
 #include "migrate/rdb_field_times.h"
 #include "migrate/rdb_payload.h"
 #include "migrate/rdb_type.h"
+#include "migrate/target_databases.h"
 #include "resp/value.h"
 
 enum { PAYLOAD_TAIL = 10, PER_KEY = 3, CLOCKS_MS = 2000 };
@@ -33,20 +35,6 @@ void repair_batch_free(struct repair_batch *b)
 
 /* --- names --------------------------------------------------------------------------------- */
 
-/* "db3:key" is key of database 3, when names are made so. */
-static void find_own(struct repair_key *k, const struct copy_options *o)
-{
-    struct span name = writer_span(&k->name);
-    const char *colon = name.len > 3 ? memchr(name.at, ':', name.len) : NULL;
-    k->own = name;
-    k->db = o->databases == COPY_DB_ONLY ? o->only : 0;
-    if (o->databases != COPY_DB_PREFIX || colon == NULL || memcmp(name.at, "db", 2) != 0)
-        return;
-    if (!text_to_u64(name.at + 2, (size_t)(colon - name.at) - 2, &k->db))
-        return;
-    k->own = (struct span){ colon + 1, name.len - (size_t)(colon + 1 - name.at) };
-}
-
 bool repair_batch_add(struct repair_batch *b, struct span name)
 {
     if (b->count == REPAIR_BATCH)
@@ -55,18 +43,11 @@ bool repair_batch_add(struct repair_batch *b, struct span name)
     *k = (struct repair_key){ .batch = b };
     writer_init(&k->name, 2);
     write_raw(&k->name, name);
-    find_own(k, b->repair->options);
+    k->own = databases_split(b->repair->options, writer_span(&k->name), &k->db);
     return true;
 }
 
 /* --- the source ---------------------------------------------------------------------------- */
-
-static void write_select(struct writer *w, uint64_t db)
-{
-    write_array(w, 2);
-    write_bulk(w, SPAN("SELECT"));
-    write_bulk_format(w, "%llu", (unsigned long long)db);
-}
 
 static void write_words(struct writer *w, struct span a, struct span b)
 {
@@ -122,12 +103,12 @@ void repair_batch_ask(struct repair_batch *b)
     struct writer w;
     writer_init(&w, 2);
     for (uint32_t i = 0; i < b->count; i++) {
-        write_select(&w, b->keys[i].db);
+        databases_select(&w, b->keys[i].db);
         write_words(&w, SPAN("DUMP"), b->keys[i].own);
         write_words(&w, SPAN("PTTL"), b->keys[i].own);
     }
     write_words(&w, SPAN("INFO"), SPAN("replication"));
-    write_select(&w, 0); /* the connection is shared with plain questions */
+    databases_select(&w, 0); /* the connection is shared with plain questions */
     b->asking = true;
     target_send_block(&r->source, SPAN(""), writer_span(&w), b->count * PER_KEY + 2, true,
                       on_source, b);
@@ -219,20 +200,21 @@ static int64_t time_to_live(const struct repair *r, const struct repair_key *k)
 }
 
 /* Gives how many commands it has written. */
-static uint32_t write_repair(struct repair *r, const struct repair_key *k, struct writer *w)
+static uint32_t write_repair(struct repair *r, const struct repair_key *k, struct span name,
+                             struct writer *w)
 {
     bool replace = r->target->facts.replace, there = k->payload.at != NULL;
     int64_t ttl = time_to_live(r, k);
     uint32_t commands = 0;
     if (!there || !replace) {
-        write_words(w, SPAN("DEL"), writer_span(&k->name));
+        write_words(w, SPAN("DEL"), name);
         commands++;
     }
     if (!there)
         return commands;
     write_array(w, replace ? 5 : 4);
     write_bulk(w, SPAN("RESTORE"));
-    write_bulk(w, writer_span(&k->name));
+    write_bulk(w, name);
     write_bulk_format(w, "%lld", (long long)ttl);
     write_payload(r, w, k->payload);
     if (replace)
@@ -247,12 +229,15 @@ void repair_batch_write(struct repair_batch *b)
     writer_init(&w, 2);
     for (uint32_t i = 0; i < b->count; i++) {
         struct repair_key *k = &b->keys[i];
-        struct span name = writer_span(&k->name);
+        uint64_t db;
+        struct span name = databases_name(r->options, writer_span(&k->name), &db);
         writer_clear(&w, 2);
-        uint32_t commands = b->writes ? write_repair(r, k, &w) : 0;
+        uint32_t commands = b->writes ? write_repair(r, k, name, &w) : 0;
         write_words(&w, SPAN("DUMP"), name);
         b->pending++;
+        target_use(r->target, databases_at_target(r->options, db));
         target_send_block(r->target, name, writer_span(&w), commands + 1, true, on_target, k);
+        target_use(r->target, 0);
     }
     writer_close(&w);
 }

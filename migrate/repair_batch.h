@@ -10,7 +10,7 @@
 
 struct repair_key {
     struct repair_batch *batch;
-    struct writer name;             /* at the target */
+    struct writer name;             /* its label (databases.h) */
     struct span own;                /* in name: what the source calls it */
     uint64_t db;                    /* there */
     struct span payload;            /* in the batch's answer; at NULL: the source has no such key */

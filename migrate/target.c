@@ -6,6 +6,7 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "cluster/block.h"
+#include "migrate/target_databases.h"
 #include "resp/value.h"
 
 /*
@@ -24,7 +25,7 @@ enum {
 
 static void probe(struct target *t);
 
-static void fail(struct target *t, const char *why)
+void target_fail(struct target *t, const char *why)
 {
     if (!t->closing && !t->ready)
         t->user->on_failed(t->context, why);
@@ -46,7 +47,7 @@ static void probe_later(struct target *t)
 static void probe_again(struct target *t, const char *why)
 {
     if (uv_now(t->net->loop) - t->probing_since > t->options->connect_timeout)
-        fail(t, why);
+        target_fail(t, why);
     else
         probe_later(t);
 }
@@ -81,7 +82,7 @@ static void on_facts(struct request *r, int status)
         return;
     }
     if (!read_facts(t, &r->reply))
-        fail(t, "the target does not tell its version (INFO); has its user the right to?");
+        target_fail(t, "the target does not tell its version (INFO); has its user the right to?");
     else /* not from inside: a link may be handing back its requests */
         uv_timer_start(&t->timer, on_probe_timer, 0, 0);
 }
@@ -103,9 +104,11 @@ static void probe(struct target *t)
         return;
     }
     if (!t->options->cluster && t->facts.cluster_node) {
-        fail(t, "the target is a node of a cluster; name it with --target-cluster");
+        target_fail(t, "the target is a node of a cluster; name it with --target-cluster");
         return;
     }
+    if (!target_has_databases(t))
+        return;
     t->ready = true;
     t->user->on_ready(t->context);
 }
@@ -316,7 +319,7 @@ void target_open(struct target *t, struct net *net, const struct target_options 
 
 void target_turn_end(struct target *t)
 {
-    if (t->progress && !t->closing) {
+    if (t->progress && t->ready && !t->closing) {
         t->progress = false;
         t->user->on_progress(t->context);
     }
@@ -351,9 +354,11 @@ void target_drop(struct target *t)
     t->pending = 0;
     t->pending_bytes = 0;
     t->kept = false;
-    LIST_EACH (&t->router.nodes.nodes, n, safe)
-        for (int kind = 0; kind < LINK_KINDS; kind++)
-            link_close(&LIST_ENTRY(n, struct node, in_table)->links[kind], ERR_CANCELED);
+    LIST_EACH (&t->router.nodes.nodes, n, safe) {
+        struct link *l;
+        NODE_EACH_LINK (LIST_ENTRY(n, struct node, in_table), l)
+            link_close(l, ERR_CANCELED);
+    }
 }
 
 void target_free(struct target *t)
@@ -362,6 +367,7 @@ void target_free(struct target *t)
     if (t->options->cluster)
         poller_free(&t->poller);
     slot_tags_free(t->tags);
+    free(t->databases);
     command_table_free(t->commands);
     slab_close(&t->calls);
     writer_close(&t->block);
@@ -395,6 +401,7 @@ static struct target_call *send_block(struct target *t, struct span name, struct
     call->context = context;
     call->bytes = (uint32_t)command.len;
     call->key_len = (uint32_t)key.len;
+    call->database = t->flow.database;
     call->error[0] = '\0';
     call->reply = NULL;
     call->block = blocked > 0;
@@ -437,6 +444,12 @@ void target_send_block(struct target *t, struct span key, struct span parts, uin
                context);
 }
 
+void target_probe_again(struct target *t)
+{
+    if (!t->closing)
+        uv_timer_start(&t->timer, on_probe_timer, 0, 0);
+}
+
 void target_send(struct target *t, struct span name, struct span key, struct span command,
                  bool again, target_done *done, void *context)
 {
@@ -467,6 +480,11 @@ void target_ask_shard(struct target *t, uint32_t shard, struct span name, struct
 {
     send_to(t, name, SPAN(""), slot_of_shard(t, shard), command, true, done, context)->reply =
         reply;
+}
+
+const char *target_shard_tag(const struct target *t, uint32_t shard)
+{
+    return slot_tag(t->tags, slot_of_shard(t, shard));
 }
 
 uint32_t target_send_all(struct target *t, struct span name, struct span command, target_done *done,

@@ -19,15 +19,16 @@
 enum { TARGET_KEY_SHOWN = 96, TARGET_ERROR_SHOWN = 160, TARGET_PEERS_MAX = 64 };
 
 struct target_options {
-    bool cluster;               /* endpoints are seeds */
     struct endpoint *endpoints; /* borrowed */
     uint32_t endpoint_count;
+    bool cluster;                              /* they are seeds */
     const char *user, *password;               /* NULL: none */
     const char *name;                          /* of our connections, for a fence; NULL: none */
     struct tls_context *tls;                   /* NULL: plain */
     uint64_t connect_timeout, request_timeout; /* ms; the second one with all retries */
     uint64_t window_bytes; /* in flight; past it, or so many commands, target_has_room is false */
     uint32_t window;
+    const uint16_t *databases; /* borrowed, up to a 0: that it has to have beside 0; or NULL */
     uint64_t rate_bytes, rate_commands; /* a second, past which target_has_room is false; 0: any */
 };
 
@@ -43,11 +44,11 @@ struct target_call {
     void *context;
     uint32_t bytes, key_len; /* of the key the first TARGET_KEY_SHOWN are in key */
     char key[TARGET_KEY_SHOWN];
-    struct writer exec, long_key;   /* a transaction's reply of EXEC; the key, if it is longer */
-    struct writer *reply;           /* borrowed: the whole reply goes there; or NULL */
-    bool block, refused;            /* a transaction; ... of which nothing was executed */
-    bool zero;                      /* the reply was the number 0 */
-    bool repeated;                  /* it was sent more than once, and may have been executed so */
+    struct writer exec, long_key; /* a transaction's reply of EXEC; the key, if it is longer */
+    struct writer *reply;         /* borrowed: the whole reply goes there; or NULL */
+    bool block, refused;          /* a transaction; ... of which nothing was executed */
+    bool zero, repeated; /* the reply was the number 0; it was sent, maybe executed, before */
+    uint16_t database;   /* of the target, see target_use */
     char error[TARGET_ERROR_SHOWN]; /* cut if it is longer */
 };
 
@@ -69,8 +70,8 @@ struct target {
     struct router router;
     struct poller poller; /* of a cluster */
     struct flow flow;
-    struct slab calls;
     struct slot_tags *tags;
+    struct slab calls;
     struct target_facts facts; /* valid from on_ready on */
     uint64_t pending_bytes, probing_since;
     uint32_t pending, probed; /* commands; shards that have told their facts */
@@ -79,8 +80,8 @@ struct target {
     struct writer block; /* scratch */
     char peers[TARGET_PEERS_MAX][LOGIN_PEER_MAX]; /* slotgates with commands since the last fence */
     uint32_t peer_count;
-    bool ready, closing;
-    bool progress, kept; /* something was answered in this turn; answers of a walk wait */
+    struct target_databases *databases;  /* while they are looked for */
+    bool ready, closing, progress, kept; /* answered in this turn; answers of a walk wait */
 };
 
 /* Borrows options and net; net's turns must call target_turn_end. */
@@ -99,7 +100,7 @@ void target_send(struct target *t, struct span name, struct span key, struct spa
    behind the other. An error of any of them is the call's error. */
 void target_send_block(struct target *t, struct span key, struct span parts, uint32_t commands,
                        bool again, target_done *done, void *context);
-/* A command that changes nothing; its reply is appended to *reply, which must live until done. */
+/* Changes nothing; the reply is appended to *reply, which must live until done. */
 void target_ask(struct target *t, struct span name, struct span key, struct span command,
                 struct writer *reply, target_done *done, void *context);
 /* The same about no key, to the master of a shard. */
@@ -113,8 +114,7 @@ void target_add_peer(struct target *t, const char *peer); /* of an earlier run *
 /* Forgets everything under way and hangs up: no done comes. What was written may still be executed.
    What is sent from now on goes over new connections. Not from inside a done. */
 void target_drop(struct target *t);
-struct span target_key(const struct target_call *call); /* whole */
-/* The key's slot as a tag, for another key beside it. */
-const char *target_tag(const struct target *t, struct span key);
+struct span target_key(const struct target_call *call);          /* whole */
+const char *target_tag(const struct target *t, struct span key); /* of its slot */
 
 #endif

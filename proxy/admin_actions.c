@@ -7,7 +7,7 @@
 #include "proxy/admin.h"
 #include "proxy/admin_pages.h"
 #include "proxy/talk_topics.h"
-#include "proxy/worker.h"
+#include "proxy/worker_options.h"
 
 enum { LEVEL_MAX = 16 };
 

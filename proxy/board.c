@@ -13,7 +13,7 @@
  *
  * One process at a time adds an area: the supervisor that begins, or the launcher of a takeover.
  */
-enum { AREAS = 16, AREAS_AT = 1 << 20, FIRST_AT = 2 << 20 };
+enum { AREAS = 16384, AREAS_AT = 1 << 20, FIRST_AT = 2 << 20 };
 
 #define STATS_SIZE ((sizeof(struct stats_page) + FIRST_AT - 1) / FIRST_AT * FIRST_AT)
 #define MAPPED (FIRST_AT + STATS_SIZE)
@@ -39,7 +39,8 @@ static const struct area *find_area(struct areas *all)
     return NULL;
 }
 
-/* Behind the last one; NULL: sixteen layouts in a row of takeovers, somebody has to restart. */
+/* Behind the last one. NULL: that many layouts in a row of takeovers. The file has addresses for
+   all of them, and memory only for what was counted. */
 static const struct area *add_area(struct areas *all)
 {
     uint64_t at = FIRST_AT;

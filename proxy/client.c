@@ -237,6 +237,19 @@ static void free_labels(struct client *c)
     c->labels = NULL;
 }
 
+void client_abandon(struct client *c)
+{
+    if (c->op != NULL)
+        op_forget_client(c->op);
+    if (c->blocked != NULL)
+        blocked_forget_client(c->blocked);
+    transaction_drop(c);
+    watch_drop(c);
+    subscriber_free(c);
+    counting_forget_client(c);
+    flow_abandon(&c->worker->router, &c->flow);
+}
+
 static void on_closed(struct stream *s, int why)
 {
     struct client *c = client_of(s);
@@ -246,15 +259,8 @@ static void on_closed(struct stream *s, int why)
               (unsigned long long)c->id, error_name(why),
               (unsigned long long)(uv_now(w->net.loop) - c->created_at),
               (unsigned long long)c->commands, (unsigned long long)s->received);
-    if (c->op != NULL)
-        op_forget_client(c->op);
-    if (c->blocked != NULL)
-        blocked_forget_client(c->blocked);
-    transaction_drop(c);
-    watch_drop(c);
-    subscriber_free(c);
-    counting_forget_client(c);
-    flow_abandon(&w->router, &c->flow);
+    client_abandon(c);
+    w->exact_clients -= c->exact;
     if (c->input != NULL)
         chunk_unref(c->input);
     if (c->stash != NULL)

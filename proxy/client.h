@@ -78,6 +78,7 @@ struct client {
     bool finishing;     /* closes with finish_why once every reply is out */
     bool parting;       /* closes with finish_why behind a reply that leaves nothing owed */
     bool no_evict, no_touch;
+    bool exact; /* see exact.h */
     int finish_why;
 };
 
@@ -98,6 +99,9 @@ void client_reply(struct client *c, struct span reply);
 void client_finish_later(struct client *c, int why);
 /* The same, and closes at once when nothing is owed. */
 void client_finish(struct client *c, int why);
+
+/* Drops everything under way for a client whose stream is closing; may be called twice. */
+void client_abandon(struct client *c);
 
 static inline void client_set_special(struct client *c, enum client_special what, bool on)
 {

@@ -5,7 +5,7 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "proxy/keyspace_events.h"
-#include "proxy/worker.h"
+#include "proxy/worker_options.h"
 #include "resp/value.h"
 
 enum { REASON_MAX = 1024, OLD_VALUE_MAX = 64 };

@@ -16,7 +16,7 @@
 #include "proxy/merge.h"
 #include "proxy/survey_rows.h"
 #include "proxy/talk_topics.h"
-#include "proxy/worker.h"
+#include "proxy/worker_options.h"
 
 enum { VALUE_ROOM = 1024, OLD_VALUE_MAX = 64, PATTERNS_MAX = 1024 };
 

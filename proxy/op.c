@@ -373,6 +373,19 @@ void op_forget_client(struct op *op)
     op->place = NULL;
 }
 
+void op_give_up(struct op *op)
+{
+    struct worker *w = op->worker;
+    if (op->client != NULL)
+        op_forget_client(op);
+    flow_abandon(&w->router, &op->flow);
+    op->open = 0;
+    op_fail(op, SPAN("-ERR slotgate: given up\r\n"));
+    list_remove(&op->in_ready);
+    list_append(&w->ops_ready, &op->in_ready);
+    net_hurry(&w->net);
+}
+
 void op_abort_all(struct worker *w)
 {
     struct list_node *n, *safe;

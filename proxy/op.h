@@ -66,7 +66,6 @@ bool op_may_start(const struct client *c);
 /* Begins; copies the request. op is zeroed memory that free gives back. */
 void op_start(struct op *op, struct client *c, const struct command *cmd, const struct argv *argv,
               op_step *first, op_step *free);
-
 /* For no client. */
 void op_start_alone(struct op *op, struct worker *w, op_step *first, op_step *free);
 
@@ -112,8 +111,9 @@ struct span op_temp_name(struct op *op, uint16_t slot, uint32_t n, char out[OP_T
 
 /* Runs the steps of ops whose replies are all there. */
 void op_run_ready(struct worker *w);
-/* The client leaves. */
-void op_forget_client(struct op *op);
+void op_forget_client(struct op *op); /* it leaves */
+/* Also drops what is under way, and cleans up. Not from inside a step. */
+void op_give_up(struct op *op);
 /* Ends every op where it is. */
 void op_abort_all(struct worker *w);
 

@@ -29,7 +29,7 @@ enum stats_label { STATS_PLAIN, STATS_BY_COMMAND, STATS_BY_ERROR, STATS_BY_REASO
 struct stats_metric {
     const char *name; /* as Prometheus wants it, "slotgate_requests_total" */
     const char *help; /* what it counts */
-    const char *act;  /* what it means when it moves, and what to do; NULL */
+    const char *act;  /* what it means when it moves, and what to do */
     uint8_t kind;     /* enum stats_kind */
     uint8_t unit;     /* enum stats_unit */
     uint8_t label;    /* enum stats_label */

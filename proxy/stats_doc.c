@@ -39,6 +39,6 @@ void stats_write_doc(FILE *out)
         const struct stats_metric *m = &stats_metrics[i];
         const char *label = stats_label_name((enum stats_label)m->label);
         fprintf(out, "| `%s` | %s | %s | %s | %s |\n", m->name, kinds[m->kind],
-                label != NULL ? label : "", m->help, m->act != NULL ? m->act : "");
+                label != NULL ? label : "", m->help, m->act);
     }
 }

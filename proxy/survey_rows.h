@@ -16,6 +16,9 @@ extern const struct survey_row survey_client_pause, survey_client_unpause;
 /* local_unblock.c */
 extern const struct survey_row survey_client_unblock;
 
+/* local_fence.c */
+extern const struct survey_row survey_proxy_fence;
+
 /* monitor.c */
 extern const struct survey_row survey_monitor;
 

@@ -15,6 +15,7 @@
 #include "proxy/blocking_wide.h"
 #include "proxy/client_reply.h"
 #include "proxy/counting.h"
+#include "proxy/exact.h"
 #include "proxy/key_report.h"
 #include "proxy/news.h"
 #include "proxy/op.h"
@@ -343,6 +344,8 @@ static void open_all(struct worker *w)
     admin_open(w);
     talk_open(&w->talk, &w->loop, w->crew, w->number, talk_topics, TALK_TOPICS, w);
     router_open(&w->router, &w->net, w->commands, &w->router_options);
+    w->router.on_link = exact_on_link;
+    w->router.link_context = w;
     stats_open(w);
     lease_pool_open(&w->leases, &w->net, &w->router_options.link, w->max_leases);
     keywatch_open(&w->keywatch, &w->router, wide_on_found);

@@ -79,6 +79,7 @@ struct worker {
     struct slot_tags *slot_tags; /* made when first needed */
     bool *script_slots;          /* per slot, made when first needed: see script_slots.h */
     struct slab client_slab;
+    uint32_t exact_clients; /* see exact.h */
     uint32_t client_count, max_pipeline, max_clients, max_leases; /* the limits from config */
     unsigned keepalive;                                           /* s */
     struct request_limits limits;
@@ -102,8 +103,6 @@ void worker_prepare(struct worker *w);
 /* Runs member w->number of w->crew until it has drained. Gives the exit code. */
 int worker_run(struct worker *w);
 
-/* Takes over the options that may change at run time, after one has. */
-void worker_take_options(struct worker *w);
 /* Commands are paused or monitored, or are so no more. */
 void worker_mind(struct worker *w);
 /* An empty writer for one reply; the next call takes it back. */

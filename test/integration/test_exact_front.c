@@ -4,6 +4,7 @@
  * is killed or cut off.
  */
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -39,6 +40,7 @@ enum { PROXIES = 3 };
 struct front {
     struct proxy proxies[PROXIES];
     struct process balancer;
+    struct proxy *serving; /* the one that is_served has found */
     uint16_t port;
     char at[32];
 };
@@ -54,7 +56,8 @@ static bool answers(void *arg)
     return yes;
 }
 
-static void front_start(struct front *f)
+/* The balancer gives up a slotgate that says nothing to PING. */
+static void front_start(struct front *f, const char *workers)
 {
     char text[2048];
     int n;
@@ -62,13 +65,14 @@ static void front_start(struct front *f)
     snprintf(f->at, sizeof(f->at), "127.0.0.1:%d", f->port);
     n = snprintf(text, sizeof(text),
                  "defaults\n mode tcp\n timeout connect 1s\n timeout client 1m\n"
-                 " timeout server 1m\n retries 3\n option redispatch\n"
-                 "listen redis\n bind 127.0.0.1:%d\n balance roundrobin\n",
+                 " timeout server 1m\n timeout check 300ms\n retries 3\n option redispatch\n"
+                 "listen redis\n bind 127.0.0.1:%d\n balance roundrobin\n option redis-check\n",
                  f->port);
     for (int i = 0; i < PROXIES; i++) {
-        proxy_start(&f->proxies[i], exact.seeds, NULL);
+        proxy_start(&f->proxies[i], exact.seeds,
+                    (const char *const[]){ "--workers", workers, NULL });
         n += snprintf(text + n, sizeof(text) - (size_t)n,
-                      " server s%d 127.0.0.1:%d check inter 100 fall 5 rise 1\n", i,
+                      " server s%d 127.0.0.1:%d check inter 100 fall 2 rise 1\n", i,
                       f->proxies[i].port);
     }
     const char *const argv[] = { "haproxy", "-db", "-f", testenv_file("haproxy.cfg", text), NULL };
@@ -97,6 +101,101 @@ static void replace_proxy(struct proxy *p)
     proxy_await_ready(p, 10000);
 }
 
+/* Whether the program's connection is at this one. */
+static bool serves(const struct proxy *p)
+{
+    redisContext *r = redis_open(p->port);
+    redisReply *list = redis_ask(r, "CLIENT LIST");
+    bool yes = strstr(list->str, " name=slotgate-migrate:") != NULL;
+    freeReplyObject(list);
+    redisFree(r);
+    return yes;
+}
+
+static bool is_served(void *arg)
+{
+    struct front *f = arg;
+    for (int i = 0; i < PROXIES; i++)
+        if (serves(&f->proxies[i])) {
+            f->serving = &f->proxies[i];
+            return true;
+        }
+    return false;
+}
+
+/* More than a server or a proxy reads at once. */
+static void append_much(int round)
+{
+    enum { KEYS = 150, BYTES = 60000 };
+    static char text[BYTES];
+    memset(text, 'a' + round, sizeof(text));
+    for (int i = 0; i < KEYS; i++)
+        assert_int_equal(redisAppendCommand(exact.from, "APPEND much:%d %b", i, text, sizeof(text)),
+                         REDIS_OK);
+    for (int i = 0; i < KEYS; i++) {
+        void *reply = NULL;
+        assert_int_equal(redisGetReply(exact.from, &reply), REDIS_OK);
+        freeReplyObject(reply);
+    }
+}
+
+/* Starts the program with words of its own behind the usual ones, and waits for the full copy. */
+static void begin(struct migrate *m, struct front *f, const char *option, const char *value)
+{
+    exact_empty(&exact);
+    front_start(f, "1");
+    migrate_start(m, (const char *const[]){ "sync", exact.source_at, f->at, "--spool-dir",
+                                            testenv_dir(), option, value, NULL });
+    assert_true(wait_until(exact_copied, m, scaled_ms(30000)));
+    redis_do(exact.from, "SET first yes");
+    assert_true(wait_until(is_served, f, scaled_ms(10000)));
+}
+
+static void end(struct migrate *m, struct front *f)
+{
+    exact_finish(&exact, m);
+    migrate_free(m);
+    exact_expect_same(&exact);
+    front_stop(f);
+}
+
+/* A master hangs, and the slotgate that has written to it is killed. What it has written lies in
+   the master's buffers and must not be executed when the master goes on. */
+static void test_killed_behind_hanging_master(void **state)
+{
+    struct migrate m;
+    struct front front = { .port = 0 };
+    (void)state;
+    begin(&m, &front, "--request-timeout", "60s");
+    int node = cluster_owner(&exact.cluster, cluster_slot("much:0"));
+    cluster_stop_node(&exact.cluster, node);
+    append_much(0);
+    rest_us(300000);
+    replace_proxy(front.serving);
+    rest_us(300000);
+    cluster_continue_node(&exact.cluster, node);
+    end(&m, &front);
+}
+
+/* A slotgate hangs with unread commands of ours. The others take over what it has; when it goes on,
+   it must not execute them. */
+static void test_hanging_proxy(void **state)
+{
+    struct migrate m;
+    struct front front = { .port = 0 };
+    pid_t worker = 0;
+    (void)state;
+    begin(&m, &front, "--request-timeout", "500ms");
+    assert_int_equal(proxy_workers(front.serving, &worker, 1), 1);
+    assert_int_equal(kill(worker, SIGSTOP), 0);
+    append_much(0);
+    bool gone_back = wait_until(exact_goes_back, &m, scaled_ms(20000));
+    assert_int_equal(kill(worker, SIGCONT), 0);
+    assert_true(gone_back);
+    append_much(1);
+    end(&m, &front);
+}
+
 /* Source -> sync -> balancer -> three proxies -> cluster. Proxies, the balancer's connections, the
    proxies' own and the program are ended at any time. */
 static void test_through_proxies(void **state)
@@ -107,7 +206,7 @@ static void test_through_proxies(void **state)
     const char *dir = exact_state_dir();
     (void)state;
     exact_empty(&exact);
-    front_start(&front);
+    front_start(&front, "1");
     const char *const words[] = { "sync", exact.source_at, front.at, "--state-dir", dir, NULL };
     migrate_start(&m, words);
     assert_true(wait_until(exact_copied, &m, scaled_ms(30000)));
@@ -145,6 +244,8 @@ static void test_through_proxies(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_killed_behind_hanging_master),
+        cmocka_unit_test(test_hanging_proxy),
         cmocka_unit_test(test_through_proxies),
     };
     return testenv_finish(cmocka_run_group_tests(tests, start, stop));

@@ -64,6 +64,31 @@ static void another_layout(void **state)
     close(fd);
 }
 
+/* Many programs have taken over one from another, each with other statistics. */
+static void many_layouts(void **state)
+{
+    enum { MANY = 1000 };
+    static struct area areas[MANY + 1];
+    uint64_t at = FIRST_AT;
+    int fd = board_make();
+    (void)state;
+    assert_true(fd >= 0);
+    for (uint64_t i = 0; i < MANY; i++, at += 4ull << 30)
+        areas[i] = (struct area){ i + 1, at, at + (4ull << 30) };
+    assert_int_equal(pwrite(fd, areas, sizeof(areas), AREAS_AT), sizeof(areas));
+    struct board *a = board_map(fd);
+    assert_non_null(a);
+    board_stats(a)->blocks[0].counts.ops = 3;
+    assert_int_equal(pread(fd, areas, sizeof(areas), AREAS_AT), sizeof(areas));
+    assert_true(areas[MANY].layout == stats_layout());
+    assert_true(areas[MANY].at == at);
+    struct board *b = board_map(fd);
+    assert_int_equal(board_stats(b)->blocks[0].counts.ops, 3);
+    board_unmap(a);
+    board_unmap(b);
+    close(fd);
+}
+
 /* One that was made before there were statistics is shorter. */
 static void a_short_file(void **state)
 {
@@ -83,6 +108,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_one_writes_the_other_reads),
         cmocka_unit_test(another_layout),
+        cmocka_unit_test(many_layouts),
         cmocka_unit_test(a_short_file),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -38,6 +38,8 @@ static void names_are_sane(void **state)
         if (m->unit == STATS_BYTES)
             assert_non_null(strstr(m->name, "_bytes"));
         assert_true(ends_with(m->help, "."));
+        if (m->act == NULL || !ends_with(m->act, "."))
+            fail_msg("%s does not say what to do when it moves", m->name);
         assert_true(m->offset % sizeof(uint64_t) == 0);
         for (size_t n = 0; n < i; n++) {
             assert_string_not_equal(stats_metrics[n].name, m->name);

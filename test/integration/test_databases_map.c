@@ -1,0 +1,315 @@
+/*
+ * slotgate-migrate sync with --db map: keys of several databases into several of a plain server and
+ * of a Valkey 9 cluster, by the full copy and by the stream, with their times, transactions and
+ * repairs; a target that has not so many is told at the beginning.
+ */
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "test/lib/every_type.h"
+#include "test/lib/migrate_process.h"
+#include "test/lib/oracle.h"
+#include "test/lib/redis_cluster.h"
+#include "test/lib/server.h"
+#include "test/lib/testenv.h"
+
+enum { MASTERS = 3, KEYS = 30 };
+
+/* Database 5 stays behind. */
+static const char map[] = "map:0=2,3=1,7=0";
+static const struct {
+    int from, to;
+} pairs[] = { { 0, 2 }, { 3, 1 }, { 7, 0 } };
+
+static struct oracle source, plain;
+static struct redis_cluster cluster;
+static bool has_cluster;
+static redisContext *from, *to, *masters[MASTERS];
+static char source_at[32], plain_at[32], seeds[512];
+static struct migrate m;
+
+static int start(void **state)
+{
+    static const char *const databases[] = { "--cluster-databases", "4", NULL };
+    (void)state;
+    oracle_start_with(&source, (const char *const[]){ "--repl-diskless-sync-delay", "0",
+                                                      "--rdbcompression", "no", NULL });
+    oracle_start_with(&plain, (const char *const[]){ "--databases", "3", NULL });
+    from = redis_open(source.port);
+    to = redis_open(plain.port);
+    snprintf(source_at, sizeof(source_at), "127.0.0.1:%d", source.port);
+    snprintf(plain_at, sizeof(plain_at), "127.0.0.1:%d", plain.port);
+    has_cluster = server_use("valkey-9");
+    if (!has_cluster)
+        return 0;
+    cluster_start(&cluster, &(struct cluster_options){ .masters = MASTERS, .extra = databases });
+    cluster_seeds(&cluster, seeds);
+    for (int i = 0; i < MASTERS; i++)
+        masters[i] = redis_open(cluster.node[i].port);
+    return 0;
+}
+
+static int stop(void **state)
+{
+    (void)state;
+    for (int i = 0; has_cluster && i < MASTERS; i++)
+        redisFree(masters[i]);
+    if (has_cluster)
+        cluster_stop(&cluster);
+    redisFree(from);
+    redisFree(to);
+    oracle_stop(&source);
+    oracle_stop(&plain);
+    return 0;
+}
+
+static bool copied(void *arg)
+{
+    char *log = file_text(m.process.err);
+    bool there = log != NULL && strstr(log, "full copy done") != NULL;
+    (void)arg;
+    free(log);
+    return there;
+}
+
+static bool caught_up(void *arg)
+{
+    (void)arg;
+    redisReply *reply = redis_ask(from, "WAIT 1 50");
+    bool yes = reply->integer == 1;
+    freeReplyObject(reply);
+    return yes;
+}
+
+static void catch_up(void)
+{
+    redis_do(from, "SELECT 0");
+    redis_do(from, "SET the-last-one yes"); /* WAIT counts what this client has written */
+    assert_true(wait_until(caught_up, NULL, scaled_ms(20000)));
+}
+
+static void end(int code)
+{
+    catch_up();
+    process_signal(&m.process, SIGTERM);
+    migrate_wait(&m, 20000);
+    if (m.code != code)
+        fail_msg("exit code %d: %.4000s%s", m.code, m.err, m.out);
+}
+
+/* --- comparing ----------------------------------------------------------------------------- */
+
+/* No slot moves; and the connections by which a cluster is asked are cut, too. */
+static redisContext *owner_of(const char *key)
+{
+    int i = 0;
+    while (cluster_slot(key) > cluster.node[i].last_slot)
+        i++;
+    return masters[i];
+}
+
+/* Where the key lies, with the database selected. */
+static redisContext *holder(bool in_cluster, const char *key, int database)
+{
+    redisContext *r = in_cluster ? owner_of(key) : to;
+    redis_do(r, "SELECT %d", database);
+    return r;
+}
+
+static void expect_same_key(bool in_cluster, const char *key, int database)
+{
+    static const char list[] =
+        "EVAL return(table.concat(redis.call('lrange',KEYS[1],0,-1),',')) 1 %s";
+    const char *question = strncmp(key, "list:", 5) == 0 ? list : "GET %s";
+    redisContext *r = holder(in_cluster, key, database);
+    redisReply *want = redis_ask(from, question, key), *got = redis_ask(r, question, key);
+    redisReply *here = redis_ask(from, "PTTL %s", key), *there = redis_ask(r, "PTTL %s", key);
+    if (got->type != REDIS_REPLY_STRING || strcmp(want->str, got->str) != 0)
+        fail_msg("%s, database %d: %.100s instead of %.100s", key, database, got->str, want->str);
+    bool same = here->integer < 0 ? there->integer == here->integer
+                                  : llabs(there->integer - here->integer) < 7000;
+    if (!same)
+        fail_msg("%s, database %d: %lld instead of %lld ms", key, database, there->integer,
+                 here->integer);
+    freeReplyObject(want);
+    freeReplyObject(got);
+    freeReplyObject(here);
+    freeReplyObject(there);
+}
+
+static long long size_of(bool in_cluster, int database)
+{
+    long long sum = 0;
+    for (int i = 0; i < (in_cluster ? MASTERS : 1); i++) {
+        redisContext *r = in_cluster ? masters[i] : to;
+        redis_do(r, "SELECT %d", database);
+        redisReply *keys = redis_ask(r, "KEYS *");
+        for (size_t k = 0; k < keys->elements; k++)
+            sum += strncmp(keys->element[k]->str, "__mig:", 6) != 0;
+        freeReplyObject(keys);
+    }
+    return sum;
+}
+
+static void expect_same(bool in_cluster)
+{
+    for (size_t p = 0; p < ARRAY_LEN(pairs); p++) {
+        redis_do(from, "SELECT %d", pairs[p].from);
+        redisReply *keys = redis_ask(from, "KEYS *");
+        for (size_t k = 0; k < keys->elements; k++)
+            expect_same_key(in_cluster, keys->element[k]->str, pairs[p].to);
+        assert_int_equal(size_of(in_cluster, pairs[p].to), keys->elements);
+        freeReplyObject(keys);
+    }
+    redis_do(from, "SELECT 0");
+}
+
+/* --- what is moved ------------------------------------------------------------------------- */
+
+/* The same names in all databases, with other values. */
+static void fill(void)
+{
+    redis_do(from, "FLUSHALL");
+    for (int db = 0; db < 8; db++) {
+        if (db != 0 && db != 3 && db != 5 && db != 7)
+            continue;
+        redis_do(from, "SELECT %d", db);
+        for (int i = 0; i < KEYS; i++) {
+            redis_do(from, "SET key:%d %d:%d", i, db, i);
+            redis_do(from, "RPUSH list:%d %d", i, db);
+            redis_do(from, "SET session:%d %d EX %d", i, db, 1000 + db);
+        }
+        redis_do(from, "SETRANGE {m}large 20000 %d", db);
+        redis_do(from, "SET {m}moved:%d x EX 500", db);
+    }
+}
+
+/* What is under way is lost, and sent again as far as it was not executed. */
+static void cut_links(bool in_cluster)
+{
+    for (int i = 0; i < (in_cluster ? MASTERS : 1); i++)
+        redis_do(in_cluster ? masters[i] : to, "CLIENT KILL TYPE normal SKIPME yes");
+}
+
+static void write_some(bool in_cluster)
+{
+    for (int i = 0; i < KEYS; i++) {
+        int db = i % 2 == 0 ? 3 : 0;
+        if (i % 10 == 5)
+            cut_links(in_cluster);
+        redis_do(from, "SELECT %d", db);
+        redis_do(from, "INCR counter:%d", i);
+        redis_do(from, "APPEND key:%d more", i);
+        redis_do(from, "RPUSH list:%d again", i);
+        redis_do(from, "DEL key:%d", (i + 1) % KEYS);
+        redis_do(from, "EXPIRE session:%d 2000", i);
+        redis_do(from, "SET new:%d x EX 3000", i);
+        redis_do(from, "MULTI");
+        redis_do(from, "INCR {t}%d", i);
+        redis_do(from, "SELECT 7");
+        redis_do(from, "INCR {t}%d", i);
+        redis_do(from, "SELECT 5");
+        redis_do(from, "INCR {t}%d", i);
+        redis_do(from, "EXEC");
+    }
+    redis_do(from, "SELECT 3");
+    redis_do(from, "SET {m}moved:3 x EX 500");
+    redis_do(from, "RENAME {m}moved:3 {m}renamed");
+    redis_do(from, "COPY {m}large {m}copied DB 0 REPLACE");
+    redis_do(from, "SELECT 7");
+    redis_do(from, "DEL {m}renamed");
+    redis_do(from, "SELECT 3");
+    redis_do(from, "MOVE {m}renamed 7");
+}
+
+static char socket_path[160];
+
+static void begin(bool in_cluster)
+{
+    char at_cluster[600];
+    snprintf(socket_path, sizeof(socket_path), "%s/map.sock", testenv_dir());
+    snprintf(at_cluster, sizeof(at_cluster), "--target-cluster=%s", seeds);
+    migrate_start(&m, (const char *const[]){ "sync", source_at, in_cluster ? at_cluster : plain_at,
+                                             "--spool-dir", testenv_dir(), "--db", map,
+                                             "--ttl-calm", "100ms", "--big-key", "10kb",
+                                             "--admin-socket", socket_path, NULL });
+    assert_true(wait_until(copied, NULL, scaled_ms(20000)));
+}
+
+/* Two keys that differ at the target: the sample, of the first database, finds the one, a file
+   names the other one. */
+static void repair(bool in_cluster)
+{
+    char path[160];
+    snprintf(path, sizeof(path), "%s/differ", testenv_dir());
+    redis_do(holder(in_cluster, "list:4", 2), "RPUSH list:4 wrong");
+    redis_do(holder(in_cluster, "list:6", 1), "DEL list:6");
+    FILE *file = fopen(path, "w");
+    assert_non_null(file);
+    fprintf(file, "\"db3:list:6\" it differs\n");
+    assert_int_equal(fclose(file), 0);
+    migrate_expect_good("cutover", socket_path, "--repair-from", path);
+}
+
+static void run(bool in_cluster)
+{
+    fill();
+    begin(in_cluster);
+    write_some(in_cluster);
+    catch_up();
+    repair(in_cluster);
+    write_some(in_cluster);
+    end(0);
+    expect_same(in_cluster);
+    assert_int_equal(migrate_count(&m, "commands failed"), 0);
+    assert_true(migrate_count(&m, "times to live held back") > 3 * KEYS);
+    assert_true(migrate_count(&m, "keys repaired") >= 2);
+    assert_true(migrate_count(&m, "times sent again") > 0);
+    migrate_free(&m);
+}
+
+static void test_plain(void **state)
+{
+    (void)state;
+    run(false);
+}
+
+static void test_cluster(void **state)
+{
+    (void)state;
+    if (!has_cluster)
+        skip();
+    run(true);
+}
+
+/* --- a target without them ----------------------------------------------------------------- */
+
+static void test_not_there(void **state)
+{
+    (void)state;
+    migrate_run(&m, "sync", source_at, plain_at, "--spool-dir", testenv_dir(), "--db", "map:0=3",
+                NULL);
+    assert_int_equal(m.code, 1);
+    assert_non_null(strstr(m.err, "the target has not the databases of --db map: ERR DB index"));
+    migrate_free(&m);
+    migrate_run(&m, "sync", source_at, plain_at, "--db", "map:0=1,2=1", NULL);
+    assert_int_equal(m.code, 2);
+    assert_non_null(strstr(m.err, "each database may stand on each side of the map once"));
+    migrate_free(&m);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_plain),
+        cmocka_unit_test(test_cluster),
+        cmocka_unit_test(test_not_there),
+    };
+    return testenv_finish(cmocka_run_group_tests(tests, start, stop));
+}
