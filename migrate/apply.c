@@ -380,7 +380,7 @@ static bool must_wait(struct apply *a, const struct argv *argv)
         return false;
     send_group(a); /* what is gathered came before it */
     a->barrier = !is_quiet(a);
-    a->border = apply_empties_target(a, argv);
+    a->border = !across_is_used(a) || apply_empties_target(a, argv);
     return a->barrier;
 }
 

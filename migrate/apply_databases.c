@@ -73,11 +73,14 @@ static void move_or_copy(struct apply *a, const struct journey *j)
 }
 
 /* Both are at the target, under two names. MOVE took effect, so nothing was there before. */
-static void rename_or_copy(struct apply *a, const struct journey *j)
+static void rename_or_copy(struct apply *a, const struct argv *argv, const struct journey *j)
 {
     struct writer from, to;
     if (a->options->databases == COPY_DB_MAP) {
-        move_or_copy(a, j);
+        if (a->target->options->cluster && in_other_slots(a, j))
+            apply_fail(a, argv, "its keys lie in several slots and in other databases");
+        else
+            move_or_copy(a, j);
         return;
     }
     writer_init(&from, 2);
@@ -96,7 +99,7 @@ static void travel(struct apply *a, const struct argv *argv, const struct journe
 {
     bool here = has_database(a, a->db), there = has_database(a, j->db);
     if (here && there)
-        rename_or_copy(a, j);
+        rename_or_copy(a, argv, j);
     else if (there)
         apply_fail(a, argv, "it brings a key from a database that does not go over");
     else if (here && a->options->databases == COPY_DB_REFUSE)

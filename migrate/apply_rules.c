@@ -107,6 +107,12 @@ void apply_by_keys(struct apply *a, const struct argv *argv)
         pass_on(a, cmd, argv);
 }
 
+/* Both halves may be executed again. */
+static bool parts_smove(const struct apply *a)
+{
+    return a->target->options->cluster || across_is_used(a);
+}
+
 bool apply_rules_cross(const struct apply *a, const struct argv *argv)
 {
     if (apply_moves_between_slots(a, argv) || apply_empties_target(a, argv))
@@ -116,7 +122,7 @@ bool apply_rules_cross(const struct apply *a, const struct argv *argv)
     struct span name = argv_get(argv, 0);
     bool split =
         cmd != NULL && (cmd->how == HOW_SPLIT || span_is(name, "msetnx") ||
-                        span_is(name, "pfcount") || (span_is(name, "smove") && across_is_used(a)));
+                        span_is(name, "pfcount") || (span_is(name, "smove") && parts_smove(a)));
     return cmd != NULL && !split && command_arity_ok(cmd, argv->count) &&
            slot_of_keys(a, cmd, argv) == KEYS_CROSS;
 }
@@ -152,7 +158,7 @@ static void each_pair(struct apply *a, const struct argv *argv)
 static void move_member(struct apply *a, const struct argv *argv)
 {
     const struct command *cmd = command_find(a->target->commands, SPAN("smove"));
-    if (argv->count != 4 || !across_is_used(a) || slot_of_keys(a, cmd, argv) != KEYS_CROSS) {
+    if (argv->count != 4 || !parts_smove(a) || slot_of_keys(a, cmd, argv) != KEYS_CROSS) {
         apply_by_keys(a, argv);
         return;
     }

@@ -380,6 +380,33 @@ static void test_times_go_along(void **state)
     expect_the_same(false);
 }
 
+/* With --db prefix, keys that leave their database leave their slot, too. */
+static void test_between_databases(void **state)
+{
+    static const char *const keys[][2] = {
+        { "moved", "xz!" }, { "db2:back", "3" }, { "copied", "y" }, { "db3:copy2", "y" }
+    };
+    struct migrate m;
+    (void)state;
+    empty_all();
+    begin(&m, (const char *const[]){ "sync", source_at, "--target-cluster", seeds, "--spool-dir",
+                                     testenv_dir(), "--db", "prefix", NULL });
+    run((const char *const[]){ "SET moved x", "SET copied y EX 1000", "MOVE moved 2",
+                               "COPY copied copy2 DB 3", "SELECT 2", "APPEND moved z", "INCR there",
+                               "RENAME there back", "INCR back", "INCR back", "MOVE moved 0",
+                               "SELECT 0", "APPEND moved !" },
+        13);
+    finish(&m, 0);
+    assert_int_equal(migrate_count(&m, "commands failed"), 0);
+    migrate_free(&m);
+    for (size_t i = 0; i < ARRAY_LEN(keys); i++) {
+        redisReply *reply =
+            redis_ask(node_of(NULL, keys[i][0], strlen(keys[i][0])), "GET %s", keys[i][0]);
+        assert_string_equal(reply->str, keys[i][1]);
+        freeReplyObject(reply);
+    }
+}
+
 /* --- exactly once -------------------------------------------------------------------------- */
 
 enum { MOVER_KEYS = 20, MOVER_REST_US = 2000 };
@@ -550,10 +577,15 @@ static void test_killed(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_into_a_cluster), cmocka_unit_test(test_through_a_proxy),
-        cmocka_unit_test(test_into_one_redis), cmocka_unit_test(test_what_fails_is_told),
-        cmocka_unit_test(test_as_it_is),       cmocka_unit_test(test_times_go_along),
-        cmocka_unit_test(test_cut_links),      cmocka_unit_test(test_killed),
+        cmocka_unit_test(test_into_a_cluster),
+        cmocka_unit_test(test_through_a_proxy),
+        cmocka_unit_test(test_into_one_redis),
+        cmocka_unit_test(test_what_fails_is_told),
+        cmocka_unit_test(test_as_it_is),
+        cmocka_unit_test(test_times_go_along),
+        cmocka_unit_test(test_between_databases),
+        cmocka_unit_test(test_cut_links),
+        cmocka_unit_test(test_killed),
     };
     return testenv_finish(cmocka_run_group_tests(tests, start, stop));
 }
