@@ -77,15 +77,13 @@ static bool in_steps(const struct apply *a)
 
 bool across_is_used(const struct apply *a)
 {
-    return a->options->databases != COPY_DB_MAP && (a->exact || a->target->options->cluster);
+    return a->exact || a->target->options->cluster;
 }
 
 bool across_knows(const struct apply *a, const struct command *cmd, const struct argv *argv)
 {
     uint32_t at;
-    if (!a->target->options->cluster)
-        return true;
-    return across_is_used(a) && across_kind_of(cmd, argv, &at) != ACROSS_NONE;
+    return !a->target->options->cluster || across_kind_of(cmd, argv, &at) != ACROSS_NONE;
 }
 
 static int by_arg(const void *a, const void *b)

@@ -26,8 +26,7 @@ struct across;
 /* Works for that apply, which is open but for this; lives as long. */
 struct across *across_new(struct apply *a);
 void across_free(struct across *x);
-/* Whether commands between slots go this way at all: not with --db map, where keys lie in several
-   databases of the target. */
+/* Whether commands between slots go this way at all. */
 bool across_is_used(const struct apply *a);
 /* Whether there are steps for that command, or the target does without. */
 bool across_knows(const struct apply *a, const struct command *cmd, const struct argv *argv);

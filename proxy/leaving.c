@@ -33,6 +33,21 @@ static uint64_t patience(const struct worker *w)
     return w->leaving.how == LEAVE_FOR_GOOD && ms > LAST_WORDS_MS ? LAST_WORDS_MS : ms;
 }
 
+/* Who waits for something that may still come is served to the end, so that nothing is lost by it.
+ */
+static bool waits(const struct client *c)
+{
+    return c->blocked != NULL || c->subscriber != NULL;
+}
+
+static uint64_t patience_with_waiting(const struct worker *w)
+{
+    uint64_t ms = w->config.shutdown_timeout;
+    if (w->leaving.how == LEAVE_TO_SUCCESSOR)
+        return patience(w);
+    return ms > 2 * LAST_WORDS_MS ? ms - LAST_WORDS_MS : ms / 2;
+}
+
 /* For a successor, pauses are waited for before those at work are asked to part. */
 static bool work_ends(const struct worker *w, uint64_t since)
 {
@@ -42,8 +57,9 @@ static bool work_ends(const struct worker *w, uint64_t since)
 static void sweep(struct worker *w)
 {
     uint64_t since = uv_now(&w->loop) - w->leaving.began;
-    bool all = since >= patience(w), parts = work_ends(w, since);
-    if (all || w->leaving.how == LEAVE_FOR_GOOD)
+    bool all = since >= patience_with_waiting(w), rest = since >= patience(w);
+    bool parts = work_ends(w, since);
+    if (all)
         blocked_room_leave(w);
     struct list_node *n, *safe;
     LIST_EACH (&w->clients, n, safe) {
@@ -52,7 +68,7 @@ static void sweep(struct worker *w)
             continue;
         if (parts)
             parting_begin(c, ERR_SHUTDOWN);
-        if (all || is_idle(w, c))
+        if (all || (rest && !waits(c)) || is_idle(w, c))
             client_finish(c, ERR_SHUTDOWN);
     }
     worker_client_left(w);

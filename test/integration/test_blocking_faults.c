@@ -535,26 +535,40 @@ static void test_thousands_wait(void **state)
     assert_true(wait_until(so_many_wait_at_nodes, &none, 20000));
 }
 
-/* SIGTERM: nothing keeps those that wait; they are closed without an answer, as Redis does it. */
+/* SIGTERM: those that wait are served until shutdown-timeout, then closed without an answer, as
+   Redis closes them. */
 static void test_leaving(void **state)
 {
-    struct client waiter, timed;
+    struct client served, waiter, subscriber, other;
     char seeds[512];
 
     (void)state;
-    proxy_start(&second, cluster_seeds(&cluster, seeds), NULL);
+    proxy_start(&second, cluster_seeds(&cluster, seeds),
+                (const char *const[]){ "--shutdown-timeout", "3s", NULL });
+    assert_true(client_open(&served, second.port));
     assert_true(client_open(&waiter, second.port));
-    assert_true(client_open(&timed, second.port));
-    assert_true(client_send_command(&waiter, "BLPOP", "leaving", "0", NULL));
-    assert_true(client_send_command(&timed, "XREAD", "BLOCK", "60000", "STREAMS", "s", "$", NULL));
+    assert_true(client_open(&subscriber, second.port));
+    assert_true(client_open(&other, proxy.port));
+    assert_non_null(client_ask(&subscriber, "SUBSCRIBE", "farewell", NULL));
+    assert_true(client_send_command(&served, "BLPOP", "leaving", "0", NULL));
+    assert_true(client_send_command(&waiter, "XREAD", "BLOCK", "60000", "STREAMS", "s", "$", NULL));
     blocking_await(second.port, 2);
     uint64_t began = now_ms();
+    process_signal(&second.process, SIGTERM);
+    proxy_await_log(&second, "event=\"draining\"", 1, scaled_ms(2000));
+    rest_us(1000000); /* longer than those that wait for nothing are kept */
+    client_ask_expect(&other, ":1\r\n", "RPUSH", "leaving", "behind", NULL);
+    expect_element(&served, "leaving", "behind");
+    assert_non_null(client_ask(&other, "PUBLISH", "farewell", "message", NULL));
+    client_expect(&subscriber, "*3\r\n$7\r\nmessage\r\n$8\r\nfarewell\r\n$7\r\nmessage\r\n");
     assert_true(proxy_stop(&second));
-    assert_in_range(now_ms() - began, 0, scaled_ms(3000));
+    assert_in_range(now_ms() - began, 2000, scaled_ms(5000));
     assert_true(client_sees_end(&waiter));
-    assert_true(client_sees_end(&timed));
+    assert_true(client_sees_end(&subscriber));
+    client_close(&served);
     client_close(&waiter);
-    client_close(&timed);
+    client_close(&subscriber);
+    client_close(&other);
 }
 
 int main(void)
