@@ -6,22 +6,12 @@
 #include "cluster/keyslot.h"
 #include "migrate/apply_across.h"
 #include "migrate/apply_rules.h"
+#include "migrate/apply_send.h"
 #include "migrate/apply_words.h"
 #include "migrate/databases.h"
 #include "migrate/replay.h"
 
-enum { ARGS_MAX = 64 * 1024 * 1024, GROUP_BYTES_MAX = 8 * 1024 * 1024 };
-
-/* A command of the stream, of which `pending` parts are not answered. */
-struct apply_mark {
-    struct list_node link; /* in apply->marks */
-    struct apply *apply;
-    uint64_t offset;
-    uint64_t db; /* that is selected behind it */
-    uint32_t pending;
-    char name[24];
-    struct writer keys; /* see apply_dirty_note */
-};
+enum { ARGS_MAX = 64 * 1024 * 1024 };
 
 static void on_unit(void *context, const struct lane_unit *u, const char *error);
 
@@ -116,7 +106,7 @@ void apply_received(struct apply *a, uint64_t offset, int64_t ms)
 
 /* --- answers ------------------------------------------------------------------------------- */
 
-static void advance(struct apply *a)
+void apply_advance(struct apply *a)
 {
     while (!list_is_empty(&a->marks)) {
         struct apply_mark *m = LIST_ENTRY(a->marks.next, struct apply_mark, link);
@@ -145,19 +135,14 @@ void apply_unit_done(struct apply_mark *m, struct span name, struct span key, co
         apply_dirty_unit(a, &m->keys, key, error);
     }
     if (m->pending == 0)
-        advance(a);
-}
-
-static struct span shown(const char *key, uint32_t len)
-{
-    return (struct span){ key, len < TARGET_KEY_SHOWN ? len : TARGET_KEY_SHOWN };
+        apply_advance(a);
 }
 
 static void on_unit(void *context, const struct lane_unit *u, const char *error)
 {
     (void)context;
-    apply_unit_done(u->owner, (struct span){ u->name, strlen(u->name) }, shown(u->key, u->key_len),
-                    error);
+    apply_unit_done(u->owner, (struct span){ u->name, strlen(u->name) },
+                    apply_shown(u->key, u->key_len), error);
 }
 
 /* Errors that only say that the first try of a repeated command was executed. */
@@ -168,7 +153,7 @@ static bool was_executed(const struct apply *a, const struct apply_mark *m,
     return again && replay_is_expected(call->error);
 }
 
-static void on_answer(void *context, const struct target_call *call)
+void apply_on_answer(void *context, const struct target_call *call)
 {
     struct apply_mark *m = context;
     struct apply *a = m->apply;
@@ -177,157 +162,8 @@ static void on_answer(void *context, const struct target_call *call)
         return;
     }
     const char *error = was_executed(a, m, call) ? "" : call->error;
-    apply_unit_done(m, (struct span){ m->name, strlen(m->name) }, shown(call->key, call->key_len),
-                    error);
-}
-
-/* --- sending ------------------------------------------------------------------------------- */
-
-static void lower_name(char *out, size_t room, struct span name)
-{
-    size_t n = name.len < room - 1 ? name.len : room - 1;
-    for (size_t i = 0; i < n; i++)
-        out[i] = (char)(name.at[i] >= 'A' && name.at[i] <= 'Z' ? name.at[i] | 0x20 : name.at[i]);
-    out[n] = '\0';
-}
-
-static void send_unit(struct apply_mark *m, struct span name, struct span key, struct span bytes,
-                      const struct lane_unit *what)
-{
-    struct lane_unit u = *what;
-    u.owner = m;
-    u.bytes = (uint32_t)bytes.len;
-    u.key_len = (uint32_t)key.len;
-    lower_name(u.name, sizeof(u.name), name);
-    memcpy(u.key, key.at, shown(key.at, u.key_len).len);
-    m->pending++;
-    lanes_send(&m->apply->lanes, &u, key, bytes);
-}
-
-/* What has been gathered goes out, as a transaction if it is more than one command. It counts as a
-   part of MULTI until it is answered: to begin again behind MULTI would leave out what stands
-   between the two. */
-static void send_group(struct apply *a)
-{
-    struct apply_mark *m = a->multi;
-    struct span key = writer_span(&a->group_key), name = writer_span(&a->group_name);
-    struct span bytes = writer_span(&a->group);
-    uint32_t count = a->group_count;
-    if (count == 0)
-        return;
-    if (count > 1)
-        name = SPAN("exec");
-    a->group_count = 0;
-    if (a->options->dirty != NULL)
-        write_raw(&m->keys, writer_span(&a->group_keys));
-    writer_clear(&a->group_keys, 2);
-    if (a->exact) {
-        struct lane_unit u = { .offset = a->group_offset,
-                               .commands = count,
-                               .absolute = a->group_absolute };
-        send_unit(m, name, key, bytes, &u);
-    } else {
-        lower_name(m->name, sizeof(m->name), name);
-        m->pending++;
-        if (count > 1)
-            target_send_block(a->target, key, bytes, count, true, on_answer, m);
-        else
-            target_send(a->target, name, key, bytes, true, on_answer, m);
-    }
-    writer_clear(&a->group, 2);
-}
-
-/* A group is of one slot and of bounded size. */
-static void add_to_group(struct apply *a, struct span name, struct span key, struct span command,
-                         const struct lane_unit *u)
-{
-    bool other = a->group_count > 0 && keyslot_of(writer_span(&a->group_key)) != keyslot_of(key);
-    if (other || a->group.len > GROUP_BYTES_MAX)
-        send_group(a);
-    if (a->group_count == 0) {
-        writer_clear(&a->group_key, 2);
-        writer_clear(&a->group_name, 2);
-        write_raw(&a->group_key, key);
-        write_raw(&a->group_name, name);
-        a->group_absolute = true;
-    }
-    a->group_count += u->commands;
-    if (!databases_renames(a->options, a->db))
-        write_bulk(&a->group_keys, key); /* else the mark has its label */
-    write_raw(&a->group_keys, writer_span(&a->mark->keys));
-    a->group_absolute &= u->absolute;
-    a->group_offset = a->offset;
-    write_raw(&a->group, command);
-}
-
-void apply_multi(struct apply *a)
-{
-    if (a->multi != NULL)
-        return;
-    a->multi = a->mark;
-    a->multi->pending++;
-}
-
-void apply_exec(struct apply *a)
-{
-    struct apply_mark *multi = a->multi;
-    if (multi == NULL)
-        return;
-    send_group(a);
-    a->multi = NULL;
-    multi->pending--;
-    advance(a);
-}
-
-/* The target has it from before the rewind, or it is no data: a marker of a target that is a source
-   now. */
-static bool needs_nothing(struct apply *a, struct span key)
-{
-    if (replay_is_own_key(key)) {
-        a->counters.dropped++;
-        return true;
-    }
-    bool done = a->offset <= a->skip_max && a->offset <= a->skip[keyslot_of(key)];
-    a->counters.skipped += done;
-    return done;
-}
-
-void apply_send(struct apply *a, const struct span *words, size_t count, struct span key)
-{
-    struct writer *w = &a->command;
-    struct apply_mark *m = a->mark;
-    struct lane_unit u = { .offset = a->offset };
-    if (a->cross && key.at != NULL && across_is_used(a)) {
-        across_begin(a->across, words, count, databases_at_target(a->options, a->db));
-        return;
-    }
-    if (key.at != NULL && needs_nothing(a, key))
-        return;
-    u.absolute = replay_is_absolute(words, count);
-    writer_clear(w, 2);
-    u.commands = databases_write(w, key.at != NULL ? databases_at_target(a->options, a->db) : 0,
-                                 words, count);
-    a->counters.sent++;
-    if (a->multi != NULL && key.at != NULL && !a->cross) {
-        add_to_group(a, words[0], key, writer_span(w), &u);
-        return;
-    }
-    send_group(a);
-    if (a->exact && key.at != NULL && !a->cross) {
-        send_unit(m, words[0], key, writer_span(w), &u);
-        return;
-    }
-    if (m->pending == 0)
-        lower_name(m->name, sizeof(m->name), words[0]);
-    m->pending++;
-    if (key.at == NULL) { /* for every master */
-        m->pending += target_send_all(a->target, words[0], writer_span(w), on_answer, m) - 1;
-        return;
-    }
-    if (u.commands > 1)
-        target_send_block(a->target, key, writer_span(w), u.commands, !a->exact, on_answer, m);
-    else
-        target_send(a->target, words[0], key, writer_span(w), !a->exact, on_answer, m);
+    apply_unit_done(m, (struct span){ m->name, strlen(m->name) },
+                    apply_shown(call->key, call->key_len), error);
 }
 
 /* --- the stream ---------------------------------------------------------------------------- */
@@ -348,7 +184,7 @@ static void take_command(struct apply *a, const struct argv *argv, size_t len)
     a->mark = NULL;
     m->db = a->db;
     if (m->pending == 0)
-        advance(a);
+        apply_advance(a);
 }
 
 static bool is_quiet(const struct apply *a)
@@ -378,7 +214,7 @@ static bool must_wait(struct apply *a, const struct argv *argv)
 {
     if (!apply_rules_cross(a, argv))
         return false;
-    send_group(a); /* what is gathered came before it */
+    apply_send_group(a); /* what is gathered came before it */
     a->barrier = !is_quiet(a);
     a->border = !across_is_used(a) || apply_empties_target(a, argv);
     return a->barrier;
@@ -399,7 +235,7 @@ static enum apply_result take_one(struct apply *a, struct span bytes, size_t *us
     }
     if (rc == REQUEST_EMPTY) { /* a newline that keeps the connection alive is no command */
         a->offset += *used;
-        advance(a);
+        apply_advance(a);
         return APPLY_MORE;
     }
     if (rc != REQUEST_ARGS) {

@@ -23,7 +23,7 @@ enum { LANE_NAME_SHOWN = 24, LANE_MARKER_MAX = 128 };
  */
 struct lane_unit {
     void *owner;
-    uint64_t offset; /* of its last byte in the stream */
+    uint64_t offset; /* the stream up to here is executed with it */
     uint32_t commands;
     uint32_t bytes;
     uint32_t key_len; /* as in target_call */

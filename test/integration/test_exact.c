@@ -71,8 +71,7 @@ static void test_cut_links(void **state)
     begin(&m, &load);
     for (int i = 0; i < exact.points * 3; i++) {
         rest_us((int)exact_below(&exact, 60000));
-        cluster_do(&exact.cluster, (int)exact_below(&exact, 3),
-                   "CLIENT KILL TYPE NORMAL SKIPME YES");
+        cluster_do(&exact.cluster, exact_master(&exact, -1), "CLIENT KILL TYPE NORMAL SKIPME YES");
     }
     ledger_end(&load);
     exact_finish(&exact, &m);
@@ -143,7 +142,7 @@ static void test_hanging_master(void **state)
     struct saying given_up = { &m, "reason=timeout", 0 };
     struct saying mended = { &m, "sending the stream again", 0 };
     (void)state;
-    begin_with(&m, &load, "300ms");
+    begin_with(&m, &load, scaled_ms(300) > 300 ? "900ms" : "300ms");
     for (int i = 0; i < (exact.points + 1) / 2; i++) {
         rest_us(100000 + (int)exact_below(&exact, 100000));
         int slot = (int)exact_below(&exact, CLUSTER_SLOTS);
@@ -157,6 +156,55 @@ static void test_hanging_master(void **state)
         assert_true(wait_until(says_more, &mended, scaled_ms(30000)));
     }
     end(&m, &load);
+}
+
+/* INCR, then one MSET of more keys in its slot than go along in a transaction. */
+static void count_and_set_many(const char *key)
+{
+    enum { KEYS = 1500 };
+    static char names[KEYS][64];
+    static const char *words[2 * KEYS + 1] = { "MSET" };
+    void *reply = NULL;
+    for (int i = 0; i < KEYS; i++) {
+        snprintf(names[i], sizeof(names[i]), "%.40s:%d", key, i);
+        words[2 * i + 1] = names[i];
+        words[2 * i + 2] = "x";
+    }
+    assert_int_equal(redisAppendCommand(exact.from, "INCR %s", key), REDIS_OK);
+    assert_int_equal(redisAppendCommandArgv(exact.from, 2 * KEYS + 1, words, NULL), REDIS_OK);
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(redisGetReply(exact.from, &reply), REDIS_OK);
+        freeReplyObject(reply);
+    }
+}
+
+/* The program is killed when a master that hangs has only the first part of a command in its
+   socket, in one transaction with what came before it. */
+static void test_killed_between_parts(void **state)
+{
+    struct migrate m;
+    char here[64];
+    const char *const words[] = { "sync",      exact.source_at, "--target-cluster",
+                                  exact.seeds, "--state-dir",   exact_state_dir(),
+                                  NULL };
+    (void)state;
+    exact_empty(&exact);
+    migrate_start(&m, words);
+    assert_true(wait_until(exact_copied, &m, scaled_ms(30000)));
+    cluster_key(&exact.cluster, 1, 0, "n", here);
+    int owner = cluster_owner(&exact.cluster, cluster_slot(here));
+    redis_do(exact.from, "SET %s 5", here);
+    assert_true(wait_until(exact_caught_up, &exact, scaled_ms(20000)));
+    cluster_stop_node(&exact.cluster, owner);
+    count_and_set_many(here);
+    rest_us(300000); /* the bytes are in the socket then, which nobody tells */
+    process_kill(&m.process);
+    cluster_continue_node(&exact.cluster, owner);
+    migrate_start(&m, words);
+    assert_true(wait_until(exact_follows, &m, scaled_ms(30000)));
+    exact_finish(&exact, &m);
+    migrate_free(&m);
+    exact_expect_same(&exact);
 }
 
 /* kill -9 at any time; the next one goes on. The first time inside the full copy. */
@@ -222,14 +270,15 @@ static void test_slots_move(void **state)
         static const char *const names[] = { "ledger:mixed:%u", "ledger:counter:%u",
                                              "ledger:{multi:%u}:a" };
         snprintf(key, sizeof(key), names[i % 3], (unsigned)i / 3 % LEDGER_KEYS);
-        int slot = cluster_slot(key), to = cluster_owner(&exact.cluster, slot);
-        cluster_slot_open(&exact.cluster, slot, to, (to + 1) % 3);
+        int slot = cluster_slot(key), from = cluster_owner(&exact.cluster, slot);
+        int to = exact_master(&exact, from);
+        cluster_slot_open(&exact.cluster, slot, from, to);
         rest_us((int)exact_below(&exact, 10000));
         if (exact_below(&exact, 3) == 0)
-            cluster_do(&exact.cluster, (int)exact_below(&exact, 3),
+            cluster_do(&exact.cluster, exact_master(&exact, -1),
                        "CLIENT KILL TYPE NORMAL SKIPME YES");
-        cluster_slot_move_keys(&exact.cluster, slot, to, (to + 1) % 3, 1 << 20);
-        cluster_slot_close(&exact.cluster, slot, (to + 1) % 3);
+        cluster_slot_move_keys(&exact.cluster, slot, from, to, 1 << 20);
+        cluster_slot_close(&exact.cluster, slot, to);
         /* Else two nodes may raise the same epoch, and never agree. */
         assert_true(wait_until(all_agree, &slot, 20000));
     }
@@ -346,10 +395,15 @@ static void test_only_one(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_transaction_given_up), cmocka_unit_test(test_cut_links),
-        cmocka_unit_test(test_hanging_master),       cmocka_unit_test(test_killed),
-        cmocka_unit_test(test_slots_move),           cmocka_unit_test(test_takeovers),
-        cmocka_unit_test(test_master_dies),          cmocka_unit_test(test_only_one),
+        cmocka_unit_test(test_transaction_given_up),
+        cmocka_unit_test(test_cut_links),
+        cmocka_unit_test(test_hanging_master),
+        cmocka_unit_test(test_killed_between_parts),
+        cmocka_unit_test(test_killed),
+        cmocka_unit_test(test_slots_move),
+        cmocka_unit_test(test_takeovers),
+        cmocka_unit_test(test_master_dies),
+        cmocka_unit_test(test_only_one),
     };
     int failed = cmocka_run_group_tests(tests, start, stop);
     return testenv_finish(failed);

@@ -224,7 +224,7 @@ static void test_through_proxies(void **state)
             break;
         }
         case 2:
-            cluster_do(&exact.cluster, (int)exact_below(&exact, 3),
+            cluster_do(&exact.cluster, exact_master(&exact, -1),
                        "CLIENT KILL TYPE NORMAL SKIPME YES");
             break;
         default:

@@ -24,8 +24,16 @@ static const char *const debug[] = { "--enable-debug-command",
                                      "--repl-backlog-size",
                                      "200mb",
                                      "--cluster-node-timeout",
-                                     "1000",
+                                     "3000",
                                      NULL };
+
+int exact_master(struct exact_case *e, int but)
+{
+    int node = but;
+    while (node < 0 || node == but)
+        node = cluster_owner(&e->cluster, (int)exact_below(e, CLUSTER_SLOTS));
+    return node;
+}
 
 unsigned exact_below(struct exact_case *e, unsigned n)
 {
@@ -172,7 +180,7 @@ bool exact_goes_back(void *m)
     return migrate_says(m, "sending the stream again") > 0;
 }
 
-static bool caught_up(void *arg)
+bool exact_caught_up(void *arg)
 {
     struct exact_case *e = arg;
     redisReply *reply = redis_ask(e->from, "WAIT 1 2000");
@@ -184,7 +192,7 @@ static bool caught_up(void *arg)
 void exact_finish(struct exact_case *e, struct migrate *m)
 {
     redis_do(e->from, "SET the-last-one yes");
-    if (!wait_until(caught_up, e, scaled_ms(20000)))
+    if (!wait_until(exact_caught_up, e, scaled_ms(20000)))
         fail_msg("it does not catch up; see its log");
     process_signal(&m->process, SIGTERM);
     migrate_wait(m, 30000);

@@ -31,6 +31,8 @@ void exact_start(struct exact_case *e);
 void exact_stop(struct exact_case *e);
 /* 0..n-1, for chances and moments; the same ones for the same seed. */
 unsigned exact_below(struct exact_case *e, unsigned n);
+/* One that is a master now, but not that one; -1: any. */
+int exact_master(struct exact_case *e, int but);
 /* The number in that variable of the environment. */
 int exact_number_from(const char *variable, int fallback);
 
@@ -47,6 +49,8 @@ bool exact_copied(void *m);    /* the full copy is done */
 bool exact_copies(void *m);    /* it has begun, or the stream goes on */
 bool exact_follows(void *m);   /* the stream is followed */
 bool exact_goes_back(void *m); /* a part of it is sent again */
+
+bool exact_caught_up(void *e); /* all that e->from has written is applied; arg: the case itself */
 
 /* Waits until all of the source is applied, ends the program and expects the exit code 0. */
 void exact_finish(struct exact_case *e, struct migrate *m);
