@@ -70,6 +70,7 @@ struct feed {
     uint64_t unused_since; /* ms; 0: it is used */
     uint32_t fingerprint;  /* of the node */
     bool in_map, master;   /* what the present map says of the node */
+    uint64_t away_since;   /* it is in no map since then; 0: it is, or is not connected */
 };
 
 struct feed *feed_new(struct net *net, const struct endpoint *to,

@@ -78,7 +78,10 @@ struct router {
     void *rescue_context; /* of these three */
     /* A link is ready; before anything is written on it, and before greet. NULL: nobody asks. */
     void (*on_link)(void *context, struct link *l);
-    void *link_context;
+    /* The map names a master that was none, to which there is a link; nothing may be sent, nor any
+       request be dropped, from here. */
+    void (*on_master)(void *context);
+    void *link_context; /* of these two */
     struct router_watch watch;
     struct router_counters counters;
 };

@@ -118,10 +118,16 @@ static void greet_new_masters(struct router *rt)
         struct node *node = LIST_ENTRY(n, struct node, in_table);
         if (!node->master || node->was_master)
             continue;
+        bool linked = false;
         struct link *l;
-        NODE_EACH_LINK (node, l)
-            if (l->state == LINK_READY)
-                rt->greet(rt->rescue_context, l);
+        NODE_EACH_LINK (node, l) {
+            if (l->state != LINK_READY)
+                continue;
+            linked = true;
+            rt->greet(rt->rescue_context, l);
+        }
+        if (linked && rt->on_master != NULL)
+            rt->on_master(rt->link_context);
     }
 }
 

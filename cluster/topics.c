@@ -7,8 +7,9 @@
 #include "cluster/redirect.h"
 
 enum {
-    UNUSED_MS = 5000,        /* a connection that carries nothing is kept so long */
-    RETRY_MS = 100,          /* after "not now" */
+    UNUSED_MS = 5000, /* a connection that carries nothing is kept so long */
+    AWAY_MS = 2000,   /* CLUSTER SLOTS does not name a master that has just become a replica */
+    RETRY_MS = 100,   /* after "not now" */
     RETRY_REFUSED_MS = 1000, /* after a refusal */
     HOPS_AT_ONCE = 3,        /* redirects that are followed without a pause */
 };
@@ -339,10 +340,11 @@ void topics_on_map(struct topics *ts)
     t->moved = false;
     LIST_EACH (&ts->feeds, n, safe) {
         struct feed *f = LIST_ENTRY(n, struct feed, in_topics);
-        if (f->in_map || f->state == FEED_RESTING)
-            continue;
-        feed_close(f, ERR_SHUTDOWN);
-        abandon(ts, f);
+        bool away = !f->in_map && f->state != FEED_RESTING;
+        if (!away)
+            f->away_since = 0;
+        else if (f->away_since == 0)
+            f->away_since = now_of(ts);
     }
     ensure_main(ts);
     settle_all(ts);
@@ -365,6 +367,11 @@ static void retry(struct topics *ts)
 static void tick_feed(struct topics *ts, struct feed *f)
 {
     uint64_t now = now_of(ts);
+    if (f->away_since != 0 && now - f->away_since >= AWAY_MS && f->state != FEED_RESTING) {
+        f->away_since = 0;
+        feed_close(f, ERR_SHUTDOWN);
+        abandon(ts, f);
+    }
     feed_tick(f, f == ts->main ? TOPICS_SILENT_MS : TOPICS_SLOW_MAX_MS);
     if (!list_is_empty(&f->carriers)) {
         dial_if_rested(ts, f);

@@ -80,6 +80,22 @@ bool exact_admit(struct client *c, const struct argv *argv)
 
 /* --- the end ------------------------------------------------------------------------------- */
 
+static void end_client(struct client *c)
+{
+    log_info("a client has to begin again: a node is a master now, or has another connection",
+             "id=%llu", (unsigned long long)c->id);
+    stream_close(&c->stream, ERR_KILLED);
+}
+
+static void drop_client(struct client *c)
+{
+    if (c->op != NULL)
+        op_give_up(c->op);
+    client_abandon(c);
+    c->exact = false;
+    c->worker->exact_clients--;
+}
+
 void exact_on_link(void *context, struct link *l)
 {
     struct worker *w = context;
@@ -90,13 +106,34 @@ void exact_on_link(void *context, struct link *l)
         struct client *c = LIST_ENTRY(n, struct client, in_worker);
         if (!c->exact)
             continue;
-        log_info("a client has to begin again: there is another connection to a node", "id=%llu",
-                 (unsigned long long)c->id);
-        stream_close(&c->stream, ERR_KILLED);
-        if (c->op != NULL)
-            op_give_up(c->op);
-        client_abandon(c);
-        c->exact = false;
-        w->exact_clients--;
+        end_client(c);
+        drop_client(c);
+    }
+}
+
+void exact_on_master(void *context)
+{
+    struct worker *w = context;
+    struct list_node *n, *safe;
+    if (LIKELY(w->exact_clients == 0))
+        return;
+    LIST_EACH (&w->clients, n, safe) {
+        struct client *c = LIST_ENTRY(n, struct client, in_worker);
+        if (c->exact && !c->stream.closing)
+            end_client(c);
+    }
+    w->exact_due = true;
+}
+
+void exact_turn(struct worker *w)
+{
+    struct list_node *n, *safe;
+    if (LIKELY(!w->exact_due))
+        return;
+    w->exact_due = false;
+    LIST_EACH (&w->clients, n, safe) {
+        struct client *c = LIST_ENTRY(n, struct client, in_worker);
+        if (c->exact && c->stream.closing)
+            drop_client(c);
     }
 }

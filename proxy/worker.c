@@ -79,6 +79,7 @@ static void resume_clients(struct worker *w)
 static void on_turn_end(void *context)
 {
     struct worker *w = context;
+    exact_turn(w);
     if (UNLIKELY(w->pubsub.topics.epoch != w->router.epoch))
         topics_on_map(&w->pubsub.topics);
     if (UNLIKELY(!list_is_empty(&w->talk.finished)))
@@ -345,6 +346,7 @@ static void open_all(struct worker *w)
     talk_open(&w->talk, &w->loop, w->crew, w->number, talk_topics, TALK_TOPICS, w);
     router_open(&w->router, &w->net, w->commands, &w->router_options);
     w->router.on_link = exact_on_link;
+    w->router.on_master = exact_on_master;
     w->router.link_context = w;
     stats_open(w);
     lease_pool_open(&w->leases, &w->net, &w->router_options.link, w->max_leases);

@@ -96,6 +96,7 @@ struct worker {
     uint32_t launch;          /* the takeover that started it; 0: a supervisor did. See board.h */
     uint32_t keyspace_events; /* notify-keyspace-events, as last set through this worker */
     bool listening, draining, left, attention; /* the last: commands are paused, or monitored */
+    bool exact_due;                            /* see exact_turn */
 };
 
 /* Once, before the workers of a proxy part: what they have in common. */

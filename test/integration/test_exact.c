@@ -285,51 +285,6 @@ static void test_slots_move(void **state)
     end(&m, &load);
 }
 
-/* How much a master has written to its replicas. */
-static long long stream_of(int master)
-{
-    static const char field[] = "master_repl_offset:";
-    redisReply *reply = cluster_ask(&exact.cluster, master, "INFO replication");
-    assert_non_null(reply);
-    const char *at = strstr(reply->str, field);
-    assert_non_null(at);
-    long long bytes = strtoll(at + sizeof(field) - 1, NULL, 10);
-    freeReplyObject(reply);
-    return bytes;
-}
-
-struct lead {
-    int master;
-    long long from;
-};
-
-static bool is_ahead(void *arg)
-{
-    const struct lead *l = arg;
-    return stream_of(l->master) > l->from + 100000;
-}
-
-/* A replica takes over that hangs behind its master: what the master has answered meanwhile is
-   lost. The replica's own buffer holds it, but the takeover comes before most of that is read. */
-static void take_over(int master, int replica)
-{
-    redisContext *r = redis_open(exact.cluster.node[replica].port);
-    void *reply = NULL;
-    int done = 0;
-    cluster_stop_node(&exact.cluster, replica);
-    struct lead lead = { master, stream_of(master) };
-    assert_true(wait_until(is_ahead, &lead, scaled_ms(20000)));
-    assert_int_equal(redisAppendCommand(r, "CLUSTER FAILOVER TAKEOVER"), REDIS_OK);
-    while (done == 0)
-        assert_int_equal(redisBufferWrite(r, &done), REDIS_OK);
-    cluster_continue_node(&exact.cluster, replica);
-    assert_int_equal(redisGetReply(r, &reply), REDIS_OK);
-    freeReplyObject(reply);
-    redisFree(r);
-    cluster_await_master(&exact.cluster, replica, 20000);
-    cluster_await_settled(&exact.cluster, 20000);
-}
-
 static void test_takeovers(void **state)
 {
     struct migrate m;
@@ -337,8 +292,7 @@ static void test_takeovers(void **state)
     (void)state;
     begin(&m, &load);
     for (int i = 0; i < (exact.points + 1) / 2; i++) {
-        int owner = cluster_owner(&exact.cluster, (int)exact_below(&exact, CLUSTER_SLOTS));
-        take_over(owner, cluster_replica_of(&exact.cluster, owner));
+        exact_take_over(&exact);
         rest_us((int)exact_below(&exact, 200000));
     }
     end(&m, &load);

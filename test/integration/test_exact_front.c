@@ -241,12 +241,37 @@ static void test_through_proxies(void **state)
     front_stop(&front);
 }
 
+/* Masters behind the proxies give way to replicas that lack what they have answered. */
+static void test_takeovers_behind_proxies(void **state)
+{
+    struct migrate m;
+    struct front front;
+    struct ledger load = { .rest_us = 100 };
+    (void)state;
+    exact_empty(&exact);
+    front_start(&front, "1");
+    migrate_start(&m, (const char *const[]){ "sync", exact.source_at, front.at, "--spool-dir",
+                                             testenv_dir(), NULL });
+    assert_true(wait_until(exact_copied, &m, scaled_ms(30000)));
+    ledger_begin(&load, exact.source.port);
+    for (int i = 0; i < (exact.points + 1) / 2; i++) {
+        rest_us((int)exact_below(&exact, 200000));
+        exact_take_over(&exact);
+    }
+    ledger_end(&load);
+    exact_finish(&exact, &m);
+    migrate_free(&m);
+    exact_expect_same(&exact);
+    front_stop(&front);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_killed_behind_hanging_master),
         cmocka_unit_test(test_hanging_proxy),
         cmocka_unit_test(test_through_proxies),
+        cmocka_unit_test(test_takeovers_behind_proxies),
     };
     return testenv_finish(cmocka_run_group_tests(tests, start, stop));
 }

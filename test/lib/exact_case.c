@@ -201,3 +201,52 @@ void exact_finish(struct exact_case *e, struct migrate *m)
         fail_msg("exit code %d", m->code);
     }
 }
+
+/* --- a failover that loses writes ---------------------------------------------------------- */
+
+/* How much a master has written to its replicas. */
+static long long stream_of(struct exact_case *e, int master)
+{
+    static const char field[] = "master_repl_offset:";
+    redisReply *reply = cluster_ask(&e->cluster, master, "INFO replication");
+    assert_non_null(reply);
+    const char *at = strstr(reply->str, field);
+    assert_non_null(at);
+    long long bytes = strtoll(at + sizeof(field) - 1, NULL, 10);
+    freeReplyObject(reply);
+    return bytes;
+}
+
+struct lead {
+    struct exact_case *of;
+    int master;
+    long long from;
+};
+
+static bool is_ahead(void *arg)
+{
+    const struct lead *l = arg;
+    return stream_of(l->of, l->master) > l->from + 100000;
+}
+
+/* A replica takes over that hangs behind its master: what the master has answered meanwhile is
+   lost. The replica's own buffer holds it, but the takeover comes before most of that is read. */
+void exact_take_over(struct exact_case *e)
+{
+    int master = exact_master(e, -1), replica = cluster_replica_of(&e->cluster, master);
+    redisContext *r = redis_open(e->cluster.node[replica].port);
+    void *reply = NULL;
+    int done = 0;
+    cluster_stop_node(&e->cluster, replica);
+    struct lead lead = { e, master, stream_of(e, master) };
+    assert_true(wait_until(is_ahead, &lead, scaled_ms(20000)));
+    assert_int_equal(redisAppendCommand(r, "CLUSTER FAILOVER TAKEOVER"), REDIS_OK);
+    while (done == 0)
+        assert_int_equal(redisBufferWrite(r, &done), REDIS_OK);
+    cluster_continue_node(&e->cluster, replica);
+    assert_int_equal(redisGetReply(r, &reply), REDIS_OK);
+    freeReplyObject(reply);
+    redisFree(r);
+    cluster_await_master(&e->cluster, replica, 20000);
+    cluster_await_settled(&e->cluster, 20000);
+}

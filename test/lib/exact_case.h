@@ -55,4 +55,7 @@ bool exact_caught_up(void *e); /* all that e->from has written is applied; arg: 
 /* Waits until all of the source is applied, ends the program and expects the exit code 0. */
 void exact_finish(struct exact_case *e, struct migrate *m);
 
+/* A replica of any master takes over, and lacks what that has answered in the last moments. */
+void exact_take_over(struct exact_case *e);
+
 #endif
