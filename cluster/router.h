@@ -76,10 +76,9 @@ struct router {
     /* The same right before r is sent, which is `scripted`. */
     void (*prepare)(void *context, struct link *l, const struct request *r);
     void *rescue_context; /* of these three */
-    /* A link is ready; before anything is written on it, and before greet. NULL: nobody asks. */
+    /* A link is ready; before anything is written on it. NULL: nobody asks. */
     void (*on_link)(void *context, struct link *l);
-    /* The map names a master that was none, to which there is a link; nothing may be sent, nor any
-       request be dropped, from here. */
+    /* The map names a new master, to which there is a link. May drop no request. */
     void (*on_master)(void *context);
     void *link_context; /* of these two */
     struct router_watch watch;
@@ -92,10 +91,8 @@ void router_open(struct router *rt, struct net *net, const struct command_table 
 void router_close(struct router *rt);
 void router_free(struct router *rt);
 
-/* Takes the map. */
-void router_set_map(struct router *rt, struct slotmap *map);
-/* To be called at the end of every turn. */
-void router_turn_end(struct router *rt);
+void router_set_map(struct router *rt, struct slotmap *map); /* takes the map */
+void router_turn_end(struct router *rt);                     /* at the end of every turn */
 
 void flow_init(struct flow *f, const struct flow_user *user, uint32_t home);
 /* The flow ends: its requests become orphans or are dropped; no callback comes any more. */
