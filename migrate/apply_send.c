@@ -40,6 +40,7 @@ void apply_send_group(struct apply *a)
     uint32_t count = a->group_count;
     if (count == 0)
         return;
+    REQUIRE(m != NULL); /* there is no group but between MULTI and EXEC */
     if (count > 1)
         name = SPAN("exec");
     a->group_count = 0;

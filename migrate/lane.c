@@ -66,7 +66,7 @@ void lanes_reset(struct lanes *l)
 {
     for (uint32_t i = 0; i < SLOT_COUNT; i++) {
         struct lane *lane = &l->lanes[i];
-        while (!list_is_empty(&lane->batches))
+        while (!list_is_empty(&lane->batches)) /* NOLINTNEXTLINE(clang-analyzer-unix.Malloc) */
             free_batch(LIST_ENTRY(lane->batches.next, struct batch, link));
         list_remove(&lane->ready);
         lane->flying = 0;

