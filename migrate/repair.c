@@ -340,6 +340,12 @@ void repair_interrupt(struct repair *r)
 
 /* --- life ---------------------------------------------------------------------------------- */
 
+uint64_t repair_left(const struct repair *r)
+{
+    uint64_t under_way = r->batch != NULL && r->batch->writes ? r->batch->count : 0;
+    return dirty_count(&r->dirty) + under_way;
+}
+
 bool repair_is_idle(const struct repair *r)
 {
     return r->state == IDLE;

@@ -73,6 +73,8 @@ void repair_free(struct repair *r);
 void repair_sample(struct repair *r, uint64_t keys);
 void repair_pass(struct repair *r);
 bool repair_is_idle(const struct repair *r);
+/* Keys that are not known to be right: those of the set, and those that are being repaired. */
+uint64_t repair_left(const struct repair *r);
 /* In each turn, before the stream is applied. */
 void repair_turn(struct repair *r);
 /* Behind it. */

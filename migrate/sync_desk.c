@@ -70,7 +70,7 @@ static struct progress_now look(const struct sync *s)
         .received = s->source.offset,
         .applied = s->applying ? s->apply.applied : s->source.offset,
         .failed = s->copy.counters.failed + s->apply.counters.failed,
-        .dirty = dirty_count(&s->desk->repair.dirty),
+        .dirty = repair_left(&s->desk->repair),
         .copying = copying,
     };
 }
@@ -130,7 +130,7 @@ static size_t list_numbers(const struct sync *s, struct number out[NUMBERS])
         { "keys failed", "keys_failed", copy->failed },
         { "commands failed", "commands_failed", stream->failed },
         { "times to live held back", "expiry_held", expiry_held(&s->expiry) },
-        { "repair set", "repair_set", dirty_count(&d->repair.dirty) },
+        { "repair set", "repair_set", repair_left(&d->repair) },
         { "repaired", "repaired", d->repair.counters.repaired },
         { "repairs failed", "repairs_failed", d->repair.counters.failed },
         { "failed without a key", "failed_unlisted", d->repair.dirty.unlisted },
