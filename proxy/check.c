@@ -68,8 +68,7 @@ static const char *ask(int fd)
 {
     char answer[256];
     size_t len = 0;
-    /* One that is full may have said so, and closed, before this is sent; then it is there to read.
-     */
+    /* One that is full may have said so and closed before; that is there to be read. */
     (void)send(fd, ping, sizeof(ping) - 1, MSG_NOSIGNAL);
     while (len < sizeof(answer) && memchr(answer, '\n', len) == NULL) {
         ssize_t n = recv(fd, answer + len, sizeof(answer) - len, 0);
