@@ -242,8 +242,8 @@ static void begin(bool in_cluster)
     assert_true(wait_until(copied, NULL, scaled_ms(20000)));
 }
 
-/* Two keys that differ at the target: the sample, of the first database, finds the one, a file
-   names the other one. */
+/* Two keys that differ at the target: a sample of the first database, large enough, finds the one,
+   a file names the other one. */
 static void repair(bool in_cluster)
 {
     char path[160];
@@ -254,7 +254,7 @@ static void repair(bool in_cluster)
     assert_non_null(file);
     fprintf(file, "\"db3:list:6\" it differs\n");
     assert_int_equal(fclose(file), 0);
-    migrate_expect_good("cutover", socket_path, "--repair-from", path);
+    migrate_expect_good("cutover", socket_path, "--repair-from", path, "--sample", "5000");
 }
 
 static void run(bool in_cluster)
