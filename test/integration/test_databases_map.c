@@ -283,8 +283,6 @@ static void test_plain(void **state)
 static void test_cluster(void **state)
 {
     (void)state;
-    if (!has_cluster)
-        skip();
     run(true);
 }
 
@@ -311,5 +309,11 @@ int main(void)
         cmocka_unit_test(test_cluster),
         cmocka_unit_test(test_not_there),
     };
+    const struct CMUnitTest without_cluster[] = {
+        cmocka_unit_test(test_plain),
+        cmocka_unit_test(test_not_there),
+    };
+    if (!server_is_there("valkey-9"))
+        return testenv_finish(cmocka_run_group_tests(without_cluster, start, stop));
     return testenv_finish(cmocka_run_group_tests(tests, start, stop));
 }

@@ -9,17 +9,33 @@
 
 static char program[256];
 
-bool server_use(const char *name)
+static bool find(const char *name, char path[sizeof(program)])
 {
     const char *folder = getenv("SLOTGATE_SERVERS");
-    char path[sizeof(program)];
 
     if (strchr(name, '/') != NULL)
-        snprintf(path, sizeof(path), "%s", name);
+        snprintf(path, sizeof(program), "%s", name);
     else
-        snprintf(path, sizeof(path), "%s/%s/server",
+        snprintf(path, sizeof(program), "%s/%s/server",
                  folder != NULL ? folder : "/var/cache/slotgate/servers", name);
-    if (access(path, X_OK) != 0)
+    return access(path, X_OK) == 0;
+}
+
+bool server_is_there(const char *name)
+{
+    char path[sizeof(program)];
+    bool there = find(name, path);
+
+    if (!there)
+        fprintf(stderr, "in part only: there is no %s; ./dev servers %s\n", name, name);
+    return there;
+}
+
+bool server_use(const char *name)
+{
+    char path[sizeof(program)];
+
+    if (!find(name, path))
         return false;
     memcpy(program, path, sizeof(program));
     return true;

@@ -12,6 +12,8 @@
 
 /* False: it has not been fetched, and nothing has changed. */
 bool server_use(const char *name);
+/* Whether it can be used; says so on stderr if not. */
+bool server_is_there(const char *name);
 
 /* The program to start, by path or name. */
 const char *server_program(void);
