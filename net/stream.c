@@ -3,11 +3,12 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stdio.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "base/error.h"
 
-enum { PIECES_PER_WRITE = 64, READ_ROOM_MIN = 16 * 1024 };
+enum { PIECES_PER_WRITE = 64, READ_ROOM_MIN = 16 * 1024, UNHEARD_MAX = 16 * 1024 * 1024 };
 
 static struct stream *stream_of(void *handle)
 {
@@ -398,6 +399,15 @@ void stream_finish(struct stream *s, int why)
         hold_last_packet(s);
 }
 
+/* Closing a socket that holds unread bytes resets it, and a reset throws away what was held back:
+   the last bytes and the end go out first, and what the peer said meanwhile is taken in. */
+static void part_in_order(const struct stream *s)
+{
+    int fd = stream_fd(s);
+    if (shutdown(fd, SHUT_WR) == 0)
+        (void)recv(fd, NULL, UNHEARD_MAX, MSG_TRUNC | MSG_DONTWAIT);
+}
+
 void stream_close(struct stream *s, int why)
 {
     if (s->closing)
@@ -407,6 +417,8 @@ void stream_close(struct stream *s, int why)
         stream_secure_farewell(s);
         list_remove(&s->tls->unread);
     }
+    if (s->finishing)
+        part_in_order(s);
     s->closing = true;
     if (!s->finishing)
         s->why = why;

@@ -99,7 +99,8 @@ void stream_send_rope(struct stream *s, struct rope *rope);
    is certain. */
 uint64_t stream_sent(const struct stream *s);
 
-/* Writes what is queued and then closes with why. */
+/* Writes what is queued and then closes with why; the peer gets to read it, even if it is still
+   talking. */
 void stream_finish(struct stream *s, int why);
 void stream_close(struct stream *s, int why);
 

@@ -2,7 +2,6 @@
 
 #include <errno.h>
 #include <netdb.h>
-#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -84,17 +83,11 @@ static const char *ask(int fd)
 static const char *check_one(const char *host, int port)
 {
     const char *why = NULL;
-    bool reset = true; /* as by a proxy that is full, when its answer is overtaken by its close */
-    for (int tries = 0; tries < 5 && reset; tries++) {
-        (void)poll(NULL, 0, tries * 20);
-        int fd = dial(host, port, &why);
-        if (fd < 0)
-            return why;
-        errno = 0;
-        why = ask(fd);
-        reset = why != NULL && errno == ECONNRESET;
-        close(fd);
-    }
+    int fd = dial(host, port, &why);
+    if (fd < 0)
+        return why;
+    why = ask(fd);
+    close(fd);
     return why;
 }
 

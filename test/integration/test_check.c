@@ -102,6 +102,37 @@ static void test_full(void **state)
     client_close(&c);
 }
 
+/* The client that waited for the port to open may still be counted. */
+static bool is_let_in(void *client)
+{
+    struct client *c = client;
+    client_close(c);
+    const char *reply = client_open(c, proxy.port) ? client_ask(c, "PING", NULL) : NULL;
+    return reply != NULL && reply[0] == '+';
+}
+
+/* What a client said before it was refused lies unread in the socket; a close would reset it. */
+static void test_full_is_heard(void **state)
+{
+    static const char *const one[] = { "--maxclients", "1", NULL };
+    struct client first = { .fd = -1 }, c;
+    pid_t worker;
+    (void)state;
+    proxy_start(&proxy, seeds, one);
+    assert_true(wait_until(is_let_in, &first, scaled_ms(5000)));
+    assert_int_equal(proxy_workers(&proxy, &worker, 1), 1);
+    process_signal(&proxy.process, SIGSTOP);
+    assert_int_equal(kill(worker, SIGSTOP), 0);
+    assert_true(client_open(&c, proxy.port));
+    assert_true(client_send_command(&c, "PING", NULL));
+    assert_int_equal(kill(worker, SIGCONT), 0);
+    process_signal(&proxy.process, SIGCONT);
+    client_expect_start(&c, "-ERR max number of clients reached");
+    assert_true(client_sees_end(&c));
+    client_close(&c);
+    client_close(&first);
+}
+
 static void test_not_yet_serving(void **state)
 {
     uint16_t nobody = port_take();
@@ -156,6 +187,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_teardown(test_serving, after_each),
         cmocka_unit_test_teardown(test_full, after_each),
+        cmocka_unit_test_teardown(test_full_is_heard, after_each),
         cmocka_unit_test_teardown(test_not_yet_serving, after_each),
         cmocka_unit_test_teardown(test_hanging, after_each),
         cmocka_unit_test_teardown(test_somebody_else, after_each),
