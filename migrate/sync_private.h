@@ -4,6 +4,7 @@
  *   sync.c        the way of the bytes: source -> spool -> copy, then stream
  *   sync_desk.c   the operator's commands, repairs, cutover, progress
  *   sync_again.c  a full copy behind an earlier one, and what it has to sweep away
+ *   sync_masters.c  which masters the target has, and what one that gave way may have lost
  *   sync_keep.c   what is kept for a later start, and the way back after something broke
  */
 #ifndef MIGRATE_SYNC_PRIVATE_H
@@ -77,6 +78,8 @@ struct sync {
     uint64_t lost_links;                 /* of the router, when all was well */
     uint32_t epoch;                      /* of its map, then */
     uint32_t *masters;                   /* for each slot the fingerprint of its master, then */
+    bool copy_lost;                      /* of sync_masters.c: one of them has given way since */
+    bool copy_incomplete;                /* keys may be missing for good */
     struct sync_point safe[SYNC_SAFE_S]; /* one for each second, the oldest first */
     uint32_t safe_count;
     uint64_t mends;

@@ -1,0 +1,88 @@
+/*
+ * slotgate-migrate sync while a replica of the target takes over in the middle of the full copy,
+ * and lacks keys of it that its master had answered.
+ */
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "test/lib/every_type.h"
+#include "test/lib/exact_case.h"
+#include "test/lib/testenv.h"
+
+enum { KEYS = 40000 };
+
+static struct exact_case exact;
+
+static int start(void **state)
+{
+    (void)state;
+    exact_start(&exact);
+    return 0;
+}
+
+static int stop(void **state)
+{
+    (void)state;
+    exact_stop(&exact);
+    return 0;
+}
+
+static void fill(void)
+{
+    exact_empty(&exact);
+    redis_do(exact.from, "DEBUG POPULATE %d key 200", KEYS);
+    redis_do(exact.from, "RPUSH list a b c");
+}
+
+static void take_over_in_the_copy(struct migrate *m, const char *option, const char *value)
+{
+    fill();
+    migrate_start(m, (const char *const[]){ "sync", exact.source_at, "--target-cluster",
+                                            exact.seeds, "--rate-limit-commands", "10000",
+                                            "--spool-dir", testenv_dir(), option, value, NULL });
+    assert_true(wait_until(exact_copies, m, scaled_ms(20000)));
+    exact_take_over(&exact);
+    assert_int_equal(migrate_says(m, "full copy done"), 0);
+    assert_true(wait_until(exact_copied, m, scaled_ms(60000)));
+}
+
+/* It is brought to the target once more, out of the spool. */
+static void test_comes_again(void **state)
+{
+    struct migrate m;
+    (void)state;
+    take_over_in_the_copy(&m, "--spool-max", "10mb");
+    assert_int_equal(migrate_says(&m, "the full copy is brought to the target again"), 1);
+    exact_finish(&exact, &m);
+    migrate_free(&m);
+    exact_expect_same(&exact);
+}
+
+/* The spool has no room for all of it: that keys are missing is said, and makes the exit code 1. */
+static void test_cannot_come_again(void **state)
+{
+    struct migrate m;
+    (void)state;
+    take_over_in_the_copy(&m, "--spool-max", "1mb");
+    assert_int_equal(migrate_says(&m, "keys of the full copy may be missing"), 1);
+    process_signal(&m.process, SIGTERM);
+    migrate_wait(&m, scaled_ms(30000));
+    assert_int_equal(m.code, 1);
+    migrate_free(&m);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_comes_again),
+        cmocka_unit_test(test_cannot_come_again),
+    };
+    int failed = cmocka_run_group_tests(tests, start, stop);
+    return testenv_finish(failed);
+}
