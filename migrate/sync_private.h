@@ -69,7 +69,9 @@ struct sync {
     size_t at, len; /* in the buffer: taken, and all */
     /* Of sync_keep.c. */
     bool exact, resumed;
-    bool payload_gone; /* the spool could not keep it */
+    bool payload_gone;    /* the spool could not keep it */
+    bool copy_lost;       /* of sync_masters.c: a master has given way in the copy */
+    bool copy_incomplete; /* keys of it may be missing for good */
     int lock;
     struct state state; /* what was written last; live etc. say what is gone on with */
     struct mend mend;
@@ -78,8 +80,6 @@ struct sync {
     uint64_t lost_links;                 /* of the router, when all was well */
     uint32_t epoch;                      /* of its map, then */
     uint32_t *masters;                   /* for each slot the fingerprint of its master, then */
-    bool copy_lost;                      /* of sync_masters.c: one of them has given way since */
-    bool copy_incomplete;                /* keys may be missing for good */
     struct sync_point safe[SYNC_SAFE_S]; /* one for each second, the oldest first */
     uint32_t safe_count;
     uint64_t mends;
