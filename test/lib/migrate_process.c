@@ -1,17 +1,19 @@
 #include "test/lib/migrate_process.h"
 
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cmocka.h>
 
 #include "test/lib/testenv.h"
 
-enum { WORDS_MAX = 40, PATIENCE_MS = 60000 };
+enum { WORDS_MAX = 40, PATIENCE_MS = 60000, AWAIT_MS = 30000 };
 
 static const char *binary(void)
 {
@@ -91,4 +93,58 @@ int migrate_says(const struct migrate *m, const char *text)
         times++;
     free(log);
     return times;
+}
+
+void migrate_stop(struct migrate *m, int code)
+{
+    process_signal(&m->process, SIGTERM);
+    migrate_wait(m, AWAIT_MS);
+    testenv_file("last.log", m->err);
+    if (m->code != code)
+        fail_msg("exit code %d, see last.log: %.4000s%s", m->code, m->err, m->out);
+}
+
+struct saying {
+    const struct migrate *m;
+    const char *text;
+    int times;
+};
+
+static bool has_said(void *arg)
+{
+    const struct saying *s = arg;
+    return migrate_says(s->m, s->text) >= s->times;
+}
+
+static bool follows(void *m)
+{
+    return migrate_says(m, "full copy done") > 0 || migrate_says(m, "the stream goes on") > 0;
+}
+
+static void fail_without(const struct migrate *m, const char *text)
+{
+    char *log = file_text(m->process.err);
+    fail_msg("it does not say \"%s\": %.5000s", text, log != NULL ? log : "");
+}
+
+void migrate_await(const struct migrate *m, const char *text, int times)
+{
+    struct saying s = { m, text, times };
+    if (!wait_until(has_said, &s, scaled_ms(AWAIT_MS)))
+        fail_without(m, text);
+}
+
+void migrate_await_stream(struct migrate *m)
+{
+    if (!wait_until(follows, m, scaled_ms(AWAIT_MS)))
+        fail_without(m, "full copy done");
+}
+
+const char *migrate_state_dir(void)
+{
+    static char path[256];
+    static int number;
+    snprintf(path, sizeof(path), "%s/state-%d", testenv_dir(), number++);
+    assert_int_equal(mkdir(path, 0700), 0);
+    return path;
 }
