@@ -17,6 +17,7 @@
 #include "test/lib/chance.h"
 #include "test/lib/ledger.h"
 #include "test/lib/moving.h"
+#include "test/lib/sockets.h"
 #include "test/lib/testenv.h"
 
 static int points;
@@ -219,9 +220,10 @@ static void test_told_to_stop(void **state)
     /* A master hangs, so what became of some commands is not known yet. */
     cluster_stop_node(&cluster, 0);
     redis_do(nodes[1], "CLIENT KILL TYPE NORMAL SKIPME YES");
-    rest_us(100000);
+    struct sockets_at there = { .port = cluster.node[0].port };
+    assert_true(wait_until(sockets_hold, &there, scaled_ms(20000)));
     process_signal(&m.process, SIGTERM);
-    rest_us(100000);
+    migrate_await(&m, "stopping", 1);
     cluster_continue_node(&cluster, 0);
     migrate_wait(&m, 30000);
     assert_int_equal(m.code, 0);

@@ -41,6 +41,14 @@ void migrate_start(struct migrate *m, const char *const *words)
                               (const char *const[]){ "ASAN_OPTIONS=detect_leaks=1", NULL }));
 }
 
+/* For the case that a comparison fails afterwards; under a name whose end is not printed then. */
+static void keep_log(const struct migrate *m)
+{
+    char path[sizeof(m->process.err) + 8];
+    snprintf(path, sizeof(path), "%s.log", m->process.err);
+    rename(m->process.err, path);
+}
+
 void migrate_wait(struct migrate *m, int timeout_ms)
 {
     if (!process_wait(&m->process, scaled_ms(timeout_ms))) {
@@ -57,7 +65,7 @@ void migrate_wait(struct migrate *m, int timeout_ms)
         strstr(m->err, "fatal") != NULL || m->code < 0)
         fail_msg("exit code %d: %.6000s", m->code, m->err);
     unlink(m->process.out);
-    unlink(m->process.err);
+    keep_log(m);
 }
 
 void migrate_run(struct migrate *m, const char *word, ...)
@@ -99,9 +107,8 @@ void migrate_stop(struct migrate *m, int code)
 {
     process_signal(&m->process, SIGTERM);
     migrate_wait(m, AWAIT_MS);
-    testenv_file("last.log", m->err);
     if (m->code != code)
-        fail_msg("exit code %d, see last.log: %.4000s%s", m->code, m->err, m->out);
+        fail_msg("exit code %d: %.4000s%s", m->code, m->err, m->out);
 }
 
 struct saying {

@@ -20,8 +20,7 @@ void migrate_run(struct migrate *m, const char *word, ...) __attribute__((sentin
 void migrate_start(struct migrate *m, const char *const *words);
 void migrate_wait(struct migrate *m, int timeout_ms);
 void migrate_free(struct migrate *m);
-/* SIGTERM; asserts that it ends with this code. Its log is kept for the case that a later
-   comparison fails. */
+/* SIGTERM; asserts that it ends with this code. */
 void migrate_stop(struct migrate *m, int code);
 
 /* Runs it and asserts that all went well. */
