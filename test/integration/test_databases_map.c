@@ -27,16 +27,17 @@ static const struct {
 } pairs[] = { { 0, 2 }, { 3, 1 }, { 7, 0 } };
 
 static struct migrate m;
+static bool has_cluster;
 
 static int start(void **state)
 {
     (void)state;
-    moving_start(&(struct moving){
-        .parts = server_is_there(SERVER) ? MOVING_PLAIN | MOVING_CLUSTER : MOVING_PLAIN,
-        .source = (const char *const[]){ "--rdbcompression", "no", NULL },
-        .target = (const char *const[]){ "--databases", "3", NULL },
-        .nodes_with = (const char *const[]){ "--cluster-databases", "4", NULL },
-        .nodes_server = SERVER });
+    moving_start(
+        &(struct moving){ .parts = has_cluster ? MOVING_PLAIN | MOVING_CLUSTER : MOVING_PLAIN,
+                          .source = (const char *const[]){ "--rdbcompression", "no", NULL },
+                          .target = (const char *const[]){ "--databases", "3", NULL },
+                          .nodes_with = (const char *const[]){ "--cluster-databases", "4", NULL },
+                          .nodes_server = SERVER });
     return 0;
 }
 
@@ -247,7 +248,8 @@ int main(void)
         cmocka_unit_test(test_plain),
         cmocka_unit_test(test_not_there),
     };
-    if (!server_is_there(SERVER))
+    has_cluster = server_is_there(SERVER);
+    if (!has_cluster)
         return testenv_finish(cmocka_run_group_tests(without_cluster, start, moving_end));
     return testenv_finish(cmocka_run_group_tests(tests, start, moving_end));
 }

@@ -17,13 +17,14 @@ struct oracle source, target;
 redisContext *from, *to, *nodes[3];
 char source_at[32], target_at[32], proxy_at[32], seeds[512];
 
-static void start_source(const char *const *more)
+static void start_source(const char *server, const char *const *more)
 {
     const char *words[32] = { "--repl-diskless-sync-delay", "0" };
     for (size_t n = 2; more != NULL && *more != NULL; n++) {
         REQUIRE(n + 1 < ARRAY_LEN(words));
         words[n] = *more++;
     }
+    assert_true(server_use(server));
     oracle_start_with(&source, words);
     from = redis_open(source.port);
     snprintf(source_at, sizeof(source_at), "127.0.0.1:%d", source.port);
@@ -31,8 +32,7 @@ static void start_source(const char *const *more)
 
 static void start_cluster(const struct moving *scene)
 {
-    if (scene->nodes_server != NULL)
-        assert_true(server_use(scene->nodes_server));
+    assert_true(server_use(scene->nodes_server));
     cluster_start(&cluster, &(struct cluster_options){ .masters = 3,
                                                        .replicas = scene->replicas,
                                                        .extra = scene->nodes_with });
@@ -43,8 +43,9 @@ static void start_cluster(const struct moving *scene)
 
 void moving_start(const struct moving *scene)
 {
-    start_source(scene->source);
+    start_source(scene->source_server, scene->source);
     if ((scene->parts & MOVING_PLAIN) != 0) {
+        assert_true(server_use(scene->target_server));
         oracle_start_with(&target, scene->target);
         to = redis_open(target.port);
         snprintf(target_at, sizeof(target_at), "127.0.0.1:%d", target.port);

@@ -23,7 +23,7 @@ struct moving {
     /* More arguments of the source, the plain target and the cluster's nodes, the last one NULL; or
        NULL. */
     const char *const *source, *const *target, *const *nodes_with;
-    const char *nodes_server; /* what the nodes run, as by server.h; or NULL */
+    const char *source_server, *target_server, *nodes_server; /* what they run, as by server_use */
 };
 
 extern struct oracle source, target;       /* source replicates at once, without a delay */
