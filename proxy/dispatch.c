@@ -375,6 +375,7 @@ static bool run_special(const struct call *call, const struct command *container
         return refuse_nobody(c);
     if (sound && (c->special & SPECIAL_LIMITED) != 0) {
         struct writer *w = writer_of(c);
+        c->last_command = call->cmd;
         if (!access_permits(c, call->cmd, call->argv, w))
             return refuse_user(c, call->cmd, w);
     }

@@ -35,7 +35,7 @@ local_command local_client_info, local_client_list, local_client_kill;
 /* local_server.c */
 local_command local_role, local_debug;
 
-/* local_acl.c */
+/* local_acl.c; the log is in acl_log.c */
 local_command local_whoami, local_acl_list, local_acl_users, local_acl_getuser, local_acl_log,
     local_acl_dryrun;
 

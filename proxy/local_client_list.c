@@ -6,6 +6,7 @@
 #include "base/error.h"
 #include "base/text.h"
 #include "proxy/access.h"
+#include "proxy/client_line.h"
 #include "proxy/local.h"
 #include "proxy/survey_rows.h"
 #include "proxy/transaction.h"
@@ -52,11 +53,12 @@ static const char *flags_of(const struct client *c, char out[8])
     return out;
 }
 
-static void write_line(struct writer *line, const struct client *c, uint64_t now)
+void client_line_write(struct writer *line, const struct client *c)
 {
     static const struct client_labels none;
     static const struct subscriber nothing;
     const struct client_labels *labels = c->labels != NULL ? c->labels : &none;
+    uint64_t now = uv_now(&c->worker->loop);
     const struct subscriber *s = c->subscriber != NULL ? c->subscriber : &nothing;
     char peer[ADDRESS_MAX], local[ADDRESS_MAX], command[64] = "NULL", flags[8];
     stream_peer_text(&c->stream, peer, sizeof(peer));
@@ -75,7 +77,7 @@ static void write_line(struct writer *line, const struct client *c, uint64_t now
         "ssub=%u multi=%lld qbuf=%llu qbuf-free=%llu argv-mem=0 multi-mem=0 rbs=0 rbp=0 obl=0 "
         "oll=%u "
         "omem=%llu tot-mem=%llu events=%s cmd=%s user=%s redir=-1 resp=%u lib-name=%s "
-        "lib-ver=%s tot-net-in=%llu tot-net-out=%llu tot-cmds=%llu\n",
+        "lib-ver=%s tot-net-in=%llu tot-net-out=%llu tot-cmds=%llu",
         (unsigned long long)c->id, peer, local, stream_fd(&c->stream), label_or_empty(labels->name),
         (unsigned long long)((now - c->created_at) / 1000),
         (unsigned long long)((now - c->active_at) / 1000), flags_of(c, flags), c->flow.database,
@@ -90,6 +92,12 @@ static void write_line(struct writer *line, const struct client *c, uint64_t now
     free(text);
 }
 
+static void write_line(struct writer *lines, const struct client *c)
+{
+    client_line_write(lines, c);
+    write_raw(lines, SPAN("\n"));
+}
+
 /* "txt" is how Redis marks such a text for RESP3. */
 static void write_lines(struct writer *w, struct writer *lines)
 {
@@ -102,7 +110,7 @@ bool local_client_info(struct client *c, const struct argv *argv, struct writer 
     (void)argv;
     struct writer lines;
     writer_init(&lines, 2);
-    write_line(&lines, c, uv_now(c->worker->net.loop));
+    write_line(&lines, c);
     write_lines(w, &lines);
     return true;
 }
@@ -201,7 +209,7 @@ static void list_here(struct worker *w, struct client *c, const struct argv *arg
         struct client *one = LIST_ENTRY(n, struct client, in_worker);
         bool listed = f.by_id ? named_in(argv, 3, one->id) : type_matches(f.type, one);
         if (listed && !one->stream.closing)
-            write_line(out, one, uv_now(&w->loop));
+            write_line(out, one);
     }
 }
 
