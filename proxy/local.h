@@ -26,8 +26,9 @@ local_command local_client_pause, local_client_unpause;
 /* subscriber.c, monitor.c */
 local_command local_subscribe, local_monitor;
 
-/* pubsub_count.c */
-local_command local_publish, local_pubsub_names, local_pubsub_counts, local_pubsub_numpat;
+/* publish.c, pubsub_count.c */
+local_command local_publish, local_spublish, local_pubsub_names, local_pubsub_counts,
+    local_pubsub_numpat;
 
 /* local_client_list.c */
 local_command local_client_info, local_client_list, local_client_kill;
