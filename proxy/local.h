@@ -49,11 +49,8 @@ local_command local_cluster, local_node_only;
 /* info.c */
 local_command local_info;
 
-/* transaction.c */
-local_command local_multi, local_exec, local_discard;
-
-/* local_watch.c */
-local_command local_watch, local_unwatch;
+/* transaction.c, local_watch.c */
+local_command local_multi, local_exec, local_discard, local_watch, local_unwatch;
 
 struct merge_rule;
 

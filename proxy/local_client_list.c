@@ -272,9 +272,11 @@ struct kill_filter {
     bool skip_me;
 };
 
-/* Reads the option at i and its value; false: an error has been written. */
-static bool read_filter(struct kill_filter *f, struct span option, struct span value,
-                        struct writer *w)
+static const struct span the_admin = { "admin", 5 };
+
+/* Reads an option and its value; false: an error has been written. */
+static bool read_filter(struct kill_filter *f, const struct acl *users, struct span option,
+                        struct span value, struct writer *w)
 {
     if (span_is(option, "id")) {
         if (!text_to_i64(value.at, value.len, &f->id) || f->id <= 0) {
@@ -292,7 +294,7 @@ static bool read_filter(struct kill_filter *f, struct span option, struct span v
         f->laddr = value;
     } else if (span_is(option, "user")) {
         f->user = value;
-        if (!span_equal(value, SPAN("default")) && !span_equal(value, SPAN("admin"))) {
+        if (acl_find(users, value) == NULL && !span_equal(value, the_admin)) {
             write_error(w, "ERR No such user '%.*s'", (int)value.len, value.at);
             return false;
         }
@@ -338,7 +340,8 @@ static uint64_t kill_matching(struct worker *w, struct client *caller, const str
 }
 
 /* The old form names an address and kills even its caller. False: an error has been written. */
-static bool read_kill_filter(struct kill_filter *f, const struct argv *argv, struct writer *w)
+static bool read_kill_filter(struct kill_filter *f, const struct acl *users,
+                             const struct argv *argv, struct writer *w)
 {
     *f = (struct kill_filter){ .type = TYPE_ANY };
     if (argv->count == 3) {
@@ -351,7 +354,7 @@ static bool read_kill_filter(struct kill_filter *f, const struct argv *argv, str
         return false;
     }
     for (uint32_t i = 2; i < argv->count; i += 2)
-        if (!read_filter(f, argv_get(argv, i), argv_get(argv, i + 1), w))
+        if (!read_filter(f, users, argv_get(argv, i), argv_get(argv, i + 1), w))
             return false;
     return true;
 }
@@ -360,7 +363,7 @@ static void kill_here(struct worker *w, struct client *c, const struct argv *arg
                       struct writer *out)
 {
     struct kill_filter f;
-    if (read_kill_filter(&f, argv, out))
+    if (read_kill_filter(&f, w->config.acl, argv, out))
         survey_write_number(out, kill_matching(w, c, &f));
 }
 
@@ -383,5 +386,6 @@ const struct survey_row survey_client_kill = { .command = "client|kill",
 bool local_client_kill(struct client *c, const struct argv *argv, struct writer *w)
 {
     struct kill_filter f;
-    return !read_kill_filter(&f, argv, w) || survey_run(c, argv, w, &survey_client_kill);
+    return !read_kill_filter(&f, c->worker->config.acl, argv, w) ||
+           survey_run(c, argv, w, &survey_client_kill);
 }

@@ -306,6 +306,25 @@ static void test_what_acl_tells(void **state)
     close_both(&c, &o);
 }
 
+/* CLIENT KILL and LIST by user, for users of the file. */
+static void test_kill_by_user(void **state)
+{
+    struct client c, o, victim_c, victim_o;
+    (void)state;
+    open_both(&c, &o);
+    open_both(&victim_c, &victim_o);
+    oracle_compare_words(&victim_c, &victim_o, "AUTH twice pw");
+    oracle_compare_words(&c, &o, "CLIENT KILL USER nosuchuser");
+    oracle_compare_words(&c, &o, "CLIENT KILL USER gone");
+    oracle_compare_words(&c, &o, "CLIENT KILL USER twice TYPE pubsub");
+    oracle_compare_words(&victim_c, &victim_o, "PING");
+    oracle_compare_words(&c, &o, "CLIENT KILL USER twice");
+    assert_true(client_sees_end(&victim_c) && client_sees_end(&victim_o));
+    oracle_compare_words(&c, &o, "CLIENT KILL USER twice");
+    close_both(&victim_c, &victim_o);
+    close_both(&c, &o);
+}
+
 /* --- files that are wrong --------------------------------------------------------------------- */
 
 static void expect_refusal(const char *const *extra, const char *part)
@@ -480,6 +499,7 @@ int main(void)
         cmocka_unit_test(test_answers),
         cmocka_unit_test(test_hello),
         cmocka_unit_test(test_what_acl_tells),
+        cmocka_unit_test(test_kill_by_user),
         cmocka_unit_test(test_wrong_files),
         cmocka_unit_test_teardown(test_reload, stop_changing),
         cmocka_unit_test_teardown(test_scripts_and_admin, stop_changing),
