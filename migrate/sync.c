@@ -268,6 +268,8 @@ void sync_begin(struct sync *s)
     }
     source_go_on(&s->source, st->id, st->stream + (s->spool.end - st->payload));
     sync_open_stream(s, s->copied ? st->applied : st->stream, s->copied ? st->db : 0);
+    if (s->spool.written > 0) /* no earlier: a time to live may become longer, but not shorter */
+        apply_received(&s->apply, s->source.offset, s->spool.written);
 }
 
 static void on_ready(void *context)

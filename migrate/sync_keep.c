@@ -194,6 +194,12 @@ static bool take_up(struct sync *s, const struct state *old)
                   "reason=%s", log_text(strerror(error)));
         return false;
     }
+    if (old->live == 0 && s->spool.end < old->payload) {
+        log_error("the spool lacks a part of the full copy; remove the state directory for a new "
+                  "one",
+                  "");
+        return false;
+    }
     char boot[STATE_ID_LEN + 1];
     memcpy(boot, s->state.boot, sizeof(boot));
     s->state = *old;
