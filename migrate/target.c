@@ -496,12 +496,12 @@ const char *target_shard_tag(const struct target *t, uint32_t shard)
     return slot_tag(t->tags, slot_of_shard(t, shard));
 }
 
-uint32_t target_send_all(struct target *t, struct span name, struct span command, target_done *done,
-                         void *context)
+uint32_t target_send_all(struct target *t, struct span name, struct span label, struct span command,
+                         target_done *done, void *context)
 {
     uint32_t shards = target_shards(t);
     for (uint32_t shard = 0; shard < shards; shard++)
-        send_to(t, name, SPAN(""), slot_of_shard(t, shard), command, true, done, context);
+        send_to(t, name, label, slot_of_shard(t, shard), command, true, done, context);
     return shards;
 }
 
