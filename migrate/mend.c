@@ -87,8 +87,8 @@ static void ask_slot(struct mend *m, uint16_t slot)
     lane_marker(m->target, m->marker, slot, name);
     writer_init(&w, 2);
     write_request(&w, (const char *[]){ "GET", name }, 2);
-    target_ask(m->target, SPAN("get"), (struct span){ name, strlen(name) }, writer_span(&w),
-               &r->text, on_marker, r);
+    target_peek(m->target, SPAN("get"), (struct span){ name, strlen(name) }, writer_span(&w),
+                &r->text, on_marker, r); /* so many would be a debt of minutes */
     writer_close(&w);
 }
 

@@ -465,6 +465,14 @@ void target_ask(struct target *t, struct span name, struct span key, struct span
     send_to(t, name, key, keyslot_of(key), command, true, done, context)->reply = reply;
 }
 
+void target_peek(struct target *t, struct span name, struct span key, struct span command,
+                 struct writer *reply, target_done *done, void *context)
+{
+    struct limit before = t->limit;
+    target_ask(t, name, key, command, reply, done, context);
+    t->limit = before;
+}
+
 void target_ask_pieces(struct target *t, struct span name, struct span key, struct span command,
                        target_piece *piece, target_done *done, void *context)
 {

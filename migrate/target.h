@@ -94,7 +94,10 @@ void target_send_block(struct target *t, struct span key, struct span parts, uin
 /* Changes nothing; the reply is appended to *reply, which must live until done. */
 void target_ask(struct target *t, struct span name, struct span key, struct span command,
                 struct writer *reply, target_done *done, void *context);
-/* The same; piece gets the reply as it comes, and nothing is kept. */
+/* As target_ask, and no limit on the rate counts it. */
+void target_peek(struct target *t, struct span name, struct span key, struct span command,
+                 struct writer *reply, target_done *done, void *context);
+/* As target_ask; piece gets the reply as it comes, and nothing is kept. */
 void target_ask_pieces(struct target *t, struct span name, struct span key, struct span command,
                        target_piece *piece, target_done *done, void *context);
 /* As target_ask, about no key, to the master of a shard. */
