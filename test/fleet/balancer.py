@@ -3,8 +3,8 @@
 
 It does what AWS's does, faster: a new flow goes to a target by a hash of its source, and stays there. A target is in
 service after one passed TCP check, out of it after two failed ones (then its flows are reset), and in again after two
-passed ones. A deregistered target gets no new flows and keeps its old ones for DELAY seconds; what is left then is
-reset. A flow that was silent for too long is forgotten, and the next packet of it answered with RST. When no target is
+passed ones. A deregistered target gets new flows for LAG seconds more, as people have seen AWS's do it for two minutes,
+and keeps its old ones for DELAY seconds; what is left then is reset. A flow that was silent for too long is forgotten, and the next packet of it answered with RST. When no target is
 healthy, all get traffic.
 
 Commands on stdin: add NAME ADDRESS, remove NAME, idle SECONDS. Events on stdout, a line each: in NAME, out NAME,
@@ -21,6 +21,7 @@ import time
 ADDRESS, PORT = sys.argv[1], int(sys.argv[2])
 DELAY = float(sys.argv[3])
 INTERVAL = TIMEOUT = 1.0
+LAG = 1.0
 
 RULES = """
 table ip balancer {{
@@ -50,7 +51,7 @@ def sysctl(**values):
 class Target:
     def __init__(self, name, address):
         self.name, self.address = name, address
-        self.state = "new"  # new, in, out, removed
+        self.state = "new"  # new, in, out, leaving, removed
         self.streak = 0     # of checks whose result differs from the state
 
     def check(self, number):
@@ -75,7 +76,7 @@ class Balancer:
     def deal(self):
         """One transaction, so that no connection falls between two rules."""
         able = [t for t in self.targets.values() if t.state != "removed"]
-        able = [t for t in able if t.state == "in"] or able
+        able = [t for t in able if t.state in ("in", "leaving")] or able
         text = "flush chain ip balancer arriving\n"
         if able:
             places = ", ".join(f"{i} : {t.address}" for i, t in enumerate(able))
@@ -93,10 +94,15 @@ class Balancer:
     def remove(self, name):
         with self.lock:
             target = self.targets[name]
+            target.state = "leaving" if target.state == "in" else "removed"
+        say("removed", name)
+        threading.Timer(LAG, self.deal_no_more, [target]).start()
+        threading.Timer(DELAY, self.forget, [target]).start()
+
+    def deal_no_more(self, target):
+        with self.lock:
             target.state = "removed"
             self.deal()
-        say("removed", name)
-        threading.Timer(DELAY, self.forget, [target]).start()
 
     def forget(self, target):
         with self.lock:
@@ -106,7 +112,7 @@ class Balancer:
 
     def judge(self, target, passed):
         with self.lock:
-            if target.state == "removed":
+            if target.state in ("leaving", "removed"):
                 return
             good = target.state == "in"
             target.streak = target.streak + 1 if passed != good else 0
@@ -127,7 +133,7 @@ class Balancer:
             began = time.monotonic()
             number += 1
             with self.lock:
-                targets = [t for t in self.targets.values() if t.state != "removed"]
+                targets = [t for t in self.targets.values() if t.state not in ("leaving", "removed")]
             for target in targets:
                 self.judge(target, target.check(number))
             time.sleep(max(0, INTERVAL - (time.monotonic() - began)))

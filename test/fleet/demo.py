@@ -17,7 +17,7 @@ import fleet as fleets
 CLIENTS = 7   # that write all the time, each with one connection
 KILLED = 1.0  # seconds before a master's death in which Redis may have acknowledged what its replica never got
 
-WORDS = {"in": "is in service", "out": "has failed its check twice", "removed": "gets no new connections",
+WORDS = {"in": "is in service", "out": "has failed its check twice", "removed": "gets no new connections in a second",
          "cut": "is forgotten, and what it still had is reset"}
 
 
@@ -96,7 +96,7 @@ class Demo:
 
     def stop_told(self, step):
         victim = self.fleet.instances[0]
-        self.say(f"the balancer forgets {victim.name}, then SIGTERM")
+        self.say(f"the balancer is told to forget {victim.name}; when it surely has, SIGTERM")
         self.fleet.retire(victim)
         self.fleet.grow(1)
 

@@ -14,7 +14,7 @@ import box
 HERE = os.path.dirname(os.path.abspath(__file__))
 WORKERS = 2
 DRAIN = 4         # seconds of shutdown-timeout
-FORGOTTEN = 1.0   # after deregistration the balancer surely sends new flows elsewhere; 15 s on AWS
+FORGOTTEN = 1.5   # after deregistration the balancer surely sends new flows elsewhere; 150 s on AWS
 DELAY = 6         # of deregistration: what is left then is reset
 
 
