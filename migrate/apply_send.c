@@ -155,7 +155,8 @@ void apply_send(struct apply *a, const struct span *words, size_t count, struct 
         lower_name(m->name, sizeof(m->name), words[0]);
     m->pending++;
     if (key.at == NULL) { /* for every master */
-        m->pending += target_send_all(a->target, words[0], writer_span(w), apply_on_answer, m) - 1;
+        m->pending +=
+            target_send_all(a->target, words[0], SPAN(""), writer_span(w), apply_on_answer, m) - 1;
         return;
     }
     if (u.commands > 1)

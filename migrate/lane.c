@@ -113,7 +113,7 @@ static bool settle(struct lanes *l, const struct lane_unit *u, const char *error
 {
     if (replay_is_needed(error)) {
         if (!l->broken)
-            l->user->on_broken(l->context, error);
+            l->user->on_broken(l->context, u, error);
         l->broken = true;
         return false;
     }

@@ -5,6 +5,7 @@
 
 #include "base/log.h"
 #include "base/text.h"
+#include "migrate/advice.h"
 
 /* The steps of the login, each a request with one line for an answer. */
 enum { STEP_PING, STEP_AUTH, STEP_PORT, STEP_ADDRESS, STEP_CAPABILITIES, STEP_VERSION, STEP_PSYNC };
@@ -149,9 +150,7 @@ static void on_full(struct source *s, const char *line)
     char id[SOURCE_ID_LEN + 1];
     unsigned long long offset;
     if (s->resuming && !s->options->again) {
-        source_fail(s, "the source's backlog does not reach back to where the stream broke off; "
-                       "start again with a new full copy (a larger repl-backlog-size helps), or "
-                       "with --allow-full-resync");
+        source_fail(s, "the source's backlog does not reach back to where the stream broke off");
         return;
     }
     if (sscanf(line, "+FULLRESYNC %40s %llu", id, &offset) != 2 || strlen(id) != SOURCE_ID_LEN) {
@@ -209,7 +208,8 @@ static void on_psync_answer(struct source *s, const char *line)
     } else if (begins(line, "-NOPERM") || begins(line, "-NOAUTH") || s->resuming) {
         fail_with(s, "the source does not let us replicate", line);
     } else if (line[0] == '-' && !s->old_sync) {
-        log_warn("the source knows no PSYNC; trying SYNC", "answer=%s", log_text(line));
+        log_warn("the source knows no PSYNC; trying SYNC", "answer=%s action=%s", log_text(line),
+                 log_text(advice_on(ADVICE_OLD_WAY, NULL)));
         sync_old_way(s);
         source_send(s, (const char *[]){ "SYNC" }, 1);
     } else if (line[0] == '$') { /* a server takes a PSYNC under another name for SYNC */
