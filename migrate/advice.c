@@ -15,6 +15,7 @@ static const char *const usual[ADVICES] = {
     [ADVICE_CODIS_MOVES] = "stop the migration of slots in Codis until the cutover, then run verify",
     [ADVICE_COMMAND] = "mend the reason; then `cutover` brings its keys over from the source",
     [ADVICE_COMMANDS] = "let the target's user call COMMAND; `cutover` brings over what failed without",
+    [ADVICE_COPY_LOST] = "verify --diff-file FILE, then cutover --repair-from FILE; a larger --spool-max does it by itself",
     [ADVICE_DEBRIS] = "look whether the file is the one you meant; all before is taken",
     [ADVICE_EVERYWHERE] = "say it at each master of the target by hand; no repair can bring it over",
     [ADVICE_EVICTION] = "set maxmemory-policy noeviction at the target, or give it room for all",

@@ -15,6 +15,7 @@ enum advice {
     ADVICE_CODIS_MOVES,
     ADVICE_COMMAND,    /* of the stream, not applied; its keys are in the repair set */
     ADVICE_COMMANDS,   /* the target does not tell them */
+    ADVICE_COPY_LOST,  /* keys of it may be missing */
     ADVICE_DEBRIS,     /* behind the end of a file */
     ADVICE_EVERYWHERE, /* ... that is for every master, and about no key */
     ADVICE_EVICTION,

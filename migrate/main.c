@@ -1,6 +1,5 @@
 /* slotgate-migrate: moves the data of one Redis into a cluster. Reads the options, runs a command.
  */
-#include <errno.h>
 #include <malloc.h>
 #include <stdio.h>
 #include <string.h>
@@ -37,15 +36,15 @@ static int run_command(const struct config *config)
     return EXIT_USAGE;
 }
 
-/* A spool has a file for each 32 MB, and what is kept of a minute comes on top. */
+/* A spool has a file for each 32 MB, and what is kept of a minute comes on top. If there are not
+   more to be had, the spool says so when it needs them. */
 static void want_descriptors(void)
 {
     struct rlimit limit;
     if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
         return;
     limit.rlim_cur = limit.rlim_max;
-    if (setrlimit(RLIMIT_NOFILE, &limit) != 0)
-        log_warn("the limit on open files stays as it is", "reason=%s", log_text(strerror(errno)));
+    setrlimit(RLIMIT_NOFILE, &limit);
 }
 
 int main(int argc, char **argv)

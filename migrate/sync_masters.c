@@ -1,6 +1,7 @@
 #include "migrate/sync_masters.h"
 
 #include "base/log.h"
+#include "migrate/advice.h"
 #include "migrate/sync_again.h"
 
 uint32_t sync_master_of(const struct sync *s, uint32_t slot)
@@ -67,7 +68,7 @@ void sync_copy_watch(struct sync *s)
     if (!lost)
         return;
     log_warn("a master of the target has given way in the full copy, and may have lost keys of it",
-             "");
+             "action=%s", log_text(advice_on(ADVICE_MENDING, NULL)));
     s->copy_lost = true;
 }
 
@@ -76,9 +77,8 @@ static bool bring_again(struct sync *s)
 {
     if (s->spool.begin > s->state.begin) {
         log_error(
-            "keys of the full copy may be missing at the target, and the spool has it no more "
-            "(--spool-max); compare both (verify), and repair what differs (--repair-from)",
-            "");
+            "keys of the full copy may be missing at the target, and the spool has it no more",
+            "action=%s", log_text(advice_on(ADVICE_COPY_LOST, NULL)));
         s->copy_incomplete = true;
         return false;
     }
