@@ -258,9 +258,10 @@ static void test_answers(void **state)
     for (size_t i = 0; i < ARRAY_LEN(transaction); i++)
         oracle_compare_words(&c, &o, transaction[i]);
     close_both(&c, &o);
-    assert_int_equal(proxy_log_count(&proxy, "event=\"command refused to its user\""),
+    /* Lines that are too many become one later, without an id. */
+    assert_int_equal(proxy_log_count(&proxy, "event=\"command refused to its user\" id="),
                      proxy_log_count(&proxy, "addr=127.0.0.1:") -
-                         proxy_log_count(&proxy, "event=\"client login refused\""));
+                         proxy_log_count(&proxy, "event=\"client login refused\" id="));
     assert_true(proxy_log_count(&proxy, "user=reader command=set") > 0);
 }
 

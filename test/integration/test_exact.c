@@ -75,6 +75,7 @@ static void test_cut_links(void **state)
     }
     ledger_end(&load);
     exact_finish(&exact, &m);
+    print_message("  sent again %lld times\n", migrate_count(&m, "times sent again"));
     assert_true(migrate_count(&m, "times sent again") > 1);
     migrate_free(&m);
     exact_expect_same(&exact);
