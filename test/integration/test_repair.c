@@ -385,6 +385,19 @@ static bool are_repaired(void *arg)
            has_type("list", i, "list") && number("repair set") == 0;
 }
 
+/* Of another type; at once, because the stream writes these keys all the while. */
+static void make_wrong(int i)
+{
+    redis_do(to, "MULTI");
+    redis_do(to, "DEL counter:%d text:%d list:%d", i, i, i);
+    redis_do(to, "HSET counter:%d is wrong", i);
+    redis_do(to, "SADD text:%d wrong", i);
+    redis_do(to, "SET list:%d wrong", i);
+    redisReply *reply = redis_ask(to, "EXEC");
+    assert_int_equal(reply->elements, 4);
+    freeReplyObject(reply);
+}
+
 /* Commands that fail at the target bring their keys into the set; nobody says anything. */
 static void test_by_itself(void **state)
 {
@@ -392,10 +405,7 @@ static void test_by_itself(void **state)
     (void)state;
     begin(&m, (const char *const[]){ "--repair", "yes", "--repair-every", "20ms", NULL });
     for (int i = 0; i < WRONG; i++) {
-        redis_do(to, "DEL counter:%d text:%d list:%d", i, i, i);
-        redis_do(to, "HSET counter:%d is wrong", i);
-        redis_do(to, "SADD text:%d wrong", i);
-        redis_do(to, "SET list:%d wrong", i);
+        make_wrong(i);
         assert_true(wait_until(are_repaired, &i, scaled_ms(TIMEOUT)));
     }
     writer_end();
