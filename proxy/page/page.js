@@ -321,10 +321,11 @@ function clientRate(c) {
   return (1000 * (c.commands - (before ? before.commands : 0))) / Math.max(ms, 1000);
 }
 
-/* The mean time of those commands, in microseconds. */
+/* The mean time of those commands, in microseconds; null: there were none. */
 function clientTook(c) {
   const before = commandsOf.get(c.id) || { commands: 0, took_us: 0 };
-  return (c.took_us - before.took_us) / Math.max(c.commands - before.commands, 1);
+  const calls = c.commands - before.commands;
+  return calls > 0 ? (c.took_us - before.took_us) / calls : null;
 }
 
 /* A name stands above its address; what the client does, if it is neither busy nor idle, at its command. */

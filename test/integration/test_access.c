@@ -343,8 +343,8 @@ int main(void)
         cmocka_unit_test(test_nobody),       cmocka_unit_test(test_login),
         cmocka_unit_test(test_pipeline),     cmocka_unit_test(test_nobody_is_bounded),
         cmocka_unit_test(test_new_password), cmocka_unit_test(test_admin_only),
-        cmocka_unit_test(test_no_admin),     cmocka_unit_test(test_info),        cmocka_unit_test(test_debug),
-        cmocka_unit_test(test_shutdown),
+        cmocka_unit_test(test_no_admin),     cmocka_unit_test(test_info),
+        cmocka_unit_test(test_debug),        cmocka_unit_test(test_shutdown),
     };
     return testenv_finish(cmocka_run_group_tests(tests, start, beside_end));
 }
