@@ -92,6 +92,7 @@ struct config {
     int log_level;  /* enum log_level */
     int log_format; /* enum log_format */
     uint64_t shutdown_timeout;
+    uint64_t shutdown_delay; /* ms */
     uint64_t worker_timeout; /* ms; 0 is off */
     char *config_file;
     bool check;

@@ -370,9 +370,7 @@ static bool refuse_user(struct client *c, const struct command *cmd, struct writ
     return reply(c, w);
 }
 
-/* A client that has to log in or may not do everything, with a transaction, or whose replies are
-   not all wanted. CLIENT REPLY SKIP is about the command after it, whatever becomes of that. */
-static bool run_special(const struct call *call, const struct command *container)
+static bool run_if_allowed(const struct call *call, const struct command *container)
 {
     struct client *c = call->client;
     bool sound = call->cmd != NULL && command_arity_ok(call->cmd, call->argv->count);
@@ -384,9 +382,17 @@ static bool run_special(const struct call *call, const struct command *container
         if (!access_permits(c, call->cmd, call->argv, w))
             return refuse_user(c, call->cmd, w);
     }
+    return c->transaction != NULL ? queue(call, container) : run(call, container);
+}
+
+/* A client that has to log in or may not do everything, with a transaction, or whose replies are
+   not all wanted. CLIENT REPLY SKIP is about the command after it, whatever becomes of that. */
+static bool run_special(const struct call *call, const struct command *container)
+{
+    struct client *c = call->client;
     if (c->reply_mode == REPLY_SKIP_NEXT)
         client_set_reply_mode(c, REPLY_SKIP);
-    bool done = c->transaction != NULL ? queue(call, container) : run(call, container);
+    bool done = run_if_allowed(call, container);
     if (done && c->reply_mode == REPLY_SKIP)
         client_set_reply_mode(c, REPLY_ON);
     return done;

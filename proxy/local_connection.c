@@ -185,7 +185,8 @@ bool local_reset(struct client *c, const struct argv *argv, struct writer *w)
     subscriber_reset(c);
     c->flow.protocol = 2;
     c->flow.database = 0;
-    client_set_reply_mode(c, REPLY_ON);
+    if (c->reply_mode == REPLY_OFF) /* a SKIP is about this very reply */
+        client_set_reply_mode(c, REPLY_ON);
     transaction_drop(c);
     watch_drop(c);
     c->no_evict = c->no_touch = false;

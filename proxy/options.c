@@ -374,6 +374,12 @@ const struct option options_rows[] = {
       .argument = "duration", .fallback = "10s", .bare_ms = SECOND, .max = DAY,
       .flags = OPTION_RELOADABLE, FIELD(shutdown_timeout),
       .help = "After SIGTERM, time to finish what is in flight. A plain number is seconds." },
+    { .name = "shutdown-delay", .type = OPTION_DURATION, .group = PROCESS,
+      .argument = "duration", .fallback = "0", .bare_ms = SECOND, .max = DAY,
+      .flags = OPTION_BY_RELOAD, FIELD(shutdown_delay),
+      .help = "After SIGTERM, time in which clients are still accepted while /readyz of admin-port "
+              "says 503, so that a balancer that asks there sends no new ones; shutdown-timeout "
+              "begins behind it. A plain number is seconds." },
     { .name = "check", .type = OPTION_BOOL, .group = PROCESS,
       .flags = OPTION_NO_FILE | OPTION_NO_ENV, FIELD(check),
       .help = "Ask a running slotgate of this configuration whether it serves; the exit code is 0 "

@@ -266,6 +266,23 @@ static void test_answers(void **state)
 }
 
 /* HELLO logs in, too; in one packet what stands behind it has its rights. */
+/* CLIENT REPLY SKIP is about one command, also about one that is refused. */
+static void test_skipped_refusals(void **state)
+{
+    struct client c, o;
+    (void)state;
+    open_both(&c, &o);
+    oracle_compare_words(&c, &o, "AUTH odd pw");
+    static const char text[] = "CLIENT REPLY SKIP\r\nGET forbidden\r\nECHO one\r\n"
+                               "CLIENT REPLY SKIP\r\nCONFIG SET a b\r\nECHO two\r\n"
+                               "CLIENT REPLY SKIP\r\nRESET\r\nPING\r\n";
+    oracle_compare(&c, &o, text, strlen(text));
+    oracle_compare(&c, &o, "", 0);
+    oracle_compare(&c, &o, "", 0);
+    oracle_compare_words(&c, &o, "ACL WHOAMI");
+    close_both(&c, &o);
+}
+
 static void test_hello(void **state)
 {
     struct client c;
@@ -497,6 +514,7 @@ int main(void)
         cmocka_unit_test(test_every_command),
         cmocka_unit_test(test_keys),
         cmocka_unit_test(test_answers),
+        cmocka_unit_test(test_skipped_refusals),
         cmocka_unit_test(test_hello),
         cmocka_unit_test(test_what_acl_tells),
         cmocka_unit_test(test_kill_by_user),
