@@ -137,8 +137,8 @@ int spool_sync(struct spool *s, uint64_t from)
 
 static struct segment *writable(struct spool *s)
 {
-    struct segment *g = list_is_empty(&s->segments) ? NULL : entry(s->segments.prev);
-    if (g != NULL && s->end < g->start + SPOOL_SEGMENT)
+    struct segment *g = s->end > 0 ? find(s, s->end) : NULL;
+    if (g != NULL)
         return g;
     uint64_t start = s->end - s->end % SPOOL_SEGMENT;
     /* One of an earlier program lies there if the machine's end came before its last bytes did. */

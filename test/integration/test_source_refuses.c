@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -241,13 +242,35 @@ static void test_full_spool(void **state)
     expect_count(2 * 64);
 }
 
+/* The spool has more files than this machine would let a program open that does not ask. */
+static void test_many_files(void **state)
+{
+    enum { MB = 1024 * 1024, FILES = 20, VALUES = 20, VALUE = 16 * MB };
+    struct migrate m;
+    struct rlimit usual, low;
+    char *text = malloc(VALUE);
+    (void)state;
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &usual), 0);
+    low = (struct rlimit){ FILES, usual.rlim_max };
+    assert_non_null(text);
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &low), 0);
+    begin(&m, "1gb");
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &usual), 0);
+    memset(text, 'x', VALUE);
+    migrate_expect_good("pause", socket_at);
+    for (int i = 0; i < VALUES; i++)
+        redis_do(from, "SET large %b", text, (size_t)VALUE);
+    free(text);
+    migrate_expect_good("resume", socket_at);
+    finish(&m);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_busy_source),
-        cmocka_unit_test(test_too_many_clients),
-        cmocka_unit_test(test_cannot_save),
-        cmocka_unit_test(test_full_spool),
+        cmocka_unit_test(test_busy_source), cmocka_unit_test(test_too_many_clients),
+        cmocka_unit_test(test_cannot_save), cmocka_unit_test(test_full_spool),
+        cmocka_unit_test(test_many_files),
     };
     int failed = cmocka_run_group_tests(tests, start, stop);
     return testenv_finish(failed);
