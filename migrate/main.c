@@ -41,7 +41,9 @@ int main(int argc, char **argv)
     char error[1024];
     int code = 0;
     if (config_load(&config, argc, argv, error, sizeof(error)) != 0) {
-        fprintf(stderr, "slotgate-migrate: %s\n", error);
+        bool told = strstr(error, "--help") != NULL;
+        fprintf(stderr, "slotgate-migrate: %s%s\n", error,
+                told ? "" : "; see slotgate-migrate --help");
         code = EXIT_USAGE;
     } else if (config.help) {
         config_write_help(stdout);

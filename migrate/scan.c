@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "migrate/advice.h"
 #include "migrate/run.h"
 #include "migrate/scan_fetch.h"
 #include "migrate/scan_tail.h"
@@ -58,7 +59,8 @@ static void give_up(void *context, const char *why)
     struct scan *s = context;
     if (s->closing)
         return;
-    log_error("cannot go on", "reason=%s", log_text(why));
+    log_error("cannot go on", "reason=%s action=%s", log_text(why),
+              log_text(advice_on(ADVICE_START, why)));
     s->failed = true;
     close_all(s);
 }
@@ -103,7 +105,9 @@ static void on_deleted(void *context, const struct target_call *call)
         return;
     }
     s->failed_keys++;
-    log_error("key not deleted", "reason=%s", log_text(call->error));
+    struct span key = target_key(call);
+    log_error("key not deleted", "key=%s reason=%s action=%s", log_bytes(key.at, key.len),
+              log_text(call->error), log_text(advice_on(ADVICE_KEY_ONCE, call->error)));
 }
 
 static void delete_key(struct scan *s, struct span key)
@@ -294,8 +298,9 @@ static void on_config(void *context, const struct target_call *call)
 {
     struct scan *s = context;
     if (call->error[0] != '\0')
-        log_warn("the source does not tell whether it sends keyspace notifications", "reason=%s",
-                 log_text(call->error));
+        log_warn("the source does not tell whether it sends keyspace notifications",
+                 "reason=%s action=%s", log_text(call->error),
+                 log_text(advice_on(ADVICE_NOTICES, call->error)));
     else if (!sends_notifications(s)) {
         give_up(s, "the source sends no keyspace notifications; set its notify-keyspace-events to "
                    "KEA");
@@ -408,8 +413,8 @@ int scan_run(const struct config *config)
         s->copy_options.failed = fopen(config->failed_file, "we");
     int code = 1;
     if (config->failed_file != NULL && s->copy_options.failed == NULL)
-        log_error("cannot write", "file=%s reason=%s", log_text(config->failed_file),
-                  log_text(strerror(errno)));
+        log_error("cannot write", "file=%s reason=%s action=%s", log_text(config->failed_file),
+                  log_text(strerror(errno)), log_text(advice_on(ADVICE_FILE, NULL)));
     else
         code = run(s);
     if (s->copy_options.failed != NULL && fclose(s->copy_options.failed) != 0)

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "migrate/advice.h"
 #include "migrate/sync_again.h"
 #include "migrate/sync_desk.h"
 
@@ -49,7 +50,7 @@ void sync_peer(struct sync *s)
     note_peers(s);
     int error = state_write(&s->state, folder);
     if (error != 0)
-        sync_give_up(s, strerror(error));
+        sync_give_up_file(s, "the state", folder, error);
 }
 
 static uint32_t master_of(const struct sync *s, uint32_t slot)
@@ -106,7 +107,7 @@ bool sync_save(struct sync *s)
         error = state_write(st, folder);
     if (error == 0)
         return true;
-    sync_give_up(s, strerror(error));
+    sync_give_up_file(s, "the state", folder, error);
     return false;
 }
 
@@ -125,7 +126,7 @@ void sync_release(struct sync *s)
     if (keeps)
         log_warn("the spool cannot hold the full copy (--spool-max); if this run ends before the "
                  "copy is done, the next one begins anew",
-                 "");
+                 "action=%s", log_text(advice_on(ADVICE_SPOOL_SMALL, NULL)));
     s->payload_gone = true;
 }
 
@@ -171,7 +172,9 @@ static bool take_up(struct sync *s, const struct state *old)
 {
     bool same = same_boot(old);
     if (strcmp(old->name, s->config->source_name) != 0) {
-        log_error("the state directory belongs to another source", "name=%s", old->name);
+        log_error("the state directory belongs to another source", "directory=%s name=%s action=%s",
+                  log_text(s->config->state_dir), old->name,
+                  log_text(advice_on(ADVICE_STATE, NULL)));
         return false;
     }
     char peers[sizeof(old->peers)], *save = NULL;
@@ -189,9 +192,15 @@ static bool take_up(struct sync *s, const struct state *old)
     uint64_t end = same ? UINT64_MAX : old->spool_end;
     int error = spool_reopen(&s->spool, old->spool_begin, end);
     if (error != 0) {
-        log_error("the spool of the last run cannot be read; remove the state directory for a new "
-                  "full copy",
-                  "reason=%s", log_text(strerror(error)));
+        log_error("the spool of the last run cannot be read", "directory=%s reason=%s action=%s",
+                  log_text(s->config->state_dir), log_text(strerror(error)),
+                  log_text(advice_on(ADVICE_STATE, NULL)));
+        return false;
+    }
+    if (old->live == 0 && s->spool.end < old->payload) {
+        log_error("the spool lacks a part of the full copy; remove the state directory for a new "
+                  "one",
+                  "");
         return false;
     }
     char boot[STATE_ID_LEN + 1];
@@ -212,13 +221,16 @@ static bool open_folder(struct sync *s)
     s->lock = state_lock(folder);
     if (s->lock < 0) {
         bool taken = s->lock == -EWOULDBLOCK;
-        log_error("the state directory cannot be used", "directory=%s reason=%s", log_text(folder),
-                  taken ? "\"another process has it\"" : log_text(strerror(-s->lock)));
+        log_error("the state directory cannot be used", "directory=%s reason=%s action=%s",
+                  log_text(folder), log_text(taken ? "another process has it" : strerror(-s->lock)),
+                  log_text(advice_on(ADVICE_STATE, NULL)));
         return false;
     }
     int error = state_read(&old, folder);
     if (error != 0 && error != ENOENT) {
-        log_error("the state file cannot be read", "reason=%s", log_text(strerror(error)));
+        log_error("the state file cannot be read", "directory=%s reason=%s action=%s",
+                  log_text(folder), log_text(strerror(error)),
+                  log_text(advice_on(ADVICE_STATE, NULL)));
         return false;
     }
     if (error == 0 && !take_up(s, &old))
@@ -246,7 +258,7 @@ static void on_claimed(void *context, const char *why)
     memcpy(s->state.work, s->owner.work, sizeof(s->state.work));
     int error = folder != NULL ? state_write(&s->state, folder) : 0;
     if (error != 0)
-        sync_give_up(s, strerror(error));
+        sync_give_up_file(s, "the state", folder, error);
     else
         sync_mend(s);
 }
@@ -304,7 +316,7 @@ static bool hold_again(struct sync *s, uint64_t offset)
 {
     int error = expiry_go_back(&s->expiry, offset);
     if (error != 0)
-        sync_give_up(s, strerror(error));
+        sync_give_up_file(s, "the times held back", sync_folder(s), error);
     return error == 0;
 }
 

@@ -92,6 +92,9 @@ struct sync {
 
 /* sync.c */
 void sync_give_up(struct sync *s, const char *why);
+/* What of ours lies in that folder; an errno. */
+void sync_give_up_file(struct sync *s, const char *what, const char *folder, int error);
+const char *sync_folder(const struct sync *s); /* of the spool */
 void sync_close(struct sync *s);
 /* As SIGTERM does. */
 void sync_stop(struct sync *s);

@@ -465,6 +465,14 @@ void target_ask(struct target *t, struct span name, struct span key, struct span
     send_to(t, name, key, keyslot_of(key), command, true, done, context)->reply = reply;
 }
 
+void target_peek(struct target *t, struct span name, struct span key, struct span command,
+                 struct writer *reply, target_done *done, void *context)
+{
+    struct limit before = t->limit;
+    target_ask(t, name, key, command, reply, done, context);
+    t->limit = before;
+}
+
 void target_ask_pieces(struct target *t, struct span name, struct span key, struct span command,
                        target_piece *piece, target_done *done, void *context)
 {
@@ -496,12 +504,12 @@ const char *target_shard_tag(const struct target *t, uint32_t shard)
     return slot_tag(t->tags, slot_of_shard(t, shard));
 }
 
-uint32_t target_send_all(struct target *t, struct span name, struct span command, target_done *done,
-                         void *context)
+uint32_t target_send_all(struct target *t, struct span name, struct span label, struct span command,
+                         target_done *done, void *context)
 {
     uint32_t shards = target_shards(t);
     for (uint32_t shard = 0; shard < shards; shard++)
-        send_to(t, name, SPAN(""), slot_of_shard(t, shard), command, true, done, context);
+        send_to(t, name, label, slot_of_shard(t, shard), command, true, done, context);
     return shards;
 }
 

@@ -6,6 +6,7 @@
 
 #include "base/log.h"
 #include "base/text.h"
+#include "migrate/advice.h"
 #include "migrate/replay.h"
 #include "migrate/run.h"
 #include "migrate/verify_check.h"
@@ -72,7 +73,8 @@ static void give_up(void *context, const char *why)
     struct verify *v = context;
     if (v->closing)
         return;
-    log_error("cannot go on", "reason=%s", log_text(why));
+    log_error("cannot go on", "reason=%s action=%s", log_text(why),
+              log_text(advice_on(ADVICE_START, why)));
     v->failed = true;
     close_all(v);
 }
@@ -335,6 +337,9 @@ static void tell(const struct verify *v, FILE *file)
     }
     if (v->found.count > SHOWN_MAX)
         printf("... see --diff-file for all of them\n");
+    if (v->found.count > 0)
+        printf(
+            "while a sync runs: cutover SOCKET --repair-from DIFF-FILE brings these over again\n");
     if (v->left_out > 0)
         printf("%-28s %12llu\n", "keys left out by filters", (unsigned long long)v->left_out);
     printf("%-28s %12llu\n%-28s %12llu\n%-28s %12zu\n", "keys at the source",
@@ -378,8 +383,8 @@ int verify_run(const struct config *config)
     FILE *file = config->diff_file != NULL ? fopen(config->diff_file, "we") : NULL;
     int code = 1;
     if (config->diff_file != NULL && file == NULL)
-        log_error("cannot write", "file=%s reason=%s", log_text(config->diff_file),
-                  log_text(strerror(errno)));
+        log_error("cannot write", "file=%s reason=%s action=%s", log_text(config->diff_file),
+                  log_text(strerror(errno)), log_text(advice_on(ADVICE_FILE, NULL)));
     else
         code = run(v, file);
     if (file != NULL && fclose(file) != 0)

@@ -72,12 +72,28 @@ static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *buf)
     buf->len = room < (1u << 30) ? (size_t)room : 1u << 30;
 }
 
+void stream_end(struct stream *s)
+{
+    if (s->ended || s->finishing)
+        return;
+    s->ended = true;
+    stream_pause(s);
+    if (s->user->on_end != NULL)
+        s->user->on_end(s);
+    else
+        stream_close(s, ERR_CLOSED_BY_PEER);
+}
+
 static void on_read(uv_stream_t *handle, ssize_t n, const uv_buf_t *buf)
 {
     struct stream *s = stream_of(handle);
     if (s->closing || n == 0)
         return;
     net_clock(s->net);
+    if (n == UV_EOF) {
+        stream_end(s);
+        return;
+    }
     if (n < 0) {
         stream_close(s, net_error((int)n));
         return;
@@ -178,7 +194,7 @@ void stream_pause(struct stream *s)
 
 void stream_resume(struct stream *s)
 {
-    if (s->reading || s->closing || !s->open)
+    if (s->reading || s->closing || !s->open || s->ended)
         return;
     int rc = uv_read_start((uv_stream_t *)&s->tcp, on_alloc, on_read);
     if (rc != 0) {
@@ -417,7 +433,7 @@ void stream_close(struct stream *s, int why)
         stream_secure_farewell(s);
         list_remove(&s->tls->unread);
     }
-    if (s->finishing)
+    if (s->finishing && !s->ended)
         part_in_order(s);
     s->closing = true;
     if (!s->finishing)

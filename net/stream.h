@@ -26,6 +26,8 @@ struct stream_user {
     /* at lies in chunk. The stream may be closed from inside. */
     void (*on_data)(struct stream *s, struct chunk *chunk, const char *at, size_t len);
     void (*on_drained)(struct stream *s);
+    /* The peer says no more, but may still read. NULL: the stream closes. */
+    void (*on_end)(struct stream *s);
     void (*on_closed)(struct stream *s, int why);
     enum net_side side;
 };
@@ -67,6 +69,7 @@ struct stream {
     bool writing; /* a uv_write is under way */
     bool behind;
     uint8_t when;   /* enum stream_when */
+    bool ended;     /* the peer has said its last word */
     bool finishing; /* close once everything is written */
     bool closing;
 };

@@ -19,6 +19,8 @@ void stream_read_unread(struct list_node *unread);
 struct chunk *stream_shared_chunk(struct net *net);
 /* A look at what stands to be written, at the end of this turn, whatever it is. */
 void stream_flush_soon(struct stream *s);
+/* The peer has said its last word. */
+void stream_end(struct stream *s);
 /* Gives the plaintext's chunk back once all of it has been taken. */
 void stream_drop_out(struct stream *s, uint64_t n);
 

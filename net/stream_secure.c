@@ -65,8 +65,8 @@ void stream_secure_read(struct stream *s)
     if (result == TLS_BAD)
         failed(s);
     else if (result == TLS_ENDED)
-        stream_close(s, ERR_CLOSED_BY_PEER);
-    else
+        stream_end(s);
+    if (!s->closing)
         stream_flush_soon(s);
 }
 

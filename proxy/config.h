@@ -84,6 +84,7 @@ struct config {
     size_t cross_slot_max_bytes;
     int slowlog_log_slower_than; /* us; negative: nothing is logged */
     int slowlog_max_len;
+    int acllog_max_len;
     int latency_monitor_threshold; /* ms; 0: nothing is watched */
     int hotkeys_sample;            /* calls for each one that is looked at; 0: none */
 

@@ -97,6 +97,7 @@ static const struct {
     { "slowlog|get", local_slowlog_get },
     { "slowlog|len", local_slowlog_len },
     { "slowlog|reset", local_slowlog_reset },
+    { "spublish", local_spublish },
     { "ssubscribe", local_subscribe },
     { "subscribe", local_subscribe },
     { "sunsubscribe", local_subscribe },

@@ -26,8 +26,9 @@ local_command local_client_pause, local_client_unpause;
 /* subscriber.c, monitor.c */
 local_command local_subscribe, local_monitor;
 
-/* pubsub_count.c */
-local_command local_publish, local_pubsub_names, local_pubsub_counts, local_pubsub_numpat;
+/* publish.c, pubsub_count.c */
+local_command local_publish, local_spublish, local_pubsub_names, local_pubsub_counts,
+    local_pubsub_numpat;
 
 /* local_client_list.c */
 local_command local_client_info, local_client_list, local_client_kill;
@@ -35,7 +36,7 @@ local_command local_client_info, local_client_list, local_client_kill;
 /* local_server.c */
 local_command local_role, local_debug;
 
-/* local_acl.c */
+/* local_acl.c; the log is in acl_log.c */
 local_command local_whoami, local_acl_list, local_acl_users, local_acl_getuser, local_acl_log,
     local_acl_dryrun;
 
@@ -48,11 +49,8 @@ local_command local_cluster, local_node_only;
 /* info.c */
 local_command local_info;
 
-/* transaction.c */
-local_command local_multi, local_exec, local_discard;
-
-/* local_watch.c */
-local_command local_watch, local_unwatch;
+/* transaction.c, local_watch.c */
+local_command local_multi, local_exec, local_discard, local_watch, local_unwatch;
 
 struct merge_rule;
 

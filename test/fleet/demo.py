@@ -148,7 +148,7 @@ class Demo:
             raise RuntimeError(f"idle clients cannot connect: {opened}")
         self.say(f"{len(opened)} clients say nothing for 5 s; the balancer forgets a flow after 3 s, "
                  f"the proxy's keepalive is {self.fleet.keepalive}")
-        time.sleep(5)
+        time.sleep(5)  # the silence itself
         step.idle = self.fleet.ledger.ask("idle-use")
         self.fleet.balancer.tell("idle", "350")
 

@@ -125,7 +125,7 @@ class Load:
             began = time.time()
             trouble = self.burst(command)
             self.bursts.append((began, time.time(), trouble))
-            time.sleep(0.2)
+            time.sleep(0.2)  # the pace
 
     def burst(self, command):
         """What went wrong, or None."""

@@ -258,13 +258,31 @@ static void test_answers(void **state)
     for (size_t i = 0; i < ARRAY_LEN(transaction); i++)
         oracle_compare_words(&c, &o, transaction[i]);
     close_both(&c, &o);
-    assert_int_equal(proxy_log_count(&proxy, "event=\"command refused to its user\""),
+    /* Lines of the proxy's about how many it has left out name nobody. */
+    assert_int_equal(proxy_log_count(&proxy, "event=\"command refused to its user\" id="),
                      proxy_log_count(&proxy, "addr=127.0.0.1:") -
-                         proxy_log_count(&proxy, "event=\"client login refused\""));
+                         proxy_log_count(&proxy, "event=\"client login refused\" id="));
     assert_true(proxy_log_count(&proxy, "user=reader command=set") > 0);
 }
 
 /* HELLO logs in, too; in one packet what stands behind it has its rights. */
+/* CLIENT REPLY SKIP is about one command, also about one that is refused. */
+static void test_skipped_refusals(void **state)
+{
+    struct client c, o;
+    (void)state;
+    open_both(&c, &o);
+    oracle_compare_words(&c, &o, "AUTH odd pw");
+    static const char text[] = "CLIENT REPLY SKIP\r\nGET forbidden\r\nECHO one\r\n"
+                               "CLIENT REPLY SKIP\r\nCONFIG SET a b\r\nECHO two\r\n"
+                               "CLIENT REPLY SKIP\r\nRESET\r\nPING\r\n";
+    oracle_compare(&c, &o, text, strlen(text));
+    oracle_compare(&c, &o, "", 0);
+    oracle_compare(&c, &o, "", 0);
+    oracle_compare_words(&c, &o, "ACL WHOAMI");
+    close_both(&c, &o);
+}
+
 static void test_hello(void **state)
 {
     struct client c;
@@ -302,6 +320,25 @@ static void test_what_acl_tells(void **state)
                       "-ERR slotgate: ACL SETUSER is refused: users stand in the ACL file: change "
                       "it and send SIGHUP\r\n",
                       "ACL", "SETUSER", "x");
+    close_both(&c, &o);
+}
+
+/* CLIENT KILL and LIST by user, for users of the file. */
+static void test_kill_by_user(void **state)
+{
+    struct client c, o, victim_c, victim_o;
+    (void)state;
+    open_both(&c, &o);
+    open_both(&victim_c, &victim_o);
+    oracle_compare_words(&victim_c, &victim_o, "AUTH twice pw");
+    oracle_compare_words(&c, &o, "CLIENT KILL USER nosuchuser");
+    oracle_compare_words(&c, &o, "CLIENT KILL USER gone");
+    oracle_compare_words(&c, &o, "CLIENT KILL USER twice TYPE pubsub");
+    oracle_compare_words(&victim_c, &victim_o, "PING");
+    oracle_compare_words(&c, &o, "CLIENT KILL USER twice");
+    assert_true(client_sees_end(&victim_c) && client_sees_end(&victim_o));
+    oracle_compare_words(&c, &o, "CLIENT KILL USER twice");
+    close_both(&victim_c, &victim_o);
     close_both(&c, &o);
 }
 
@@ -477,8 +514,10 @@ int main(void)
         cmocka_unit_test(test_every_command),
         cmocka_unit_test(test_keys),
         cmocka_unit_test(test_answers),
+        cmocka_unit_test(test_skipped_refusals),
         cmocka_unit_test(test_hello),
         cmocka_unit_test(test_what_acl_tells),
+        cmocka_unit_test(test_kill_by_user),
         cmocka_unit_test(test_wrong_files),
         cmocka_unit_test_teardown(test_reload, stop_changing),
         cmocka_unit_test_teardown(test_scripts_and_admin, stop_changing),
