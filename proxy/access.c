@@ -48,8 +48,10 @@ static void log_denied(const struct client *c, const struct command *cmd,
              cmd->parent != NULL ? "|" : "", cmd->name);
     acl_log_add(c, reason, span_of(acl_name(c->acl_user)),
                 object.at != NULL ? object : span_of(name));
-    log_warn("command refused to its user", "id=%llu addr=%s user=%s command=%s",
-             (unsigned long long)c->id, peer, log_text(acl_name(c->acl_user)), name);
+    /* A health probe without a login is no news, however often it comes. */
+    LOG_AT(strcmp(name, "ping") == 0 ? LOG_LEVEL_DEBUG : LOG_LEVEL_WARN,
+           "command refused to its user", "id=%llu addr=%s user=%s command=%s",
+           (unsigned long long)c->id, peer, log_text(acl_name(c->acl_user)), name);
 }
 
 bool access_permits(const struct client *c, const struct command *cmd, const struct argv *argv,

@@ -52,6 +52,9 @@ local_command local_info;
 /* transaction.c, local_watch.c */
 local_command local_multi, local_exec, local_discard, local_watch, local_unwatch;
 
+/* Writes an array of simple strings. */
+void local_write_lines(struct writer *w, const char *const *lines, size_t count);
+
 struct merge_rule;
 
 /* The bytes of the request that has these arguments; borrowed as they are. */
@@ -76,17 +79,15 @@ local_command local_latency_latest, local_latency_history, local_latency_reset, 
 /* latency_histogram.c */
 local_command local_latency_histogram, local_config_resetstat;
 
-/* local_fence.c */
-local_command local_proxy_fence;
-
-/* local_proxy.c */
-local_command local_proxy_command, local_proxy_help;
+/* local_fence.c, local_proxy.c */
+local_command local_proxy_fence, local_proxy_command, local_proxy_help;
 
 /* local_proxy_admin.c */
-local_command local_proxy_client, local_proxy_config, local_proxy_log, local_proxy_shutdown;
+local_command local_proxy_client, local_proxy_config, local_proxy_log, local_proxy_shutdown,
+    local_proxy_debug;
 
 /* local_proxy_info.c */
-local_command local_proxy_cluster, local_proxy_info;
+local_command local_proxy_cluster, local_proxy_info, local_proxy_multiplexing;
 
 /* key_report.c */
 local_command local_proxy_hotkeys, local_proxy_bigkeys;

@@ -77,7 +77,8 @@ void client_line_write(struct writer *line, const struct client *c)
         "ssub=%u multi=%lld qbuf=%llu qbuf-free=%llu argv-mem=0 multi-mem=0 rbs=0 rbp=0 obl=0 "
         "oll=%u "
         "omem=%llu tot-mem=%llu events=%s cmd=%s user=%s redir=-1 resp=%u lib-name=%s "
-        "lib-ver=%s tot-net-in=%llu tot-net-out=%llu tot-cmds=%llu",
+        "lib-ver=%s tot-net-in=%llu tot-net-out=%llu tot-cmds=%llu "
+        "tot-usec=%llu max-usec=%u",
         (unsigned long long)c->id, peer, local, stream_fd(&c->stream), label_or_empty(labels->name),
         (unsigned long long)((now - c->created_at) / 1000),
         (unsigned long long)((now - c->active_at) / 1000), flags_of(c, flags), c->flow.database,
@@ -86,7 +87,8 @@ void client_line_write(struct writer *line, const struct client *c)
         c->flow.count, (unsigned long long)omem, (unsigned long long)total, c->paused ? "" : "r",
         command, access_user_name(c), c->flow.protocol, label_or_empty(labels->lib_name),
         label_or_empty(labels->lib_ver), (unsigned long long)c->stream.received,
-        (unsigned long long)stream_sent(&c->stream), (unsigned long long)c->commands);
+        (unsigned long long)stream_sent(&c->stream), (unsigned long long)c->commands,
+        (unsigned long long)c->took_us, c->slowest_us);
     REQUIRE(n >= 0);
     write_raw(line, (struct span){ text, (size_t)n });
     free(text);

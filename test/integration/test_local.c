@@ -335,9 +335,12 @@ static bool is_listed(struct client *c, const char *which, const char *row)
 
 static void test_proxy_command(void **state)
 {
-    static const char get[] = "*3\r\n$3\r\nget\r\n$11\r\nby its keys\r\n$0\r\n\r\n";
-    static const char mget[] = "*3\r\n$4\r\nmget\r\n$5\r\nsplit\r\n";
-    static const char shutdown[] = "*3\r\n$8\r\nshutdown\r\n$7\r\nrefused\r\n";
+    static const char get[] =
+        "*8\r\n$3\r\nget\r\n:2\r\n:1\r\n:1\r\n:1\r\n:1\r\n$11\r\nby its keys\r\n$0\r\n\r\n";
+    static const char mget[] =
+        "*8\r\n$4\r\nmget\r\n:-2\r\n:1\r\n:-1\r\n:1\r\n:1\r\n$5\r\nsplit\r\n";
+    static const char shutdown[] =
+        "*8\r\n$8\r\nshutdown\r\n:-1\r\n:0\r\n:0\r\n:0\r\n:0\r\n$7\r\nrefused\r\n";
     struct client c;
 
     (void)state;
@@ -345,7 +348,10 @@ static void test_proxy_command(void **state)
     assert_true(is_listed(&c, NULL, get));
     assert_true(is_listed(&c, NULL, mget));
     assert_true(is_listed(&c, NULL, shutdown));
-    assert_true(is_listed(&c, NULL, "$10\r\nconfig get\r\n$4\r\nhere\r\n"));
+    assert_true(
+        is_listed(&c, NULL, "$10\r\nconfig get\r\n:-3\r\n:0\r\n:0\r\n:0\r\n:1\r\n$4\r\nhere\r\n"));
+    assert_true(is_listed(&c, NULL, "$6\r\nrename\r\n:3\r\n:1\r\n:2\r\n:1\r\n:1\r\n"));
+    assert_true(is_listed(&c, NULL, "$4\r\nmset\r\n:-3\r\n:1\r\n:-1\r\n:2\r\n:1\r\n"));
     assert_false(is_listed(&c, "UNSUPPORTED", get));
     assert_true(is_listed(&c, "unsupported", shutdown));
     assert_false(is_listed(&c, "crossslot-unsupported", mget));
