@@ -117,7 +117,8 @@ static bool is_of_no_interest(const char *line)
 static void rest_refused(struct source *s, const char *line)
 {
     if (!s->refused)
-        log_warn("the source refuses us for now; trying again", "answer=%s", log_text(line));
+        log_warn("the source refuses us for now; trying again", "answer=%s action=%s",
+                 log_text(line), log_text(advice_on(ADVICE_AGAIN_LATER, NULL)));
     s->refused = true;
     source_rest(s);
 }

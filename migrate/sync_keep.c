@@ -198,9 +198,8 @@ static bool take_up(struct sync *s, const struct state *old)
         return false;
     }
     if (old->live == 0 && s->spool.end < old->payload) {
-        log_error("the spool lacks a part of the full copy; remove the state directory for a new "
-                  "one",
-                  "");
+        log_error("the spool lacks a part of the full copy", "directory=%s action=%s",
+                  log_text(s->config->state_dir), log_text(advice_on(ADVICE_STATE, NULL)));
         return false;
     }
     char boot[STATE_ID_LEN + 1];

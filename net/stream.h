@@ -71,6 +71,8 @@ struct stream {
     uint8_t when;   /* enum stream_when */
     bool ended;     /* the peer has said its last word */
     bool finishing; /* close once everything is written */
+    bool overheard; /* while finishing something came, and was dropped */
+    bool parted;    /* all is written, and the peer, who still talks, has time to see it */
     bool closing;
 };
 
@@ -102,8 +104,7 @@ void stream_send_rope(struct stream *s, struct rope *rope);
    is certain. */
 uint64_t stream_sent(const struct stream *s);
 
-/* Writes what is queued and then closes with why; the peer gets to read it, even if it is still
-   talking. */
+/* Writes what is queued, so that the peer gets to read it (stream_part.c), and closes with why. */
 void stream_finish(struct stream *s, int why);
 void stream_close(struct stream *s, int why);
 

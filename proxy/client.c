@@ -362,7 +362,9 @@ void client_accept(struct worker *w, int fd)
     stream_start(&c->stream, w->keepalive);
     if (log_wants(LOG_LEVEL_DEBUG))
         log_accepted(c);
-    if (LIKELY(w->client_count <= w->max_clients) || make_room(w))
+    /* Who has been told to go does not count. */
+    uint32_t room = w->max_clients + w->net.parted_count;
+    if (LIKELY(w->client_count <= room) || make_room(w))
         return;
     w->stats.own.clients_refused++;
     log_warn("client refused: maxclients is reached", "id=%llu clients=%u worker=%u",

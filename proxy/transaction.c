@@ -73,7 +73,9 @@ static enum queued_kind kind_of(const struct client *c, const struct command *cm
     case HOW_LOCAL:
         if (is_same_anywhere(cmd)) /* but PING has another reply for who is subscribed */
             return c->transaction->subscribes ? QUEUED_HERE : QUEUED_FREE;
-        /* The facade asks nodes, a survey the other workers. */
+        /* The facade and CLIENT UNBLOCK ask nodes, a survey the other workers. */
+        if (is_sub_of(cmd, "client") && strcmp(cmd->name, "unblock") == 0)
+            return QUEUED_STEP;
         return is_sub_of(cmd, "cluster") || survey_concerns(c, argv) ? QUEUED_STEP : QUEUED_HERE;
     default:
         return QUEUED_STEP;

@@ -45,18 +45,6 @@ static int start(void **state)
     return 0;
 }
 
-static void open_both(struct client *c, struct client *o)
-{
-    assert_true(client_open(c, proxy.port));
-    assert_true(client_open(o, oracle.port));
-}
-
-static void close_both(struct client *c, struct client *o)
-{
-    client_close(c);
-    client_close(o);
-}
-
 /* --- requirepass, as one Redis ---------------------------------------------------------------- */
 
 static void test_nobody(void **state)
@@ -69,10 +57,10 @@ static void test_nobody(void **state)
     };
     struct client c, o;
     (void)state;
-    open_both(&c, &o);
+    beside_open(&c, &o);
     for (size_t i = 0; i < ARRAY_LEN(words); i++)
         oracle_compare_words(&c, &o, words[i]);
-    close_both(&c, &o);
+    beside_close(&c, &o);
 }
 
 static void test_login(void **state)
@@ -81,7 +69,7 @@ static void test_login(void **state)
     static const char named[] = "*3\r\n$4\r\nAUTH\r\n$7\r\ndefault\r\n$11\r\nopen sesame\r\n";
     struct client c, o;
     (void)state;
-    open_both(&c, &o);
+    beside_open(&c, &o);
     oracle_compare(&c, &o, auth, sizeof(auth) - 1);
     oracle_compare_words(&c, &o, "SET a 1");
     oracle_compare_words(&c, &o, "ACL WHOAMI");
@@ -92,7 +80,7 @@ static void test_login(void **state)
     oracle_compare_words(&c, &o, "GET a");
     oracle_compare(&c, &o, named, sizeof(named) - 1);
     oracle_compare_words(&c, &o, "GET a");
-    close_both(&c, &o);
+    beside_close(&c, &o);
 
     assert_true(client_open(&c, proxy.port));
     assert_true(client_send_command(&c, "HELLO", "3", "AUTH", "default", "open sesame", "SETNAME",

@@ -53,6 +53,7 @@ static void test_cut_links(void **state)
     }
     ledger_end(&load);
     moving_finish(&m);
+    print_message("  sent again %lld times\n", migrate_count(&m, "times sent again"));
     assert_true(migrate_count(&m, "times sent again") > 1);
     migrate_free(&m);
     exact_expect_same();

@@ -20,12 +20,10 @@ static void compare_all(const char *const *requests, size_t count)
 {
     struct client c, o;
 
-    assert_true(client_open(&c, proxy.port));
-    assert_true(client_open(&o, oracle.port));
+    beside_open(&c, &o);
     for (size_t i = 0; i < count; i++)
         oracle_compare_words(&c, &o, requests[i]);
-    client_close(&c);
-    client_close(&o);
+    beside_close(&c, &o);
 }
 
 static void ask_and_expect(struct client *c, const char *words, const char *raw)
@@ -184,8 +182,7 @@ static void test_resp3_types(void **state)
     struct client c, o;
 
     (void)state;
-    assert_true(client_open(&c, proxy.port));
-    assert_true(client_open(&o, oracle.port));
+    beside_open(&c, &o);
     ask_and_find(&c, "HELLO 3", "%7\r\n");
     ask_and_find(&o, "HELLO 3", "%7\r\n");
     for (size_t i = 0; i < ARRAY_LEN(requests); i++)
@@ -202,8 +199,7 @@ static void test_resp3_types(void **state)
     ask_and_expect(&other, "HGETALL none", "*0\r\n");
     ask_and_expect(&c, "HGETALL none", "%0\r\n");
     client_close(&other);
-    client_close(&c);
-    client_close(&o);
+    beside_close(&c, &o);
 }
 
 /* HELLO in the middle of a pipeline: what was asked before is answered the old way. */

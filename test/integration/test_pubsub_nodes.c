@@ -181,6 +181,27 @@ static void take_late_events(struct listener *l)
     } while (strstr(reply, last) == NULL);
 }
 
+struct change {
+    struct client *writer;
+    const char *key;
+    int to;
+};
+
+/* The proxy's map has three masters, one of them the new one. Each SET that comes to the old one
+   makes it look; until it has, what happens at the new one may be told of by both. */
+static bool map_is_new(void *arg)
+{
+    const struct change *g = arg;
+    char address[32], master[64];
+
+    assert_non_null(client_ask(g->writer, "SET", g->key, "v", NULL));
+    const char *shards = client_ask(g->writer, "PROXY", "CLUSTER", "NODES", NULL);
+    assert_non_null(shards);
+    snprintf(address, sizeof(address), "127.0.0.1:%d", cluster.node[g->to].port);
+    snprintf(master, sizeof(master), "*3\r\n$%zu\r\n%s\r\n", strlen(address), address);
+    return strncmp(shards, "*3\r\n*3\r\n", 8) == 0 && strstr(shards, master) != NULL;
+}
+
 /* Keys of every shard: each SET is told of exactly once, in order. */
 static void expect_events(struct client *writer, struct client *c, const char *topic_reply)
 {
@@ -236,17 +257,20 @@ static void test_key_events_after_failover(void **state)
     open_client(&writer, &proxy);
     open_client(&c, &proxy);
     subscribe(&c, "SUBSCRIBE", "plain");
-    int master = carrier_of("plain");
+    int master = carrier_of("plain"), replica = cluster_replica_of(&cluster, master);
     assert_in_range(master, 0, 2);
     subscribe(&c, "SUBSCRIBE", "__keyevent@0__:set");
-    cluster_failover(&cluster, cluster_replica_of(&cluster, master), "");
+    cluster_failover(&cluster, replica, "");
     cluster_await_settled(&cluster, 10000); /* or the old one may still take the first write */
     struct listener l = { &writer, &c, cluster_key(&cluster, master, 5, "event", key) };
+    struct change there = { &writer, key, replica }, back = { &writer, key, master };
+    assert_true(wait_until(map_is_new, &there, scaled_ms(10000)));
     assert_true(wait_until(set_is_told, &l, 10000));
     take_late_events(&l);
     expect_events(&writer, &c, "*3\r\n$7\r\nmessage\r\n");
     cluster_failover(&cluster, master, "");
     cluster_await_settled(&cluster, 10000);
+    assert_true(wait_until(map_is_new, &back, scaled_ms(10000)));
     assert_true(wait_until(set_is_told, &l, 10000));
     take_late_events(&l);
     expect_events(&writer, &c, "*3\r\n$7\r\nmessage\r\n");

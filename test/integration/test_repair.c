@@ -154,11 +154,7 @@ static int empty(void **state)
 
 static long long number(const char *name)
 {
-    struct migrate m;
-    migrate_run(&m, "status", path, NULL);
-    long long n = m.code == 0 ? migrate_count(&m, name) : -1;
-    migrate_free(&m);
-    return n;
+    return migrate_status(path, name);
 }
 
 static bool is_live(void *arg)

@@ -196,7 +196,7 @@ static void test_told_to_stop(void **state)
     struct ledger load = { .rest_us = 1000 };
     struct position at = { migrate_state_dir(), 0 };
     (void)state;
-    begin(20000);
+    begin(60000); /* two seconds of a slow copy */
     give_times();
     redis_do(from, "CONFIG SET rdb-key-save-delay 50");
     start_with(&m, at.dir, FAST);

@@ -93,6 +93,15 @@ long long migrate_count(const struct migrate *m, const char *name)
     return at == NULL ? -1 : strtoll(at + strlen(name), NULL, 10);
 }
 
+long long migrate_status(const char *socket, const char *name)
+{
+    struct migrate m;
+    migrate_run(&m, "status", socket, NULL);
+    long long n = m.code == 0 ? migrate_count(&m, name) : -1;
+    migrate_free(&m);
+    return n;
+}
+
 int migrate_says(const struct migrate *m, const char *text)
 {
     char *log = file_text(m->process.err);

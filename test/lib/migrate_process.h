@@ -46,5 +46,7 @@ const char *migrate_state_dir(void);
 
 /* The number that stands behind the name in what it printed; -1: there is none. */
 long long migrate_count(const struct migrate *m, const char *name);
+/* The same of one that runs, by the status command at its admin socket; -1: it does not answer. */
+long long migrate_status(const char *socket, const char *name);
 
 #endif
