@@ -106,8 +106,7 @@ void worker_prepare(struct worker *w);
 /* Runs member w->number of w->crew until it has drained. Gives the exit code. */
 int worker_run(struct worker *w);
 
-/* Commands are paused or monitored, or are so no more. */
-void worker_mind(struct worker *w);
+void worker_mind(struct worker *w); /* commands are paused or monitored, or are so no more */
 /* An empty writer for one reply; the next call takes it back. */
 struct writer *worker_writer(struct worker *w, int protocol);
 uint64_t worker_random(struct worker *w); /* for choices that need no secrecy */
