@@ -68,6 +68,8 @@ struct client {
     uint64_t created_at; /* ms of loop time */
     uint64_t active_at;
     uint64_t commands;
+    uint64_t took_us;    /* of all its commands; those of a pipeline overlap */
+    uint32_t slowest_us; /* of one */
     uint32_t input_at;
     uint32_t window;    /* requests that may be under way; see client_reply.c */
     uint32_t errors;    /* error replies */

@@ -12,6 +12,7 @@
 #include "proxy/key_report.h"
 #include "proxy/local.h"
 #include "proxy/monitor.h"
+#include "proxy/publish.h"
 #include "proxy/script_news.h"
 #include "proxy/transaction.h"
 #include "proxy/watch.h"
@@ -188,13 +189,15 @@ static bool by_gathering(const struct call *call)
 
 static bool by_proxy(const struct call *call);
 
-/* PUBLISH tells how many receive it, so those who are connected to us have to be counted. */
 static bool by_any(const struct call *call)
 {
-    const struct worker *w = call->client->worker;
-    if (w->locals[call->cmd->index] != NULL && pubsub_is_used(w))
-        return by_proxy(call);
     return route(call, SLOT_ANY);
+}
+
+/* PUBLISH tells how many receive it, so those who are connected to us have to be counted. */
+static bool by_publishing(const struct call *call)
+{
+    return publish_may_be_heard(call->client->worker) ? by_proxy(call) : by_keys(call);
 }
 
 static void answer_at_once(struct client *c, const struct command *cmd, struct span answer)
@@ -268,9 +271,11 @@ static bool by_refusal(const struct call *call)
 }
 
 static bool (*const executors[])(const struct call *) = {
-    [HOW_KEYS] = by_keys,       [HOW_SPLIT] = by_parts,         [HOW_GATHER] = by_gathering,
-    [HOW_ANY] = by_any,         [HOW_BROADCAST] = by_broadcast, [HOW_LOCAL] = by_proxy,
-    [HOW_SESSION] = by_session, [HOW_BLOCK] = by_blocking,      [HOW_REFUSE] = by_refusal,
+    [HOW_KEYS] = by_keys,           [HOW_SPLIT] = by_parts,
+    [HOW_GATHER] = by_gathering,    [HOW_ANY] = by_any,
+    [HOW_BROADCAST] = by_broadcast, [HOW_LOCAL] = by_proxy,
+    [HOW_SESSION] = by_session,     [HOW_BLOCK] = by_blocking,
+    [HOW_REFUSE] = by_refusal,      [HOW_PUBLISH] = by_publishing,
 };
 
 /* --- the way in ------------------------------------------------------------------------------ */
@@ -373,6 +378,7 @@ static bool run_if_allowed(const struct call *call, const struct command *contai
         return refuse_nobody(c);
     if (sound && (c->special & SPECIAL_LIMITED) != 0) {
         struct writer *w = writer_of(c);
+        c->last_command = call->cmd;
         if (!access_permits(c, call->cmd, call->argv, w))
             return refuse_user(c, call->cmd, w);
     }

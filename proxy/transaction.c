@@ -64,6 +64,7 @@ static enum queued_kind kind_of(const struct client *c, const struct command *cm
     case HOW_KEYS:
     case HOW_SPLIT:
     case HOW_GATHER:
+    case HOW_PUBLISH:
     case HOW_BLOCK: /* inside MULTI nothing blocks */
         return kind_by_keys(cmd, argv, slot);
     case HOW_ANY:
@@ -180,6 +181,7 @@ static void keep(struct transaction *t, const struct command *cmd, enum queued_k
     t->in_phases |= kind == QUEUED_HERE || kind == QUEUED_STEP;
     t->writes |= may_change_data(cmd);
     t->subscribes |= subscriber_is_verb(cmd);
+    t->publishes |= cmd->how == HOW_PUBLISH;
     join_slot(t, slot);
 }
 

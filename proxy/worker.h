@@ -16,6 +16,7 @@
 #include "cluster/reads.h"
 #include "cluster/slot_tag.h"
 #include "net/listener.h"
+#include "proxy/acl_log.h"
 #include "proxy/balance.h"
 #include "proxy/blocked.h"
 #include "proxy/config_sets.h"
@@ -60,6 +61,7 @@ struct worker {
     struct readiness readiness;
     struct scripts scripts;
     struct slowlog slowlog;
+    struct acl_log acl_log;
     struct latency latency;
     struct stats stats;
     struct pubsub pubsub;
@@ -108,13 +110,11 @@ int worker_run(struct worker *w);
 void worker_mind(struct worker *w);
 /* An empty writer for one reply; the next call takes it back. */
 struct writer *worker_writer(struct worker *w, int protocol);
-/* For choices that need no secrecy. */
-uint64_t worker_random(struct worker *w);
+uint64_t worker_random(struct worker *w); /* for choices that need no secrecy */
 /* Unique over the workers of one proxy, also those that have been replaced. */
 uint64_t worker_next_client_id(struct worker *w);
 /* A client or an op is gone: a draining worker may be done. */
 void worker_client_left(struct worker *w);
-/* Tells the others how many clients there are. */
-void worker_publish_clients(struct worker *w);
+void worker_publish_clients(struct worker *w); /* tells the others how many there are */
 
 #endif

@@ -186,8 +186,7 @@ static void test_order_in_a_pipeline(void **state)
     (void)state;
     for (int round = 0; round < 50; round++) {
         struct client c, o;
-        assert_true(client_open(&c, proxy.port));
-        assert_true(client_open(&o, oracle.port));
+        beside_open(&c, &o);
         oracle_compare_words(&c, &o, "FLUSHALL");
         send_all(&c, words, ARRAY_LEN(words));
         send_all(&o, words, ARRAY_LEN(words));
@@ -197,8 +196,7 @@ static void test_order_in_a_pipeline(void **state)
             assert_non_null(wanted);
             client_expect_bytes(&c, wanted, len);
         }
-        client_close(&c);
-        client_close(&o);
+        beside_close(&c, &o);
     }
 }
 
