@@ -68,7 +68,7 @@ void sync_copy_watch(struct sync *s)
     if (!lost)
         return;
     log_warn("a master of the target has given way in the full copy, and may have lost keys of it",
-             "action=%s", log_text(advice_on(ADVICE_MENDING, NULL)));
+             "action=%s", log_text(advice_on(ADVICE_COPY_AGAIN, NULL)));
     s->copy_lost = true;
 }
 
@@ -76,9 +76,9 @@ void sync_copy_watch(struct sync *s)
 static bool bring_again(struct sync *s)
 {
     if (s->spool.begin > s->state.begin) {
-        log_error(
-            "keys of the full copy may be missing at the target, and the spool has it no more",
-            "action=%s", log_text(advice_on(ADVICE_COPY_LOST, NULL)));
+        log_error("keys of the full copy may be missing at the target, and the spool has it no "
+                  "more (--spool-max)",
+                  "action=%s", log_text(advice_on(ADVICE_COPY_LOST, NULL)));
         s->copy_incomplete = true;
         return false;
     }

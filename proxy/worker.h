@@ -81,7 +81,7 @@ struct worker {
     struct slot_tags *slot_tags; /* made when first needed */
     bool *script_slots;          /* per slot, made when first needed: see script_slots.h */
     struct slab client_slab;
-    uint32_t exact_clients, ended_clients; /* see exact.h; said their last word, may have left */
+    uint32_t exact_clients, ended_clients;                        /* those of clients that are so */
     uint32_t client_count, max_pipeline, max_clients, max_leases; /* the limits from config */
     unsigned keepalive;                                           /* s */
     struct request_limits limits;
@@ -106,8 +106,7 @@ void worker_prepare(struct worker *w);
 /* Runs member w->number of w->crew until it has drained. Gives the exit code. */
 int worker_run(struct worker *w);
 
-/* Commands are paused or monitored, or are so no more. */
-void worker_mind(struct worker *w);
+void worker_mind(struct worker *w); /* commands are paused or monitored, or are so no more */
 /* An empty writer for one reply; the next call takes it back. */
 struct writer *worker_writer(struct worker *w, int protocol);
 uint64_t worker_random(struct worker *w); /* for choices that need no secrecy */

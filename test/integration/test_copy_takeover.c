@@ -17,19 +17,25 @@
 
 enum { KEYS = 40000 };
 
-static bool begins(void *m)
+static bool copies(void *m)
 {
     return migrate_says(m, "full copy begins") > 0;
 }
 
-static void take_over_in_the_copy(struct migrate *m, const char *option, const char *value)
+static void fill(void)
 {
     exact_empty();
     redis_do(from, "DEBUG POPULATE %d key 200", KEYS);
+    redis_do(from, "RPUSH list a b c");
+}
+
+static void take_over_in_the_copy(struct migrate *m, const char *option, const char *value)
+{
+    fill();
     migrate_start(m, (const char *const[]){ "sync", source_at, "--target-cluster", seeds,
                                             "--rate-limit-commands", "10000", "--spool-dir",
                                             testenv_dir(), option, value, NULL });
-    assert_true(wait_until(begins, m, scaled_ms(20000)));
+    assert_true(wait_until(copies, m, scaled_ms(20000)));
     exact_take_over();
     assert_int_equal(migrate_says(m, "full copy done"), 0);
     assert_true(wait_until(moving_copied, m, scaled_ms(60000)));
