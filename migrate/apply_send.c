@@ -101,8 +101,7 @@ void apply_exec(struct apply *a)
         return;
     apply_send_group(a);
     a->multi = NULL;
-    multi->pending--;
-    apply_advance(a);
+    multi->pending--; /* EXEC's own mark is looked at next, and all before it */
 }
 
 /* The target has it from before the rewind, or it is no data: a marker of a target that is a source

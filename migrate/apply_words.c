@@ -1,20 +1,16 @@
 #include "migrate/apply_words.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 
 #include "base/log.h"
 #include "migrate/advice.h"
+#include "migrate/databases.h"
 
 struct span apply_name_in(const struct apply *a, uint64_t db, struct span key, struct writer *name)
 {
     if (a->options->databases != COPY_DB_PREFIX || db == 0)
         return key;
-    char prefix[32];
-    int n = snprintf(prefix, sizeof(prefix), "db%llu:", (unsigned long long)db);
-    write_raw(name, (struct span){ prefix, (size_t)n });
-    write_raw(name, key);
-    return writer_span(name);
+    return databases_prefixed(db, key, name);
 }
 
 struct span apply_name(const struct apply *a, struct span key, struct writer *name)

@@ -8,6 +8,7 @@
 #include "migrate/advice.h"
 #include "migrate/run.h"
 #include "migrate/scan_fetch.h"
+#include "migrate/scan_reply.h"
 #include "migrate/scan_tail.h"
 #include "migrate/summary.h"
 #include "resp/value.h"
@@ -22,7 +23,7 @@
  */
 enum phase { STARTING, SCANNING, FOLLOWING, ENDING };
 
-enum { UNDER_WAY_MAX = 64, RECORDS_MAX = 4 * 1024 * 1024, CURSOR_MAX = 24, PAYLOAD_TAIL = 10 };
+enum { UNDER_WAY_MAX = 64, RECORDS_MAX = 4 * 1024 * 1024, PAYLOAD_TAIL = 10 };
 
 struct scan {
     const struct config *config;
@@ -35,7 +36,7 @@ struct scan {
     struct writer scanned; /* the reply to SCAN */
     struct writer records; /* for the copy, which has taken them up to `at` */
     size_t at;
-    char cursor[CURSOR_MAX];
+    char cursor[SCAN_CURSOR_MAX];
     uint64_t begun, deleted, failed_keys;
     uint32_t under_way, deleting;
     uint8_t phase; /* enum phase */
@@ -178,22 +179,16 @@ static void end_scan(struct scan *s)
                  (unsigned long long)s->copy.counters.keys);
 }
 
+static void on_scanned_key(void *context, struct span key)
+{
+    fetch(context, key);
+}
+
 static bool take_batch(struct scan *s)
 {
-    struct value_cursor c = { s->scanned.at, s->scanned.at + s->scanned.len };
-    struct value outer, cursor, keys, key;
     s->batch_ready = false;
-    if (!value_next(&c, &outer) || outer.kind != VALUE_LIST || outer.count != 2 ||
-        !value_next(&c, &cursor) || cursor.kind != VALUE_STRING || cursor.text.len >= CURSOR_MAX ||
-        !value_next(&c, &keys) || keys.kind != VALUE_LIST)
+    if (!scan_reply_take(writer_span(&s->scanned), s->cursor, on_scanned_key, s))
         return false;
-    memcpy(s->cursor, cursor.text.at, cursor.text.len);
-    s->cursor[cursor.text.len] = '\0';
-    for (uint64_t i = 0; i < keys.count; i++) {
-        if (!value_next(&c, &key) || key.kind != VALUE_STRING)
-            return false;
-        fetch(s, key.text);
-    }
     if (strcmp(s->cursor, "0") == 0)
         end_scan(s);
     return true;

@@ -204,6 +204,7 @@ static void dial(struct source *s)
 {
     s->state = SOURCE_DIALLING;
     s->line_len = 0;
+    s->paused = false; /* the user will say so again, of this connection */
     s->dial = dial_start(s->net, &s->options->endpoint, s->options->connect_timeout,
                          s->options->tls, &s->stream, &source_stream_user, on_dialled, s);
 }

@@ -91,15 +91,47 @@ static void fail_with(struct source *s, const char *what, const char *line)
     source_fail(s, text);
 }
 
+static bool begins_with_one_of(const char *line, const char *const *starts, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        if (begins(line, starts[i]))
+            return true;
+    return false;
+}
+
+/* A state that passes: the same question gets another answer later. */
+static bool is_for_now(const char *line)
+{
+    static const char *const starts[] = { "-LOADING", "-BUSY ", "-MASTERDOWN", "-NOMASTERLINK" };
+    return begins_with_one_of(line, starts, ARRAY_LEN(starts));
+}
+
+/* What PING is told where PSYNC may still be allowed. */
+static bool is_of_no_interest(const char *line)
+{
+    static const char *const starts[] = { "-NOAUTH", "-NOPERM", "-ERR operation not permitted",
+                                          "-MISCONF" };
+    return begins_with_one_of(line, starts, ARRAY_LEN(starts));
+}
+
+static void rest_refused(struct source *s, const char *line)
+{
+    if (!s->refused)
+        log_warn("the source refuses us for now; trying again", "answer=%s action=%s",
+                 log_text(line), log_text(advice_on(ADVICE_AGAIN_LATER, NULL)));
+    s->refused = true;
+    source_rest(s);
+}
+
 static void on_step(struct source *s, const char *line)
 {
-    bool error = line[0] == '-';
-    if (s->step == STEP_PING && error && begins(line, "-LOADING")) {
-        source_rest(s);
+    bool error = line[0] == '-', refused = s->step == STEP_PING && error;
+    /* One that had let us in has too many clients now, or the like. */
+    if (refused && (is_for_now(line) || (s->resuming && !is_of_no_interest(line)))) {
+        rest_refused(s, line);
         return;
     }
-    if (s->step == STEP_PING && error && !begins(line, "-NOAUTH") && !begins(line, "-NOPERM") &&
-        !begins(line, "-ERR operation not permitted")) {
+    if (refused && !is_of_no_interest(line)) {
         fail_with(s, "the source refuses us", line);
         return;
     }
@@ -127,6 +159,7 @@ static void on_full(struct source *s, const char *line)
         return;
     }
     memcpy(s->id, id, sizeof(id));
+    s->refused = false;
     s->offset = offset;
     s->acknowledged = 0; /* the target has nothing yet, though the copy has it all */
     s->resuming = false;
@@ -150,6 +183,7 @@ static void on_continue(struct source *s, const char *line)
     if (strlen(id) == SOURCE_ID_LEN)
         memcpy(s->id, id, SOURCE_ID_LEN + 1);
     s->state = SOURCE_STREAM;
+    s->refused = false;
     log_info("the stream goes on", "id=%s offset=%llu", s->id, (unsigned long long)s->offset);
     if (s->user->on_continued != NULL)
         s->user->on_continued(s->context);
@@ -170,8 +204,8 @@ static void on_psync_answer(struct source *s, const char *line)
         on_full(s, line);
     } else if (begins(line, "+CONTINUE")) {
         on_continue(s, line);
-    } else if (begins(line, "-NOMASTERLINK") || begins(line, "-LOADING")) {
-        source_rest(s);
+    } else if (is_for_now(line)) {
+        rest_refused(s, line);
     } else if (begins(line, "-NOPERM") || begins(line, "-NOAUTH") || s->resuming) {
         fail_with(s, "the source does not let us replicate", line);
     } else if (line[0] == '-' && !s->old_sync) {

@@ -9,6 +9,7 @@
 #include "migrate/advice.h"
 #include "migrate/replay.h"
 #include "migrate/run.h"
+#include "migrate/scan_reply.h"
 #include "migrate/target_databases.h"
 #include "migrate/verify_check.h"
 #include "migrate/verify_databases.h"
@@ -22,7 +23,7 @@
  */
 enum phase { STARTING, DATABASES, SOURCE_KEYS, TARGET_KEYS, AGAIN, PAUSE, OVER };
 
-enum { UNDER_WAY_MAX = 512, SHOWN_MAX = 20, CURSOR_MAX = 24 };
+enum { UNDER_WAY_MAX = 512, SHOWN_MAX = 20 };
 
 struct suspect {
     char *key; /* at the source */
@@ -51,7 +52,7 @@ struct verify {
     uv_timer_t timer;
     uint8_t phase; /* enum phase */
     int ready, round;
-    char cursor[CURSOR_MAX];
+    char cursor[SCAN_CURSOR_MAX];
     uint32_t shard, place; /* in the databases of that side */
     struct verify_databases databases;
     struct writer scanned; /* the reply to SCAN, or to INFO */
@@ -231,11 +232,14 @@ static bool is_wanted(const struct verify *v, uint16_t database, struct span key
     return verdict == FILTER_TAKE || verdict == FILTER_REPORTED;
 }
 
-static void take_key(struct verify *v, struct span key)
+static void on_key(void *context, struct span key)
 {
+    struct verify *v = context;
     const struct verify_databases *d = &v->databases;
     bool source = v->phase == SOURCE_KEYS;
     uint16_t database = source ? d->at_source[v->place] : 0;
+    if (replay_is_own_key(key))
+        return;
     if (!source)
         key = verify_databases_source(d, d->at_target[v->place], key, &database);
     if (!is_wanted(v, database, key))
@@ -247,21 +251,9 @@ static void take_key(struct verify *v, struct span key)
 
 static bool take_batch(struct verify *v)
 {
-    struct value_cursor c = { v->scanned.at, v->scanned.at + v->scanned.len };
-    struct value outer, cursor, keys, key;
     v->batch_ready = false;
-    if (!value_next(&c, &outer) || outer.kind != VALUE_LIST || outer.count != 2 ||
-        !value_next(&c, &cursor) || cursor.kind != VALUE_STRING || cursor.text.len >= CURSOR_MAX ||
-        !value_next(&c, &keys) || keys.kind != VALUE_LIST)
+    if (!scan_reply_take(writer_span(&v->scanned), v->cursor, on_key, v))
         return false;
-    memcpy(v->cursor, cursor.text.at, cursor.text.len);
-    v->cursor[cursor.text.len] = '\0';
-    for (uint64_t i = 0; i < keys.count; i++) {
-        if (!value_next(&c, &key) || key.kind != VALUE_STRING)
-            return false;
-        if (!replay_is_own_key(key.text))
-            take_key(v, key.text);
-    }
     if (strcmp(v->cursor, "0") == 0)
         next_shard(v);
     return true;

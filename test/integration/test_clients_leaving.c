@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 
 #include <cmocka.h>
 
@@ -246,6 +247,7 @@ static void test_late_reader(void **state)
 static void test_flood_without_reading(void **state)
 {
     enum { UNIT = 16, VALUE = 16384 };
+    const int send_buffer = 64 * 1024; /* what lies there has not been asked yet */
     struct client flood;
     char unit[UNIT * 40] = "", *value = calloc(1, VALUE + 1);
     long before = proxy_rss_kib(&proxy);
@@ -259,6 +261,8 @@ static void test_flood_without_reading(void **state)
     for (int i = 0; i < UNIT; i++)
         strcat(unit, "*2\r\n$3\r\nGET\r\n$5\r\nflood\r\n");
     assert_true(client_open_narrow(&flood, proxy.port));
+    assert_int_equal(setsockopt(flood.fd, SOL_SOCKET, SO_SNDBUF, &send_buffer, sizeof(send_buffer)),
+                     0);
     flood.deaf = true;
     flood.timeout_ms = scaled_ms(700);
     while (sent < 200000 && client_send_text(&flood, unit)) /* that would be 3 GiB */

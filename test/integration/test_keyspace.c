@@ -161,33 +161,40 @@ static void test_continued_elsewhere(void **state)
     redisFree(other);
 }
 
-/* Keys come and go meanwhile, enough to make the nodes' tables grow and shrink. */
+static void take_replies(int count)
+{
+    for (int i = 0; i < count; i++) {
+        redisReply *r;
+        assert_int_equal(redisGetReply(c, (void **)&r), REDIS_OK);
+        freeReplyObject(r);
+    }
+}
+
+/* Keys come and go meanwhile, enough to make the nodes' tables grow eightfold and shrink again. */
 static void test_under_writes(void **state)
 {
+    enum { COME = 20, GO = 100 }; /* at each step */
     (void)state;
     struct scan *s = scan_begin("COUNT 10");
     int n = 0;
     do {
-        for (int i = 0; i < 40; i++, n++)
+        for (int i = 0; i < COME; i++, n++)
             redisAppendCommand(c, "SET comes:%d x", n);
-        for (int i = 0; i < 40; i++) {
-            redisReply *r;
-            assert_int_equal(redisGetReply(c, (void **)&r), REDIS_OK);
-            freeReplyObject(r);
-        }
+        take_replies(COME);
     } while (scan_step(s, c));
     scan_end(s, 0);
-    redisReply *r;
-    s = scan_begin("COUNT 100");
-    do {
-        for (int i = 0; i < 200 && n > 0; i++) {
-            r = redisCommand(c, "DEL comes:%d", --n);
-            freeReplyObject(r);
-        }
-    } while (scan_step(s, c));
+    print_message("  %d keys have come\n", n);
+    assert_true(n > 4 * KEYS);
+    s = scan_begin("COUNT 50");
+    bool goes_on = true;
+    while (goes_on || n > 0) {
+        int many = n < GO ? n : GO;
+        for (int i = 0; i < many; i++)
+            redisAppendCommand(c, "DEL comes:%d", --n);
+        take_replies(many);
+        goes_on = goes_on && scan_step(s, c);
+    }
     scan_end(s, 0);
-    while (n > 0)
-        freeReplyObject(redisCommand(c, "DEL comes:%d", --n));
 }
 
 /* Each shard changes its master in the middle of its scan, and is scanned to the end. */

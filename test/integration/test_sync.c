@@ -229,9 +229,7 @@ static void test_between_slots(void **state)
     redis_do(from, "SORT moved BY weight:* STORE sorted");
     redis_do(from, "SET the-last-one yes");
     assert_true(wait_until(moving_caught_up, NULL, scaled_ms(30000)));
-    process_signal(&m.process, SIGTERM);
-    migrate_wait(&m, 30000);
-    assert_int_equal(m.code, 1);
+    migrate_stop(&m, 1);
     assert_non_null(strstr(m.err, "command=SORT key=moved reason=\"its keys lie in several slots"));
     migrate_free(&m);
 }
@@ -453,9 +451,7 @@ static void test_between_databases(void **state)
     redis_do(from, "SELECT 0");
     redis_do(from, "SET the-last-one yes");
     assert_true(wait_until(moving_caught_up, NULL, scaled_ms(30000)));
-    process_signal(&m.process, SIGTERM);
-    migrate_wait(&m, 30000);
-    assert_int_equal(m.code, 1);
+    migrate_stop(&m, 1);
     assert_int_equal(migrate_count(&m, "commands failed"), 1);
     assert_non_null(strstr(m.err, "command=MOVE key=stays reason=\"it brings a key"));
     migrate_free(&m);
