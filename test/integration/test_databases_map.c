@@ -183,7 +183,7 @@ static long long verify(bool in_cluster, char **told)
     char path[160], at_cluster[600];
     snprintf(path, sizeof(path), "%s/found", testenv_dir());
     snprintf(at_cluster, sizeof(at_cluster), "--target-cluster=%s", seeds);
-    migrate_run(&v, "verify", source_at, in_cluster ? at_cluster : plain_at, "--db", map,
+    migrate_run(&v, "verify", source_at, in_cluster ? at_cluster : target_at, "--db", map,
                 "--rounds", "2", "--round-pause", "10ms", "--diff-file", path, NULL);
     long long differing = migrate_count(&v, "keys that differ");
     assert_int_equal(v.code, differing == 0 ? 0 : 1);
