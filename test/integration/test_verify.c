@@ -148,15 +148,17 @@ static void test_prefix(void **state)
 
 static void test_only(void **state)
 {
-    char *told;
+    char *told, source_3[64];
     (void)state;
     moving_empty();
     redis_do(from, "SET of-0 1");
     redis_do(from, "SELECT 3");
     redis_do(from, "MSET a 1 b 2");
     redis_do(from, "SELECT 0");
-    migrate_expect_good("sync", source_at, "--target-cluster", seeds, "--follow", "no", "--db",
-                        "only:3", "--spool-dir", testenv_dir());
+    snprintf(source_3, sizeof(source_3), "redis://%s/3", source_at);
+    migrate_expect_good("sync", source_3, "--target-cluster", seeds, "--follow", "no",
+                        "--spool-dir", testenv_dir()); /* another way to say only:3 */
+    migrate_expect_good("verify", source_3, "--target-cluster", seeds);
     if (verify_databases("only:3", &told) != 0)
         fail_msg("%s", told);
     free(told);
