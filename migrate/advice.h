@@ -15,6 +15,8 @@ enum advice {
     ADVICE_CODIS_MOVES,
     ADVICE_COMMAND,    /* of the stream, not applied; its keys are in the repair set */
     ADVICE_COMMANDS,   /* the target does not tell them */
+    ADVICE_COPY_AGAIN,
+    ADVICE_COPY_LOST,
     ADVICE_DEBRIS,     /* behind the end of a file */
     ADVICE_EVERYWHERE, /* ... that is for every master, and about no key */
     ADVICE_EVICTION,
@@ -30,6 +32,7 @@ enum advice {
     ADVICE_NAMES,   /* for a sample */
     ADVICE_NOTICES, /* keyspace notifications */
     ADVICE_OLD_WAY, /* SYNC */
+    ADVICE_OPEN_FILES,
     ADVICE_REPAIR,
     ADVICE_REPAIR_SET,
     ADVICE_SPOOL_FULL,

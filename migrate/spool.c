@@ -137,9 +137,9 @@ int spool_sync(struct spool *s, uint64_t from)
 
 static struct segment *writable(struct spool *s)
 {
-    struct segment *g = list_is_empty(&s->segments) ? NULL : entry(s->segments.prev);
-    if (g != NULL && s->end < g->start + SPOOL_SEGMENT)
-        return g;
+    struct list_node *last = s->segments.prev;
+    if (last != &s->segments && s->end < entry(last)->start + SPOOL_SEGMENT)
+        return entry(last);
     uint64_t start = s->end - s->end % SPOOL_SEGMENT;
     /* One of an earlier program lies there if the machine's end came before its last bytes did. */
     int file = s->named ? named_file(s->folder, start, O_CREAT | O_TRUNC) : scratch_file(s->folder);

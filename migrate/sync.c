@@ -10,6 +10,7 @@
 #include "migrate/sync_again.h"
 #include "migrate/sync_desk.h"
 #include "migrate/sync_keep.h"
+#include "migrate/sync_masters.h"
 
 enum { PUMP_TURN = 2 * 1024 * 1024 };
 
@@ -157,7 +158,8 @@ static bool settle(struct sync *s)
 {
     if (!s->payload_whole || !copy_is_done(&s->copy))
         return false;
-    if (s->exact && s->target.router.counters.lost_links != s->lost_links) {
+    bool lost = s->copy_lost || s->target.router.counters.lost_links != s->lost_links;
+    if (s->exact && lost) {
         sync_mend(s); /* what a lost connection has left behind must not come after the stream */
         return false;
     }
@@ -337,6 +339,8 @@ static void on_turn_end(void *context)
        has. */
     if (s->exact && s->phase == SYNC_LIVE && !s->closing)
         sync_watch(s);
+    if (s->exact && s->reading && !s->copied && s->phase != SYNC_MENDING && !s->closing)
+        sync_copy_watch(s);
     target_turn_end(&s->target);
     if (s->closing || !s->reading)
         return;
@@ -413,8 +417,8 @@ bool sync_is_good(const struct sync *s)
 {
     const struct copy_counters *n = &s->copy.counters;
     return !s->failed && s->phase == SYNC_CLEANING && n->functions_failed == 0 &&
-           n->field_times_lost + s->apply.counters.field_times_lost == 0 && sync_desk_is_good(s) &&
-           s->expiry.unset + expiry_held(&s->expiry) == 0;
+           !s->copy_incomplete && n->field_times_lost + s->apply.counters.field_times_lost == 0 &&
+           sync_desk_is_good(s) && s->expiry.unset + expiry_held(&s->expiry) == 0;
 }
 
 static int end(struct sync *s)

@@ -39,6 +39,7 @@ void sync_again(struct sync *s)
     s->payload_whole = s->copied = s->resumed = s->payload_gone = false;
     s->at = s->len = 0;
     s->safe_count = 0;
+    s->copy_lost = s->copy_incomplete = false;
     s->state.begin = s->spool.end;
     s->state.payload = s->state.live = s->state.copied = 0;
     s->state.sweep = 1;
@@ -99,7 +100,7 @@ bool sync_is_swept(struct sync *s)
 
 void sync_sweep(struct sync *s)
 {
-    if (s->target.router.counters.lost_links != s->lost_links) {
+    if (s->copy_lost || s->target.router.counters.lost_links != s->lost_links) {
         sync_mend(s); /* behind it the sweep begins anew */
         return;
     }

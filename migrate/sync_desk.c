@@ -153,7 +153,7 @@ static void say_status(struct sync *s, struct admin_client *client)
         admin_say(client, "a cutover is under way");
 }
 
-static void status(struct sync *s, struct admin_client *client, char *words)
+static void status(struct sync *s, struct admin_client *client, const char *words)
 {
     (void)words;
     say_status(s, client);
@@ -186,7 +186,7 @@ static void write_metrics(void *context, struct writer *out)
     }
 }
 
-static void metrics(struct sync *s, struct admin_client *client, char *words)
+static void metrics(struct sync *s, struct admin_client *client, const char *words)
 {
     struct writer page;
     (void)words;
@@ -204,7 +204,7 @@ static void metrics(struct sync *s, struct admin_client *client, char *words)
 
 /* --- the other commands -------------------------------------------------------------------- */
 
-static void hold(struct sync *s, struct admin_client *client, char *words)
+static void hold(struct sync *s, struct admin_client *client, const char *words)
 {
     (void)words;
     if (s->stopping || cutover_is_active(&s->desk->cutover)) {
@@ -216,7 +216,7 @@ static void hold(struct sync *s, struct admin_client *client, char *words)
     admin_end(client, NULL);
 }
 
-static void let_go(struct sync *s, struct admin_client *client, char *words)
+static void let_go(struct sync *s, struct admin_client *client, const char *words)
 {
     (void)words;
     log_info("resumed", "");
@@ -239,7 +239,7 @@ static uint64_t number_of(const char *words, const char *name)
     return at != NULL && text_to_u64(at, strspn(at, "0123456789"), &n) ? n : 0;
 }
 
-static void cutover(struct sync *s, struct admin_client *client, char *words)
+static void cutover(struct sync *s, struct admin_client *client, const char *words)
 {
     struct sync_desk *d = s->desk;
     const char *from = word_of(words, "from=");
@@ -260,7 +260,7 @@ static void cutover(struct sync *s, struct admin_client *client, char *words)
     cutover_start(&d->cutover, number_of(words, "sample="), number_of(words, "pause="));
 }
 
-static void finish(struct sync *s, struct admin_client *client, char *words)
+static void finish(struct sync *s, struct admin_client *client, const char *words)
 {
     (void)words;
     if (s->desk->finishing != NULL || s->stopping) {
@@ -275,7 +275,7 @@ static void on_line(void *context, struct admin_client *client, char *line)
 {
     static const struct {
         const char *name;
-        void (*run)(struct sync *s, struct admin_client *client, char *words);
+        void (*run)(struct sync *s, struct admin_client *client, const char *words);
     } rows[] = {
         { "status", status }, { "metrics", metrics }, { "pause", hold },
         { "resume", let_go }, { "cutover", cutover }, { "finish", finish },

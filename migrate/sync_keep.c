@@ -9,6 +9,7 @@
 #include "migrate/advice.h"
 #include "migrate/sync_again.h"
 #include "migrate/sync_desk.h"
+#include "migrate/sync_masters.h"
 
 enum { TICK_MS = 1000 };
 
@@ -53,33 +54,19 @@ void sync_peer(struct sync *s)
         sync_give_up_file(s, "the state", folder, error);
 }
 
-static uint32_t master_of(const struct sync *s, uint32_t slot)
-{
-    const struct router *rt = &s->target.router;
-    uint16_t shard = rt->map->shard_of[slot];
-    return shard == SLOTMAP_NO_SHARD ? 0 : rt->masters[shard]->fingerprint;
-}
-
-/* FNV-1a over the master of each slot: another one may lack what its predecessor has answered. */
-static uint64_t masters_now(const struct sync *s)
-{
-    uint64_t h = 14695981039346656037u;
-    for (uint32_t slot = 0; slot < SLOT_COUNT; slot++)
-        h = (h ^ master_of(s, slot)) * 1099511628211u;
-    return h;
-}
-
 static void note_copy(struct sync *s)
 {
     const struct copy *c = &s->copy;
     s->state.copied = c->safe_to > c->skip_to ? c->safe_to : c->skip_to;
-    s->state.masters = masters_now(s);
+    if (s->copy_lost)
+        s->state.copied = 0;
+    s->state.masters = sync_masters_print(s);
 }
 
 uint64_t sync_copied_before(const struct sync *s)
 {
     const struct state *st = &s->state;
-    return st->masters == masters_now(s) ? st->copied : 0;
+    return st->masters == sync_masters_print(s) ? st->copied : 0;
 }
 
 /* Spool first, then the file that speaks of it. */
@@ -115,7 +102,7 @@ bool sync_save(struct sync *s)
 void sync_release(struct sync *s)
 {
     uint64_t kept = s->spool.end - s->spool.begin;
-    bool keeps = s->config->state_dir != NULL && !s->payload_gone;
+    bool keeps = s->exact && !s->payload_gone;
     if (s->copied && s->exact) {
         spool_release(&s->spool, sync_position(s, safe_point(s).offset));
         return;
@@ -123,7 +110,7 @@ void sync_release(struct sync *s)
     if (keeps && kept < s->spool.max)
         return;
     spool_release(&s->spool, s->spool.at);
-    if (keeps)
+    if (keeps && s->config->state_dir != NULL)
         log_warn("the spool cannot hold the full copy (--spool-max); if this run ends before the "
                  "copy is done, the next one begins anew",
                  "action=%s", log_text(advice_on(ADVICE_SPOOL_SMALL, NULL)));
@@ -277,39 +264,6 @@ void sync_claim(struct sync *s)
 
 /* --- the way back -------------------------------------------------------------------------- */
 
-static bool is_master(const struct sync *s, uint32_t fingerprint)
-{
-    const struct router *rt = &s->target.router;
-    for (uint32_t i = 0; i < rt->map->shard_count; i++)
-        if (rt->masters[i]->fingerprint == fingerprint)
-            return true;
-    return false;
-}
-
-/* A slot whose master is no master any more may have lost what was answered last. One that was
-   moved by hand has not. (The fence has asked all that the map calls masters whether they are.) */
-static bool has_new_master(const struct sync *s, uint32_t slot)
-{
-    uint32_t old = s->masters[slot];
-    return old != 0 && old != master_of(s, slot) && !is_master(s, old);
-}
-
-/* Behind slotgates, or in one Redis, nobody sees when a master gives way to one that lacks
-   something; but we learn of it by a lost connection. The markers tell what is there of commands
-   that count; the others may come again. */
-static bool may_have_lost(const struct sync *s, uint32_t slot)
-{
-    return !s->target.options->cluster || has_new_master(s, slot);
-}
-
-static void look_at_target(struct sync *s)
-{
-    s->lost_links = s->target.router.counters.lost_links;
-    s->epoch = s->target.router.epoch;
-    for (uint32_t slot = 0; slot < SLOT_COUNT; slot++)
-        s->masters[slot] = master_of(s, slot);
-}
-
 /* What was held there is held again. False: it gave up. */
 static bool hold_again(struct sync *s, uint64_t offset)
 {
@@ -326,7 +280,7 @@ static void go_back(struct sync *s, const uint64_t *markers)
     uint32_t lost = 0;
     REQUIRE(skip != NULL);
     for (uint32_t slot = 0; slot < SLOT_COUNT; slot++) {
-        bool affected = may_have_lost(s, slot);
+        bool affected = sync_may_have_lost(s, slot);
         skip[slot] = affected || markers[slot] > from.offset ? markers[slot] : from.offset;
         lost += affected;
     }
@@ -370,12 +324,12 @@ static void on_mended(void *context, const uint64_t *markers)
     else if (s->reading && s->copied)
         go_back(s, markers);
     else if (s->reading) /* between copy and stream */
-        s->phase = SYNC_SETTLING;
+        sync_copy_mended(s);
     else if (s->resumed)
         go_on_with_state(s, markers);
     else
         sync_begin(s);
-    look_at_target(s);
+    sync_look_at_masters(s);
     net_hurry(&s->run.net);
 }
 
@@ -394,7 +348,7 @@ void sync_watch(struct sync *s)
     bool changed = rt->epoch != s->epoch, lost = rt->counters.lost_links != s->lost_links;
     s->epoch = rt->epoch;
     for (uint32_t slot = 0; changed && !lost && slot < SLOT_COUNT; slot++)
-        lost = s->masters[slot] != master_of(s, slot);
+        lost = s->masters[slot] != sync_master_of(s, slot);
     if (lost || s->apply.broken)
         sync_mend(s);
 }

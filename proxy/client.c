@@ -172,6 +172,7 @@ static void process(struct client *c, struct chunk *chunk, const char *at, size_
 static void on_end(struct stream *s)
 {
     struct client *c = client_of(s);
+    c->ended = true;
     c->worker->ended_clients++;
     if (c->blocked != NULL)
         stream_close(s, ERR_CLOSED_BY_PEER);
@@ -209,7 +210,7 @@ static void resume_reading(struct client *c)
         process(c, c->input, c->input->bytes + c->input_at, c->input->used - c->input_at);
     if (c->paused || c->finishing)
         return;
-    if (UNLIKELY(c->stream.ended))
+    if (UNLIKELY(c->ended))
         client_finish(c, ERR_CLOSED_BY_PEER);
     else
         stream_resume(&c->stream);
@@ -287,7 +288,7 @@ static void on_closed(struct stream *s, int why)
     list_remove(&c->in_worker);
     list_remove(&c->in_resume);
     w->client_count--;
-    w->ended_clients -= s->ended;
+    w->ended_clients -= c->ended;
     slab_give(&w->client_slab, c);
     worker_client_left(w);
 }
@@ -330,7 +331,7 @@ static bool make_room(struct worker *w)
         return false;
     LIST_EACH (&w->clients, n, safe) {
         struct client *c = LIST_ENTRY(n, struct client, in_worker);
-        if (!c->stream.ended || c->stream.closing)
+        if (!c->ended || c->stream.closing)
             continue;
         stream_close(&c->stream, ERR_LIMIT);
         return true;

@@ -80,6 +80,7 @@ struct client {
     bool wants_drain;   /* ... not before every reply is out */
     bool finishing;     /* closes with finish_why once every reply is out */
     bool parting;       /* closes with finish_why behind a reply that leaves nothing owed */
+    bool ended;         /* it has said its last word, and may have left */
     bool no_evict, no_touch;
     bool exact; /* see exact.h */
     int finish_why;

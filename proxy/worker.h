@@ -81,7 +81,7 @@ struct worker {
     struct slot_tags *slot_tags; /* made when first needed */
     bool *script_slots;          /* per slot, made when first needed: see script_slots.h */
     struct slab client_slab;
-    uint32_t exact_clients, ended_clients; /* see exact.h; said their last word, may have left */
+    uint32_t exact_clients, ended_clients;                        /* those of clients that are so */
     uint32_t client_count, max_pipeline, max_clients, max_leases; /* the limits from config */
     unsigned keepalive;                                           /* s */
     struct request_limits limits;

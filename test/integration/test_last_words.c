@@ -268,6 +268,39 @@ static void test_drain(void **state)
     client_close(&c);
 }
 
+static bool one_waits(void *context)
+{
+    const char *info = client_ask(context, "INFO", "clients", NULL);
+    return info != NULL && strstr(info, "\r\nblocked_clients:1\r\n") != NULL;
+}
+
+/* Who waits and talks on is told the end like others, and nothing is taken for him behind that. */
+static void test_drain_of_who_waits(void **state)
+{
+    struct client c, other;
+    struct proxy second;
+    char seeds[512], list[64];
+    (void)state;
+    proxy_start(&second, cluster_seeds(&cluster, seeds),
+                (const char *const[]){ "--shutdown-timeout", "3s", NULL });
+    assert_true(client_open(&c, second.port));
+    assert_true(client_open(&other, second.port));
+    cluster_key(&cluster, 0, 0, "list", list);
+    assert_true(client_send_command(&c, "BLPOP", list, "0", NULL));
+    assert_true(client_send_command(&c, "PING", NULL));
+    assert_true(wait_until(one_waits, &other, 5000));
+    client_close(&other);
+    process_signal(&second.process, SIGTERM);
+    assert_true(client_sees_end(&c));
+    cluster_do(&cluster, 0, "RPUSH %s element", list);
+    assert_true(process_wait(&second.process, scaled_ms(10000)));
+    assert_int_equal(second.process.exit_code, 0);
+    port_give_back(second.port);
+    second.port = 0;
+    assert_int_equal(cluster_number(&cluster, 0, "LLEN %s", list), 1);
+    client_close(&c);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -279,6 +312,7 @@ int main(void)
         cmocka_unit_test(test_by_tls),
         cmocka_unit_test(test_plain_where_tls_must_be),
         cmocka_unit_test(test_by_http),
+        cmocka_unit_test(test_drain_of_who_waits),
         cmocka_unit_test(test_drain),
     };
     return testenv_finish(cmocka_run_group_tests(tests, start, beside_end));

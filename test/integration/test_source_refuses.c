@@ -8,85 +8,37 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <cmocka.h>
 
-#include "test/lib/every_type.h"
-#include "test/lib/migrate_process.h"
-#include "test/lib/oracle.h"
+#include "test/lib/moving.h"
 #include "test/lib/testenv.h"
 
 enum { TIMEOUT = 20000 };
 
-static struct oracle source, target;
-static redisContext *from, *to;
-static char source_at[32], target_at[32], socket_at[200];
+static char socket_at[200];
 
 static int start(void **state)
 {
+    static const char *const words[] = { "--repl-backlog-size", "64mb", "--busy-reply-threshold",
+                                         "10", NULL };
     (void)state;
-    oracle_start_with(&source, (const char *const[]){ "--repl-diskless-sync-delay", "0",
-                                                      "--repl-backlog-size", "64mb",
-                                                      "--busy-reply-threshold", "10", NULL });
-    oracle_start(&target);
-    from = redis_open(source.port);
-    to = redis_open(target.port);
-    snprintf(source_at, sizeof(source_at), "127.0.0.1:%d", source.port);
-    snprintf(target_at, sizeof(target_at), "127.0.0.1:%d", target.port);
+    moving_start(&(struct moving){ .parts = MOVING_PLAIN, .source = words });
     snprintf(socket_at, sizeof(socket_at), "%s/refuses.sock", testenv_dir());
-    return 0;
-}
-
-static int stop(void **state)
-{
-    (void)state;
-    redisFree(from);
-    redisFree(to);
-    oracle_stop(&source);
-    oracle_stop(&target);
     return 0;
 }
 
 /* --- one sync ------------------------------------------------------------------------------ */
 
-struct sign {
-    const struct migrate *m;
-    const char *text;
-    int times;
-};
-
-static bool has_said(void *arg)
-{
-    const struct sign *s = arg;
-    return migrate_says(s->m, s->text) >= s->times;
-}
-
-static void await(const struct migrate *m, const char *text, int times)
-{
-    struct sign s = { m, text, times };
-    if (!wait_until(has_said, &s, scaled_ms(TIMEOUT)))
-        fail_msg("it does not say \"%s\" %d times", text, times);
-}
-
-static bool caught_up(void *arg)
-{
-    (void)arg;
-    redisReply *reply = redis_ask(from, "WAIT 1 500");
-    bool yes = reply->integer == 1;
-    freeReplyObject(reply);
-    return yes;
-}
-
 static void begin(struct migrate *m, const char *spool_max)
 {
-    redis_do(from, "FLUSHALL");
-    redis_do(to, "FLUSHALL");
-    migrate_start(m, (const char *const[]){ "sync", source_at, target_at, "--spool-dir",
-                                            testenv_dir(), "--admin-socket", socket_at,
-                                            "--spool-max", spool_max, NULL });
-    await(m, "full copy done", 1);
+    moving_empty();
+    moving_begin(m, (const char *const[]){ "sync", source_at, target_at, "--spool-dir",
+                                           testenv_dir(), "--admin-socket", socket_at,
+                                           "--spool-max", spool_max, NULL });
 }
 
 static void expect_count(long long n)
@@ -99,8 +51,7 @@ static void expect_count(long long n)
 
 static void finish(struct migrate *m)
 {
-    redis_do(from, "SET the-last-one yes");
-    assert_true(wait_until(caught_up, NULL, scaled_ms(TIMEOUT)));
+    moving_catch_up(m);
     migrate_expect_good("finish", socket_at);
     migrate_wait(m, scaled_ms(TIMEOUT));
     if (m->code != 0)
@@ -126,13 +77,13 @@ static void test_busy_source(void **state)
     assert_int_equal(redisAppendCommand(from, "EVAL %s 0", script), REDIS_OK);
     while (done == 0)
         assert_int_equal(redisBufferWrite(from, &done), REDIS_OK);
-    await(&m, "the source refuses us for now", 1);
+    migrate_await(&m, "the source refuses us for now", 1);
     redisContext *other = redis_open(source.port);
     redis_do(other, "SCRIPT KILL");
     redisFree(other);
     assert_int_equal(redisGetReply(from, &reply), REDIS_OK);
     freeReplyObject(reply);
-    await(&m, "the stream goes on", 1);
+    migrate_await(&m, "the stream goes on", 1);
     redis_do(from, "INCR counter");
     finish(&m);
     expect_count(2);
@@ -146,10 +97,10 @@ static void test_too_many_clients(void **state)
     redis_do(from, "INCR counter");
     redis_do(from, "CONFIG SET maxclients 1");
     redis_do(from, "CLIENT KILL TYPE replica");
-    await(&m, "the source refuses us for now", 1);
+    migrate_await(&m, "the source refuses us for now", 1);
     redis_do(from, "INCR counter");
     redis_do(from, "CONFIG SET maxclients 1000");
-    await(&m, "the stream goes on", 1);
+    migrate_await(&m, "the stream goes on", 1);
     finish(&m);
     expect_count(2);
 }
@@ -194,7 +145,7 @@ static void test_cannot_save(void **state)
     assert_true(wait_until(begins_to_save, NULL, scaled_ms(TIMEOUT)));
     assert_true(wait_until(save_failed, NULL, scaled_ms(TIMEOUT)));
     redis_do(from, "CLIENT KILL TYPE replica");
-    await(&m, "the stream goes on", 1);
+    migrate_await(&m, "the stream goes on", 1);
     redis_do(from, "CONFIG SET save %s", "");
     assert_int_equal(rmdir(saved_at()), 0);
     redis_do(from, "INCR counter");
@@ -230,25 +181,47 @@ static void test_full_spool(void **state)
     begin(&m, "1mb");
     migrate_expect_good("pause", socket_at);
     write_much(0);
-    await(&m, "the spool is full", 1);
+    migrate_await(&m, "the spool is full", 1);
     write_much(1);
     redis_do(from, "CLIENT KILL TYPE replica");
-    await(&m, "the stream goes on", 1);
-    await(&m, "the spool is full", 2);
+    migrate_await(&m, "the stream goes on", 1);
+    migrate_await(&m, "the spool is full", 2);
     assert_in_range(spool_bytes(), MB, 3 * MB);
     migrate_expect_good("resume", socket_at);
     finish(&m);
     expect_count(2 * 64);
 }
 
+/* The spool has more files than this machine would let a program open that does not ask. */
+static void test_many_files(void **state)
+{
+    enum { MB = 1024 * 1024, FILES = 20, VALUES = 20, VALUE = 16 * MB };
+    struct migrate m;
+    struct rlimit usual, low;
+    char *text = malloc(VALUE);
+    (void)state;
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &usual), 0);
+    low = (struct rlimit){ FILES, usual.rlim_max };
+    assert_non_null(text);
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &low), 0);
+    begin(&m, "1gb");
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &usual), 0);
+    memset(text, 'x', VALUE);
+    migrate_expect_good("pause", socket_at);
+    for (int i = 0; i < VALUES; i++)
+        redis_do(from, "SET large %b", text, (size_t)VALUE);
+    free(text);
+    migrate_expect_good("resume", socket_at);
+    finish(&m);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_busy_source),
-        cmocka_unit_test(test_too_many_clients),
-        cmocka_unit_test(test_cannot_save),
-        cmocka_unit_test(test_full_spool),
+        cmocka_unit_test(test_busy_source), cmocka_unit_test(test_too_many_clients),
+        cmocka_unit_test(test_cannot_save), cmocka_unit_test(test_full_spool),
+        cmocka_unit_test(test_many_files),
     };
-    int failed = cmocka_run_group_tests(tests, start, stop);
+    int failed = cmocka_run_group_tests(tests, start, moving_end);
     return testenv_finish(failed);
 }

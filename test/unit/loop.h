@@ -53,11 +53,14 @@ static inline void loop_begin(struct loop *l, void (*on_turn_end)(void *), void 
         }                                                                                          \
     } while (0)
 
+/* And some turns at least, should a busy machine let the time pass without any. */
 static inline void loop_run_ms(struct loop *l, uint64_t ms)
 {
     uint64_t begun = uv_hrtime();
     while (uv_hrtime() - begun < ms * 1000000u)
         uv_run(&l->uv, UV_RUN_ONCE);
+    for (int turn = 0; turn < 10; turn++)
+        uv_run(&l->uv, UV_RUN_NOWAIT);
 }
 
 /* Every stream must have been told to close. */

@@ -309,12 +309,12 @@ static void test_deadline_sent(void **state)
     struct rig g;
     rig_begin_with_map(&g);
     rig_warm_up(&g);
-    g.options.request_timeout = 250;
+    g.options.request_timeout = 1000;
     rig_send(&g, &g.one, "r", "GET {b}");
     rig_send(&g, &g.one, "w", "INCR {b}n");
     rig_expect(&g, &g.a, 0, "GET {b}");
     rig_expect(&g, &g.a, 0, "INCR {b}n");
-    loop_run_ms(&g.loop, 150);
+    loop_run_ms(&g.loop, 600);
     node_say(&g.a, 0, "$3\r\nab"); /* not silent enough for its connection to be given up */
     LOOP_UNTIL(&g.loop, g.one.flow.count == 0);
     assert_memory_equal(g.one.log, "r:-ERR slotgate: no answer", 26);
