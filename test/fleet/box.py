@@ -54,7 +54,9 @@ def add_space(name):
 
 
 def add_bridge(space, address):
-    run("ip", "-n", space, "link", "add", "bridge", "type", "bridge")
+    # With an address of its own: else it takes the lowest of its cables, and who has asked for that one is cut
+    # off for seconds when that cable goes.
+    run("ip", "-n", space, "link", "add", "name", "bridge", "address", "02:00:00:00:00:01", "type", "bridge")
     run("ip", "-n", space, "link", "set", "bridge", "up")
     run("ip", "-n", space, "address", "add", f"{address}/24", "dev", "bridge")
 
