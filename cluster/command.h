@@ -99,11 +99,12 @@ enum command_how {
     HOW_KEYS,      /* by its keys; keys in several slots: CROSSSLOT */
     HOW_SPLIT,     /* by its keys; keys in several slots: one part per slot, merged */
     HOW_GATHER,    /* by its keys; keys in several slots: brought together first */
-    HOW_ANY,       /* no key: any master can answer for all (PUBLISH, COMMAND) */
+    HOW_ANY,       /* no key: any master can answer for all (COMMAND) */
     HOW_BROADCAST, /* no key: every master, replies merged (DBSIZE, KEYS, SCRIPT LOAD) */
     HOW_LOCAL,     /* the proxy answers itself (PING, HELLO, CLIENT) */
     HOW_SESSION,   /* changes what the connection is (MULTI, WATCH, SUBSCRIBE, MONITOR) */
     HOW_BLOCK,     /* may block: needs a connection of its own */
+    HOW_PUBLISH,   /* to any master, or to that of its channel; who hears it is counted */
     HOW_REFUSE,    /* makes no sense or would do harm through a proxy (SHUTDOWN, PSYNC, MIGRATE) */
 };
 

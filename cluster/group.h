@@ -22,6 +22,7 @@ struct group {
     const struct command *cmd;
     const void *rule;       /* the flow's user's: how it merges; NULL: by cmd->merge */
     uint64_t note;          /* the flow's user's, for that rule */
+    void *beside;           /* the flow's user's: what it waits for beside the parts; or NULL */
     uint32_t parts;         /* requests of the flow that carry this group */
     uint32_t open;          /* of those, not answered yet; the flow's user counts down */
     bool held;              /* one more is open, which is the flow's user's own affair */

@@ -10,6 +10,8 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "migrate/advice.h"
+
 enum { ASK_MS = 5000, READ_MS = 10 * 1000, OWED_MAX = 256 * 1024, SAY_MAX = 8192 };
 
 /*
@@ -116,6 +118,14 @@ void admin_end(struct admin_client *c, const char *why)
         admin_say(c, "OK");
     else
         admin_say(c, "ERR %s", why);
+}
+
+void admin_refuse(struct admin_client *client, const char *why)
+{
+    char text[512];
+    if (why != NULL)
+        snprintf(text, sizeof(text), "%.256s; %s", why, advice_on(ADVICE_ADMIN, why));
+    admin_end(client, why != NULL ? text : NULL);
 }
 
 /* --- what is asked ------------------------------------------------------------------------- */

@@ -44,5 +44,7 @@ void admin_close(struct admin *a, const char *last);
 PRINTF_LIKE(2, 3) void admin_say(struct admin_client *client, const char *fmt, ...);
 /* why: NULL when all is well. The client is gone for the user. */
 void admin_end(struct admin_client *client, const char *why);
+/* The same; and what to do about it (advice.h). */
+void admin_refuse(struct admin_client *client, const char *why);
 
 #endif

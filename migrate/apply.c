@@ -4,6 +4,7 @@
 
 #include "base/log.h"
 #include "cluster/keyslot.h"
+#include "migrate/advice.h"
 #include "migrate/apply_across.h"
 #include "migrate/apply_rules.h"
 #include "migrate/apply_send.h"
@@ -15,16 +16,19 @@ enum { ARGS_MAX = 64 * 1024 * 1024 };
 
 static void on_unit(void *context, const struct lane_unit *u, const char *error);
 
-void apply_break(struct apply *a, const char *why)
+void apply_break(struct apply *a, struct span name, struct span key, const char *why)
 {
     if (!a->broken)
-        log_warn("what became of a command cannot be told", "reason=%s", log_text(why));
+        log_warn("what became of a command cannot be told", "command=%s key=%s reason=%s action=%s",
+                 log_bytes(name.at, name.len), log_bytes(key.at, key.len), log_text(why),
+                 log_text(advice_on(ADVICE_MENDING, NULL)));
     a->broken = true;
 }
 
-static void on_broken(void *context, const char *why)
+static void on_broken(void *context, const struct lane_unit *u, const char *why)
 {
-    apply_break(context, why);
+    apply_break(context, (struct span){ u->name, strlen(u->name) }, apply_shown(u->key, u->key_len),
+                why);
 }
 
 static const struct lanes_user lanes_user = { .on_done = on_unit, .on_broken = on_broken };
@@ -157,13 +161,12 @@ void apply_on_answer(void *context, const struct target_call *call)
 {
     struct apply_mark *m = context;
     struct apply *a = m->apply;
+    struct span name = { m->name, strlen(m->name) }, key = apply_shown(call->key, call->key_len);
     if (a->exact && replay_is_needed(call->error)) {
-        apply_break(a, call->error);
+        apply_break(a, name, key, call->error);
         return;
     }
-    const char *error = was_executed(a, m, call) ? "" : call->error;
-    apply_unit_done(m, (struct span){ m->name, strlen(m->name) },
-                    apply_shown(call->key, call->key_len), error);
+    apply_unit_done(m, name, key, was_executed(a, m, call) ? "" : call->error);
 }
 
 /* --- the stream ---------------------------------------------------------------------------- */

@@ -158,7 +158,7 @@ static void on_answer(void *context, const struct target_call *call)
     if (call->error[0] == '\0')
         return;
     if (x->apply->exact && replay_is_needed(call->error))
-        apply_break(x->apply, call->error);
+        apply_break(x->apply, argv_get(&x->argv, 0), target_key(call), call->error);
     else
         fail(x, call->error);
 }

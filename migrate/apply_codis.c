@@ -7,16 +7,17 @@
 
 #include "base/log.h"
 #include "base/text.h"
+#include "migrate/advice.h"
 #include "migrate/apply_words.h"
 
 static const char malformed[] = "a form of SLOTSRESTORE that this program does not know";
 
 /* While slots move, a key may lie at two sources, and their streams can overtake each other. */
-static void warn_of_moves(struct apply *a)
+static void warn_of_moves(struct apply *a, struct span key)
 {
     if (!a->codis_warned)
-        log_warn("a slot of Codis moves to this source while it is copied; let none move meanwhile",
-                 "");
+        log_warn("a slot of Codis moves to this source while it is copied", "key=%s action=%s",
+                 log_bytes(key.at, key.len), log_text(advice_on(ADVICE_CODIS_MOVES, NULL)));
     a->codis_warned = true;
 }
 
@@ -24,7 +25,7 @@ static void warn_of_moves(struct apply *a)
 
 void apply_slotsrestore(struct apply *a, const struct argv *argv)
 {
-    warn_of_moves(a);
+    warn_of_moves(a, argv->count > 1 ? argv_get(argv, 1) : SPAN(""));
     if (argv->count < 4 || argv->count % 3 != 1) {
         apply_fail(a, argv, malformed);
         return;
@@ -143,7 +144,7 @@ static const struct {
 
 void apply_slotsrestore_async(struct apply *a, const struct argv *argv)
 {
-    warn_of_moves(a);
+    warn_of_moves(a, argv->count > 2 ? argv_get(argv, 2) : SPAN(""));
     for (size_t i = 0; i < ARRAY_LEN(forms); i++) {
         if (argv->count < 3 || !span_is(argv_get(argv, 1), forms[i].kind))
             continue;

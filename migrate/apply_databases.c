@@ -137,7 +137,7 @@ static void refuse(struct apply *a, const struct argv *argv)
     static const char why[] = "it would touch all keys of the target, of which some may be others'";
     apply_fail(a, argv, why);
     a->error = "the source has executed FLUSHALL, FLUSHDB or SWAPDB, which is not repeated at the "
-               "target; empty the target as far as it is right, and start again";
+               "target";
 }
 
 bool apply_empties_target(const struct apply *a, const struct argv *argv)

@@ -4,6 +4,7 @@
 
 #include "base/log.h"
 #include "base/text.h"
+#include "migrate/advice.h"
 #include "migrate/apply_words.h"
 #include "migrate/databases.h"
 
@@ -41,8 +42,8 @@ static struct span *copy_fields(const struct argv *argv, const struct fields *f)
 static void lose_times(struct apply *a, struct span key, uint32_t count)
 {
     if (a->counters.field_times_lost == 0)
-        log_warn("the target keeps no times of hash fields; they are left out", "key=%s",
-                 log_bytes(key.at, key.len));
+        log_warn("the target keeps no times of hash fields; they are left out", "key=%s action=%s",
+                 log_bytes(key.at, key.len), log_text(advice_on(ADVICE_FIELD_TIMES, NULL)));
     a->counters.field_times_lost += count;
 }
 

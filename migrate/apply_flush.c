@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "base/log.h"
+#include "migrate/advice.h"
 #include "migrate/apply_words.h"
 #include "migrate/key_set.h"
 #include "migrate/sweep.h"
@@ -44,10 +45,10 @@ void apply_flush_step(struct apply *a)
     if (result == SWEEP_MORE)
         return;
     if (result == SWEEP_BAD) {
-        log_error("this source's keys cannot be removed from the target", "reason=%s",
-                  log_text(f->sweep.error));
+        log_error("this source's keys cannot be removed from the target", "reason=%s action=%s",
+                  log_text(f->sweep.error), log_text(advice_on(ADVICE_SWEEP, f->sweep.error)));
         a->error = "the source has executed FLUSHALL or FLUSHDB, which the target did not let us "
-                   "repeat; start again";
+                   "repeat";
     } else {
         log_info("this source's keys are removed", "looked_at=%llu removed=%llu",
                  (unsigned long long)f->sweep.looked_at, (unsigned long long)f->sweep.removed);

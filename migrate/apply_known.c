@@ -4,8 +4,11 @@
 
 #include "base/log.h"
 #include "cluster/learn.h"
+#include "migrate/advice.h"
 #include "migrate/apply_rules.h"
+#include "migrate/apply_send.h"
 #include "migrate/apply_words.h"
+#include "migrate/replay.h"
 
 enum {
     ASK_AGAIN_MS = 10 * 1000, /* a module may come to the target later */
@@ -52,8 +55,8 @@ static void on_commands(void *context, const struct target_call *call)
     k->asking = false;
     writer_close(&k->told);
     if (added < 0)
-        log_warn("the target does not tell its commands (COMMAND)", "reason=%s",
-                 log_text(call->error));
+        log_warn("the target does not tell its commands (COMMAND)", "reason=%s action=%s",
+                 log_text(call->error), log_text(advice_on(ADVICE_COMMANDS, call->error)));
     else if (added > 0)
         log_info("commands learned from the target", "count=%d", added);
 }
@@ -88,8 +91,12 @@ static uint64_t hash_of(struct span text)
 
 static void on_loaded(void *context, const struct target_call *call)
 {
-    if (call->error[0] != '\0')
-        apply_failed(context, SPAN("script load"), SPAN(""), call->error);
+    static const struct span name = { "script load", 11 };
+    struct apply_mark *m = context;
+    if (m->apply->exact && replay_is_needed(call->error))
+        apply_break(m->apply, name, SPAN(""), call->error);
+    else
+        apply_unit_done(m, name, SPAN(""), call->error);
 }
 
 /* An old source sends EVAL once and EVALSHA from then on, but the next key may lie at another
@@ -106,7 +113,8 @@ static void load_script(struct apply *a, struct span script)
     write_bulk(&w, SPAN("SCRIPT"));
     write_bulk(&w, SPAN("LOAD"));
     write_bulk(&w, script);
-    target_send_all(a->target, SPAN("script"), writer_span(&w), on_loaded, a);
+    a->mark->pending +=
+        target_send_all(a->target, SPAN("script"), SPAN(""), writer_span(&w), on_loaded, a->mark);
     writer_close(&w);
 }
 

@@ -101,8 +101,7 @@ void apply_exec(struct apply *a)
         return;
     apply_send_group(a);
     a->multi = NULL;
-    multi->pending--;
-    apply_advance(a);
+    multi->pending--; /* EXEC's own mark is looked at next, and all before it */
 }
 
 /* The target has it from before the rewind, or it is no data: a marker of a target that is a source
@@ -156,7 +155,8 @@ void apply_send(struct apply *a, const struct span *words, size_t count, struct 
         lower_name(m->name, sizeof(m->name), words[0]);
     m->pending++;
     if (key.at == NULL) { /* for every master */
-        m->pending += target_send_all(a->target, words[0], writer_span(w), apply_on_answer, m) - 1;
+        m->pending +=
+            target_send_all(a->target, words[0], SPAN(""), writer_span(w), apply_on_answer, m) - 1;
         return;
     }
     if (u.commands > 1)

@@ -91,7 +91,8 @@ void apply_flush_end(struct apply *a);
 /* apply.c. The command at hand is not done until apply_unit_done says how it ended. */
 struct apply_mark *apply_unit_begin(struct apply *a);
 void apply_unit_done(struct apply_mark *m, struct span name, struct span key, const char *error);
-void apply_break(struct apply *a, const char *why); /* see `broken` */
+/* See `broken`; of that command. */
+void apply_break(struct apply *a, struct span name, struct span key, const char *why);
 
 /* For the repair set (apply_dirty.c). The keys of a command whose answer would not name them all;
    the keys of one that has failed, listed so or the one that is named; and of one that was not

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "migrate/admin.h"
+#include "migrate/advice.h"
 
 static FILE *dial(const char *path)
 {
@@ -34,7 +35,8 @@ static bool ask(FILE *f, const struct config *c)
         fprintf(f, " sample=%d pause=%llu", c->sample, (unsigned long long)c->pause_source);
         char *path = c->repair_from != NULL ? realpath(c->repair_from, NULL) : NULL;
         if (c->repair_from != NULL && path == NULL) {
-            fprintf(stderr, "slotgate-migrate: %s: %s\n", c->repair_from, strerror(errno));
+            fprintf(stderr, "slotgate-migrate: %s: %s; %s\n", c->repair_from, strerror(errno),
+                    advice_on(ADVICE_CHOICE, NULL));
             return false;
         }
         if (path != NULL)
@@ -61,8 +63,10 @@ static bool take_answer(FILE *f)
         }
     }
     if (!good)
-        fprintf(stderr, "slotgate-migrate: %s\n",
-                told ? line + 4 : "the process has gone without an answer");
+        fprintf(
+            stderr, "slotgate-migrate: %s\n",
+            told ? line + 4
+                 : "the process has gone without an answer; look at its log, and start it again");
     free(line);
     return good;
 }

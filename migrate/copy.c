@@ -6,7 +6,9 @@
 
 #include "base/log.h"
 #include "base/text.h"
+#include "migrate/advice.h"
 #include "migrate/build.h"
+#include "migrate/copy_functions.h"
 #include "migrate/databases.h"
 #include "migrate/rdb_payload.h"
 #include "migrate/replay.h"
@@ -58,7 +60,9 @@ void copy_close(struct copy *c)
 static void tell_failed(struct copy *c, struct span key, const char *why)
 {
     c->counters.failed++;
-    log_error("key not copied", "key=%s reason=%s", log_bytes(key.at, key.len), log_text(why));
+    log_error("key not copied", "key=%s reason=%s action=%s", log_bytes(key.at, key.len),
+              log_text(why),
+              log_text(advice_on(c->options->dirty != NULL ? ADVICE_KEY : ADVICE_KEY_ONCE, why)));
     if (c->options->failed == NULL)
         return;
     size_t room = key.len * 4 + 8;
@@ -354,60 +358,18 @@ static void take_value(struct copy *c, struct span bytes)
         begin_build(c);
 }
 
-/* --- functions ----------------------------------------------------------------------------- */
-
-static void on_function(void *context, const struct target_call *call)
-{
-    struct copy *c = context;
-    c->pending--;
-    if (call->error[0] == '\0')
-        return;
-    c->counters.functions_failed++;
-    log_error("functions or a script not loaded", "reason=%s", log_text(call->error));
-}
-
-static void load_function(struct copy *c)
-{
-    if (!c->target->facts.functions) {
-        c->counters.functions_failed++;
-        log_error("library of functions not loaded", "reason=\"the target is too old\"");
-        return;
-    }
-    struct writer *w = &c->command;
-    writer_clear(w, 2);
-    write_array(w, 4);
-    write_bulk(w, SPAN("FUNCTION"));
-    write_bulk(w, SPAN("LOAD"));
-    write_bulk(w, SPAN("REPLACE"));
-    write_bulk(w, c->reader.text);
-    c->counters.functions++;
-    c->pending += target_send_all(c->target, SPAN("function"), writer_span(w), on_function, c);
-}
-
-/* Scripts of an old source, which its stream names by their hashes (EVALSHA). */
-static void load_script(struct copy *c)
-{
-    struct writer *w = &c->command;
-    writer_clear(w, 2);
-    write_array(w, 3);
-    write_bulk(w, SPAN("SCRIPT"));
-    write_bulk(w, SPAN("LOAD"));
-    write_bulk(w, c->reader.text);
-    c->pending += target_send_all(c->target, SPAN("script"), writer_span(w), on_function, c);
-}
+/* --- the file ------------------------------------------------------------------------------ */
 
 static void take_aux(struct copy *c)
 {
     const struct rdb_reader *r = &c->reader;
     uint64_t db;
     if (span_equal(r->name, SPAN("lua")))
-        load_script(c);
+        copy_load_script(c);
     /* A replica passes its master's stream on, and that need not begin with SELECT. */
     if (span_equal(r->name, SPAN("repl-stream-db")) && text_to_u64(r->text.at, r->text.len, &db))
         c->stream_db = db;
 }
-
-/* --- the file ------------------------------------------------------------------------------ */
 
 static bool has_room(struct copy *c)
 {
@@ -422,7 +384,7 @@ static enum copy_result take_fact(struct copy *c, enum rdb_fact fact, struct spa
     case RDB_END:
         return COPY_END;
     case RDB_FUNCTION:
-        load_function(c);
+        copy_load_function(c);
         break;
     case RDB_AUX:
         take_aux(c);

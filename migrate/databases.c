@@ -104,16 +104,19 @@ bool databases_renames(const struct copy_options *o, uint64_t db)
     return o->databases == COPY_DB_MAP && db != 0;
 }
 
-struct span databases_label(const struct copy_options *o, uint64_t db, struct span key,
-                            struct writer *room)
+struct span databases_prefixed(uint64_t db, struct span key, struct writer *room)
 {
-    if (!has_labels(o) || db == 0)
-        return key;
     char prefix[32];
     int n = snprintf(prefix, sizeof(prefix), "db%llu:", (unsigned long long)db);
     write_raw(room, (struct span){ prefix, (size_t)n });
     write_raw(room, key);
     return writer_span(room);
+}
+
+struct span databases_label(const struct copy_options *o, uint64_t db, struct span key,
+                            struct writer *room)
+{
+    return !has_labels(o) || db == 0 ? key : databases_prefixed(db, key, room);
 }
 
 struct span databases_label_of(const struct copy_options *o, uint16_t db, struct span key,

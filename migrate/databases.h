@@ -20,6 +20,8 @@ uint16_t databases_at_target(const struct copy_options *o, uint64_t db);
 uint64_t databases_first(const struct copy_options *o);
 /* Whether a key of that database has a label that is not what the target calls it. */
 bool databases_renames(const struct copy_options *o, uint64_t db);
+/* "dbN:KEY", lent by room, an open writer. */
+struct span databases_prefixed(uint64_t db, struct span key, struct writer *room);
 /* Lent by room, an open writer, or the key itself. */
 struct span databases_label(const struct copy_options *o, uint64_t db, struct span key,
                             struct writer *room);

@@ -7,6 +7,7 @@
 
 #include "base/log.h"
 #include "base/text.h"
+#include "migrate/advice.h"
 
 enum { SEEN_FIRST = 1024, SUFFIX_ROOM = 8 };
 
@@ -144,8 +145,9 @@ static bool next_line(FILE *f, struct writer *key, char **line, const char **why
 static void give_up(struct dirty *d, int error)
 {
     if (!d->broken)
-        log_error("the repair set cannot be written; what is not in it has to be found by verify",
-                  "file=%s reason=%s", log_text(d->path), log_text(strerror(error)));
+        log_error("the repair set cannot be written", "file=%s reason=%s action=%s",
+                  log_text(d->path), log_text(strerror(error)),
+                  log_text(advice_on(ADVICE_REPAIR_SET, NULL)));
     d->broken = true;
 }
 
@@ -224,8 +226,9 @@ void dirty_open(struct dirty *d, const char *path, bool keep)
     else
         throw_away(d);
     if (d->count > 0)
-        log_warn("an earlier run has left keys to repair", "file=%s keys=%llu", log_text(d->path),
-                 (unsigned long long)d->count);
+        log_warn("an earlier run has left keys to repair", "file=%s keys=%llu action=%s",
+                 log_text(d->path), (unsigned long long)d->count,
+                 log_text(advice_on(ADVICE_LEFT, NULL)));
 }
 
 void dirty_close(struct dirty *d)

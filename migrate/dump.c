@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "migrate/advice.h"
 #include "migrate/run.h"
 
 /* The payload is written as it comes, and read on the way, so that a damaged one is not kept. The
@@ -34,9 +35,18 @@ static void close_all(struct dump *d)
 static void give_up(void *context, const char *why)
 {
     struct dump *d = context;
-    log_error("cannot go on", "reason=%s", log_text(why));
+    log_error("cannot go on", "reason=%s action=%s", log_text(why),
+              log_text(advice_on(ADVICE_START, why)));
     d->failed = true;
     close_all(d);
+}
+
+static void cannot_write(struct dump *d)
+{
+    char why[512];
+    snprintf(why, sizeof(why), "the file cannot be written: %.256s: %s", d->partial,
+             strerror(errno));
+    give_up(d, why);
 }
 
 static void on_stop(void *context)
@@ -72,7 +82,7 @@ static void on_payload(void *context, struct span bytes)
         if (n < 0 && errno == EINTR)
             continue;
         if (n <= 0) {
-            give_up(d, strerror(errno));
+            cannot_write(d);
             return;
         }
         rest.at += n;
@@ -106,8 +116,8 @@ static bool keep_file(struct dump *d, const char *path)
 {
     if (fsync(d->file) == 0 && close(d->file) == 0 && rename(d->partial, path) == 0)
         return true;
-    log_error("cannot keep the file", "file=%s reason=%s", log_text(path),
-              log_text(strerror(errno)));
+    log_error("cannot keep the file", "file=%s reason=%s action=%s", log_text(path),
+              log_text(strerror(errno)), log_text(advice_on(ADVICE_FILE, NULL)));
     return false;
 }
 
@@ -138,8 +148,8 @@ int dump_run(const struct config *config)
     d->file = open(d->partial, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
     int code = 1;
     if (d->file < 0)
-        log_error("cannot write", "file=%s reason=%s", log_text(d->partial),
-                  log_text(strerror(errno)));
+        log_error("cannot write", "file=%s reason=%s action=%s", log_text(d->partial),
+                  log_text(strerror(errno)), log_text(advice_on(ADVICE_FILE, NULL)));
     else
         code = run(d, config);
     free(d);

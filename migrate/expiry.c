@@ -2,6 +2,7 @@
 
 #include "base/log.h"
 #include "base/text.h"
+#include "migrate/advice.h"
 #include "migrate/databases.h"
 
 /* A key that has been removed, or written anew without a time, must not get one. Servers that know
@@ -45,7 +46,8 @@ static void give_up_holding(struct expiry *e, int error)
 {
     if (!e->broken)
         log_error("expiry cannot be held back any more; keys may die early at the target",
-                  "folder=%s reason=%s", log_text(e->options->folder), log_text(strerror(error)));
+                  "folder=%s reason=%s action=%s", log_text(e->options->folder),
+                  log_text(strerror(error)), log_text(advice_on(ADVICE_EXPIRY, NULL)));
     e->broken = true;
 }
 
@@ -182,8 +184,9 @@ static void on_settled(void *context, const struct target_call *call)
         return;
     }
     e->unset++;
-    log_error("time to live not set; it is a day too long", "key=%s reason=%s",
-              log_bytes(call->key, shown), log_text(call->error));
+    log_error("time to live not set; it is a day too long", "key=%s reason=%s action=%s",
+              log_bytes(call->key, shown), log_text(call->error),
+              log_text(advice_on(ADVICE_TIME, NULL)));
 }
 
 /* On the connections of the stream, so behind all that has been sent about the key. */

@@ -102,17 +102,22 @@ static void become_ready(struct lanes *l, struct lane *lane)
     list_append(&l->ready, &lane->ready);
 }
 
+static void end_unit(struct lanes *l, const struct lane_unit *u, const char *error)
+{
+    bool before = u->absolute && u->offset <= l->skipped_to && replay_is_expected(error);
+    l->user->on_done(l->context, u, before ? "" : error);
+}
+
 /* False: what became of the unit cannot be told. */
 static bool settle(struct lanes *l, const struct lane_unit *u, const char *error)
 {
     if (replay_is_needed(error)) {
         if (!l->broken)
-            l->user->on_broken(l->context, error);
+            l->user->on_broken(l->context, u, error);
         l->broken = true;
         return false;
     }
-    bool before = u->absolute && u->offset <= l->skipped_to && replay_is_expected(error);
-    l->user->on_done(l->context, u, before ? "" : error);
+    end_unit(l, u, error);
     return true;
 }
 
@@ -139,7 +144,8 @@ static bool next_error(struct value_cursor *c, char error[TARGET_ERROR_SHOWN])
     return value_skip_children(c, &v);
 }
 
-/* Each unit's first error out of the list of replies. */
+/* Each unit's first error out of the list of replies. With a list all has been executed, the marker
+   too; so whatever an error says (a script's may say anything), to try again would leave it out. */
 static void settle_each(struct batch *b, const struct target_call *call)
 {
     struct value_cursor c = { call->exec.at, call->exec.at + call->exec.len };
@@ -151,7 +157,9 @@ static void settle_each(struct batch *b, const struct target_call *call)
         for (uint32_t j = 0; listed && j < b->units[i].commands; j++)
             if (next_error(&c, error) && error[0] != '\0' && first[0] == '\0')
                 memcpy(first, error, sizeof(first));
-        if (!settle(b->lanes, &b->units[i], listed ? first : call->error))
+        if (listed)
+            end_unit(b->lanes, &b->units[i], first);
+        else if (!settle(b->lanes, &b->units[i], call->error))
             return;
     }
 }

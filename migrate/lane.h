@@ -35,7 +35,7 @@ struct lane_unit {
 struct lanes_user {
     /* error: "", or why it failed for good. Once for each unit, unless it broke. */
     void (*on_done)(void *context, const struct lane_unit *unit, const char *error);
-    void (*on_broken)(void *context, const char *why);
+    void (*on_broken)(void *context, const struct lane_unit *unit, const char *why);
 };
 
 struct lane;

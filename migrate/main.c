@@ -1,10 +1,13 @@
 /* slotgate-migrate: moves the data of one Redis into a cluster. Reads the options, runs a command.
  */
+#include <errno.h>
 #include <malloc.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 
 #include "base/log.h"
+#include "migrate/advice.h"
 #include "migrate/control.h"
 #include "migrate/dump.h"
 #include "migrate/plan.h"
@@ -35,13 +38,27 @@ static int run_command(const struct config *config)
     return EXIT_USAGE;
 }
 
+/* A spool has a file for each 32 MB, and what is kept of a minute comes on top. */
+static void want_descriptors(void)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
+        return;
+    limit.rlim_cur = limit.rlim_max;
+    if (setrlimit(RLIMIT_NOFILE, &limit) != 0)
+        log_warn("the limit on open files stays as it is", "reason=%s action=%s",
+                 log_text(strerror(errno)), log_text(advice_on(ADVICE_OPEN_FILES, NULL)));
+}
+
 int main(int argc, char **argv)
 {
     static struct config config; /* must not move once it is loaded */
     char error[1024];
     int code = 0;
     if (config_load(&config, argc, argv, error, sizeof(error)) != 0) {
-        fprintf(stderr, "slotgate-migrate: %s\n", error);
+        bool told = strstr(error, "--help") != NULL;
+        fprintf(stderr, "slotgate-migrate: %s%s\n", error,
+                told ? "" : "; see slotgate-migrate --help");
         code = EXIT_USAGE;
     } else if (config.help) {
         config_write_help(stdout);
@@ -52,6 +69,7 @@ int main(int argc, char **argv)
         log_set_format((enum log_format)config.log_format);
         /* Large values go back to the system at once, not into a heap that stays large. */
         mallopt(M_MMAP_THRESHOLD, CHUNK_READ);
+        want_descriptors();
         code = run_command(&config);
         log_flush();
     }

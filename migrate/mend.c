@@ -5,6 +5,7 @@
 
 #include "base/log.h"
 #include "base/text.h"
+#include "migrate/advice.h"
 #include "resp/value.h"
 
 enum { PAUSE_MS = 200, TOLD_EACH = 25 };
@@ -36,8 +37,8 @@ static void try_again(struct mend *m, const char *what, const char *why)
     struct router *rt = &m->target->router;
     rt->on_doubt(rt->doubt_context);
     if (m->tries++ % TOLD_EACH == 0)
-        log_warn("the target is not in order; trying again", "step=%s reason=%s", what,
-                 log_text(why));
+        log_warn("the target is not in order; trying again", "step=%s reason=%s action=%s", what,
+                 log_text(why), log_text(advice_on(ADVICE_MENDING, why)));
     uv_timer_start(&m->timer, on_timer, PAUSE_MS, 0);
 }
 
@@ -86,8 +87,8 @@ static void ask_slot(struct mend *m, uint16_t slot)
     lane_marker(m->target, m->marker, slot, name);
     writer_init(&w, 2);
     write_request(&w, (const char *[]){ "GET", name }, 2);
-    target_ask(m->target, SPAN("get"), (struct span){ name, strlen(name) }, writer_span(&w),
-               &r->text, on_marker, r);
+    target_peek(m->target, SPAN("get"), (struct span){ name, strlen(name) }, writer_span(&w),
+                &r->text, on_marker, r); /* so many would be a debt of minutes */
     writer_close(&w);
 }
 

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "base/log.h"
+#include "migrate/advice.h"
 #include "migrate/plan_findings.h"
 #include "migrate/run.h"
 
@@ -47,14 +48,18 @@ static void close_all(struct plan *p)
     run_close(&p->run);
 }
 
-static void give_up(void *context, const char *why)
+static void give_up_at(struct plan *p, const char *where, const char *why)
 {
-    struct plan *p = context;
     if (p->closing)
         return;
-    plan_say(&p->findings, PLAN_FAIL, "%s", why);
+    plan_find(&p->findings, PLAN_FAIL, advice_on(ADVICE_START, why), "%s%s", where, why);
     p->failed = true;
     close_all(p);
+}
+
+static void give_up(void *context, const char *why)
+{
+    give_up_at(context, "", why);
 }
 
 /* --- answers ------------------------------------------------------------------------------- */
@@ -83,8 +88,9 @@ static void take_limits(struct plan *p, const struct value *v)
         value_next(&c, &limits) && limits.kind == VALUE_STRING)
         plan_output_limit(&p->findings, limits.text);
     else
-        plan_say(&p->findings, PLAN_WARN, "source: its client-output-buffer-limit is not told: %s",
-                 p->error);
+        plan_find(&p->findings, PLAN_WARN,
+                  "look at it yourself (CONFIG GET), or give the user +config",
+                  "source: its client-output-buffer-limit is not told: %s", p->error);
 }
 
 static void take_whoami(struct plan *p, const struct value *v)
@@ -99,13 +105,13 @@ static void take_dryrun(struct plan *p, const struct value *v)
 {
     const char *command = p->asked->words[3];
     if (p->error[0] != '\0')
-        plan_say(&p->findings, PLAN_WARN, "source: nobody tells whether %s is allowed: %s", command,
-                 p->error);
+        plan_find(&p->findings, PLAN_WARN, "look at its ACL yourself, or give the user +acl|dryrun",
+                  "source: nobody tells whether %s is allowed: %s", command, p->error);
     else if (v->kind == VALUE_STRING && span_is(v->text, "ok"))
-        plan_say(&p->findings, PLAN_OK, "source: %s is allowed", command);
+        plan_say("source: %s is allowed", command);
     else
-        plan_say(&p->findings, PLAN_FAIL, "source: %s is not allowed to user %s; see `scan`",
-                 command, p->whoami);
+        plan_find(&p->findings, PLAN_FAIL, "give it +psync +replconf, or use `scan`",
+                  "source: %s is not allowed to user %s", command, p->whoami);
 }
 
 /* Any answer but a refusal is a good one. */
@@ -118,10 +124,12 @@ static void take_try(struct plan *p, const struct value *v)
     bool optional = strcmp(command, "RESTORE") == 0 && p->config->rewrite;
     (void)v;
     if (refused && !optional)
-        plan_say(&p->findings, PLAN_FAIL, "%s: %s: %s%s", side, command, p->error,
-                 strcmp(command, "RESTORE") == 0 ? "; --rewrite does without" : "");
+        plan_find(&p->findings, PLAN_FAIL,
+                  strcmp(command, "RESTORE") == 0 ? "allow it to the user, or say --rewrite yes"
+                                                  : advice_on(ADVICE_START, p->error),
+                  "%s: %s: %s", side, command, p->error);
     else if (!refused)
-        plan_say(&p->findings, PLAN_OK, "%s: %s is allowed", side, command);
+        plan_say("%s: %s is allowed", side, command);
 }
 
 #define PROBE "slotgate:migrate:not-there"
@@ -229,12 +237,11 @@ static void on_ready(void *context)
     if (++p->ready < 2)
         return;
     const struct target_facts *f = &p->servers[TARGET].facts;
-    plan_say(&p->findings, PLAN_OK, "target: version %s, %u shards", f->version,
-             target_shards(&p->servers[TARGET]));
+    plan_say("target: version %s, %u shards", f->version, target_shards(&p->servers[TARGET]));
     if (p->servers[SOURCE].facts.rdb > f->rdb)
-        plan_say(&p->findings, PLAN_WARN,
-                 "target: older than the source; values of newer types "
-                 "are rewritten as commands");
+        plan_find(&p->findings, PLAN_WARN,
+                  "see docs/migration.md \"Between versions\" for what it cannot keep",
+                  "target: older than the source; values of newer types are rewritten as commands");
     net_hurry(&p->run.net);
 }
 
@@ -245,9 +252,7 @@ static void on_progress(void *context)
 
 static void on_source_failed(void *context, const char *why)
 {
-    char text[256];
-    snprintf(text, sizeof(text), "source: asked as any client does: %s", why);
-    give_up(context, text);
+    give_up_at(context, "source: asked as any client does: ", why);
 }
 
 static const struct target_user source_user = {

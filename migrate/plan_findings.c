@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "base/text.h"
+#include "migrate/advice.h"
 #include "migrate/databases.h"
 #include "migrate/scratch.h"
 
@@ -13,11 +14,19 @@
 
 enum { BACKLOG_SMALL = 16 << 20, LIMIT_SMALL = 64 << 20 };
 
-void plan_say(struct plan_findings *f, enum plan_mark mark, const char *fmt, ...)
+void plan_say(const char *fmt, ...)
 {
-    static const char *const words[] = {
-        [PLAN_OK] = "ok  ", [PLAN_WARN] = "warn", [PLAN_FAIL] = "FAIL"
-    };
+    va_list args;
+    printf("ok    ");
+    va_start(args, fmt);
+    vprintf(fmt, args);
+    va_end(args);
+    putchar('\n');
+}
+
+void plan_find(struct plan_findings *f, enum plan_mark mark, const char *todo, const char *fmt, ...)
+{
+    static const char *const words[] = { [PLAN_WARN] = "warn", [PLAN_FAIL] = "FAIL" };
     va_list args;
     f->warnings += mark == PLAN_WARN;
     f->failures += mark == PLAN_FAIL;
@@ -25,7 +34,7 @@ void plan_say(struct plan_findings *f, enum plan_mark mark, const char *fmt, ...
     va_start(args, fmt);
     vprintf(fmt, args);
     va_end(args);
-    putchar('\n');
+    printf(" -> %s\n", todo);
 }
 
 static bool number_in(struct span info, const char *name, uint64_t *out)
@@ -62,11 +71,10 @@ static void look_at_databases(struct plan_findings *f, struct span info)
         others += goes ? 0 : keys;
     }
     if (others > 0 && o->databases == COPY_DB_REFUSE)
-        plan_say(f, PLAN_FAIL,
-                 "source: %llu keys in other databases than 0; say what to do with them by --db",
-                 (unsigned long long)others);
+        plan_find(f, PLAN_FAIL, "say what to do with them by --db only:N, prefix or map",
+                  "source: %llu keys in other databases than 0", (unsigned long long)others);
     else if (others > 0)
-        plan_say(f, PLAN_OK, "source: %llu keys in databases that stay behind (--db)",
+        plan_say("source: %llu keys in databases that stay behind (--db)",
                  (unsigned long long)others);
 }
 
@@ -74,28 +82,29 @@ static void look_at_replication(struct plan_findings *f, struct span info)
 {
     uint64_t backlog;
     if (span_is(target_info_line(info, "master_link_status"), "down"))
-        plan_say(f, PLAN_FAIL, "source: a replica that has lost its master; it serves no PSYNC");
+        plan_find(f, PLAN_FAIL, "wait until it has its master again, or name the master",
+                  "source: a replica that has lost its master; it serves no PSYNC");
     if (!number_in(info, "repl_backlog_size", &backlog))
         return;
     if (backlog < BACKLOG_SMALL)
-        plan_say(f, PLAN_WARN,
-                 "source: repl-backlog-size is %llu KB; a connection lost for some seconds of "
-                 "writes would mean a new full copy",
-                 (unsigned long long)(backlog >> 10));
+        plan_find(f, PLAN_WARN, "raise it to what is written in a minute (CONFIG SET)",
+                  "source: repl-backlog-size is %llu KB; a connection lost for some seconds of "
+                  "writes would mean a new full copy",
+                  (unsigned long long)(backlog >> 10));
     else
-        plan_say(f, PLAN_OK, "source: repl-backlog-size is %llu MB", MB(backlog));
+        plan_say("source: repl-backlog-size is %llu MB", MB(backlog));
 }
 
 void plan_source_info(struct plan_findings *f, struct span info)
 {
     struct span version = target_info_line(info, "redis_version");
     if (span_is(target_info_line(info, "cluster_enabled"), "1"))
-        plan_say(f, PLAN_WARN, "source: a node of a cluster; it has only its own slots");
+        plan_find(f, PLAN_WARN, "run one process for each master, and let no slot move",
+                  "source: a node of a cluster; it has only its own slots");
     number_in(info, "used_memory", &f->source_memory);
     look_at_databases(f, info);
-    plan_say(f, PLAN_OK, "source: version %.*s, %llu keys to copy, %llu MB of memory",
-             (int)version.len, version.at, (unsigned long long)f->source_keys,
-             MB(f->source_memory));
+    plan_say("source: version %.*s, %llu keys to copy, %llu MB of memory", (int)version.len,
+             version.at, (unsigned long long)f->source_keys, MB(f->source_memory));
     look_at_replication(f, info);
 }
 
@@ -113,12 +122,14 @@ void plan_output_limit(struct plan_findings *f, struct span limits)
         uint64_t hard;
         if (end == NULL || !text_to_u64(at, (size_t)(end - at), &hard))
             return;
-        bool small = hard > 0 && hard < LIMIT_SMALL;
-        plan_say(f, small ? PLAN_WARN : PLAN_OK,
-                 "source: client-output-buffer-limit of replicas is %llu MB%s", MB(hard),
-                 hard == 0 ? ", so none"
-                 : small   ? "; a busy source may drop this replica"
-                           : "");
+        if (hard > 0 && hard < LIMIT_SMALL)
+            plan_find(f, PLAN_WARN, "raise it while the migration runs (CONFIG SET)",
+                      "source: client-output-buffer-limit of replicas is %llu MB; a busy source "
+                      "may drop this replica",
+                      MB(hard));
+        else
+            plan_say("source: client-output-buffer-limit of replicas is %llu MB%s", MB(hard),
+                     hard == 0 ? ", so none" : "");
         return;
     }
 }
@@ -142,22 +153,24 @@ void plan_memory(struct plan_findings *f)
 {
     uint64_t room = f->target_max > f->target_used ? f->target_max - f->target_used : 0;
     if (!f->memory_known)
-        plan_say(f, PLAN_WARN, "target: it does not tell its memory");
+        plan_find(f, PLAN_WARN, "compare used_memory of both sides by hand",
+                  "target: it does not tell its memory");
     else if (f->unbounded)
-        plan_say(f, PLAN_OK, "target: no maxmemory; %llu MB used", MB(f->target_used));
+        plan_say("target: no maxmemory; %llu MB used", MB(f->target_used));
     else if (room < f->source_memory)
-        plan_say(f, PLAN_FAIL, "target: room for %llu MB below maxmemory, the source uses %llu MB",
-                 MB(room), MB(f->source_memory));
+        plan_find(f, PLAN_FAIL, "raise maxmemory there, or leave keys behind (--exclude-key)",
+                  "target: room for %llu MB below maxmemory, the source uses %llu MB", MB(room),
+                  MB(f->source_memory));
     else
-        plan_say(f, PLAN_OK, "target: room for %llu MB below maxmemory", MB(room));
+        plan_say("target: room for %llu MB below maxmemory", MB(room));
     if (f->evicts)
-        plan_say(f, PLAN_WARN,
-                 "target: it evicts keys when memory is full; maxmemory-policy "
-                 "should be noeviction");
+        plan_find(f, PLAN_WARN, advice_on(ADVICE_EVICTION, NULL),
+                  "target: it evicts keys when memory is full");
     if (f->target_keys > 0)
-        plan_say(f, PLAN_WARN, "target: it has %llu keys already; keys of the same names are %s",
-                 (unsigned long long)f->target_keys,
-                 f->config->replace ? "overwritten" : "failures (--replace no)");
+        plan_find(f, PLAN_WARN, "empty it, or make sure that they are others (--replace)",
+                  "target: it has %llu keys already; keys of the same names are %s",
+                  (unsigned long long)f->target_keys,
+                  f->config->replace ? "overwritten" : "failures (--replace no)");
 }
 
 /* --- here ---------------------------------------------------------------------------------- */
@@ -168,16 +181,20 @@ void plan_spool(struct plan_findings *f)
     struct statvfs disk;
     int file = scratch_file(folder);
     if (file < 0 || statvfs(folder, &disk) != 0) {
-        plan_say(f, PLAN_FAIL, "here: cannot write to --spool-dir %s: %s", folder, strerror(errno));
+        plan_find(f, PLAN_FAIL, advice_on(ADVICE_FILE, NULL),
+                  "here: cannot write to --spool-dir %s: %s", folder, strerror(errno));
         if (file >= 0)
             close(file);
         return;
     }
     close(file);
     uint64_t free_bytes = (uint64_t)disk.f_bavail * disk.f_frsize;
-    bool enough = free_bytes >= f->source_memory;
-    plan_say(f, enough ? PLAN_OK : PLAN_WARN, "here: %llu MB free for the spool in %s%s",
-             MB(free_bytes), folder, enough ? "" : ", less than the source's memory");
+    if (free_bytes >= f->source_memory)
+        plan_say("here: %llu MB free for the spool in %s", MB(free_bytes), folder);
+    else
+        plan_find(f, PLAN_WARN, "make room there, or name another folder by --spool-dir",
+                  "here: %llu MB free for the spool in %s, less than the source's memory",
+                  MB(free_bytes), folder);
 }
 
 void plan_print(struct plan_findings *f)

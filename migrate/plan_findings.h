@@ -6,7 +6,7 @@
 #include "migrate/config.h"
 #include "resp/value.h"
 
-enum plan_mark { PLAN_OK, PLAN_WARN, PLAN_FAIL };
+enum plan_mark { PLAN_WARN, PLAN_FAIL };
 
 struct plan_findings {
     const struct config *config;
@@ -16,7 +16,10 @@ struct plan_findings {
     bool memory_known, unbounded, evicts;
 };
 
-void plan_say(struct plan_findings *f, enum plan_mark mark, const char *fmt, ...) PRINTF_LIKE(3, 4);
+void plan_say(const char *fmt, ...) PRINTF_LIKE(1, 2); /* all is well */
+/* Something is not; todo: what about it. */
+void plan_find(struct plan_findings *f, enum plan_mark mark, const char *todo, const char *fmt, ...)
+    PRINTF_LIKE(4, 5);
 /* info: the text of INFO. */
 void plan_source_info(struct plan_findings *f, struct span info);
 void plan_target_info(struct plan_findings *f, struct span info);

@@ -32,7 +32,8 @@ static void make_room(struct receipts *r)
 
 void receipts_add(struct receipts *r, uint64_t offset, int64_t ms)
 {
-    if (r->end > r->first && ms - r->all[r->end - 1].ms < STEP_MS) {
+    int64_t step = r->end > r->first ? ms - r->all[r->end - 1].ms : STEP_MS;
+    if (step >= 0 && step < STEP_MS) { /* else the clock may have been set */
         r->all[r->end - 1].offset = offset;
         return;
     }

@@ -4,6 +4,7 @@
 
 #include "base/log.h"
 #include "base/text.h"
+#include "migrate/advice.h"
 #include "migrate/databases.h"
 #include "migrate/repair_batch.h"
 #include "migrate/replay.h"
@@ -124,7 +125,11 @@ static void end_work(struct repair *r)
 
 static void give_up(struct repair *r, const char *why)
 {
-    log_warn("a repair is given up", "reason=%s", log_text(why));
+    struct span key =
+        r->batch != NULL && r->batch->count > 0 ? writer_span(&r->batch->keys[0].label) : SPAN("");
+    log_warn("a repair is given up", "key=%s keys=%u reason=%s action=%s",
+             log_bytes(key.at, key.len), r->batch != NULL ? r->batch->count : 0, log_text(why),
+             log_text(advice_on(ADVICE_REPAIR, why)));
     if (r->batch != NULL)
         put_back(r, why);
     end_work(r);
@@ -150,7 +155,8 @@ static void on_names(void *context, const struct target_call *call)
     if (call->error[0] == '\0')
         write_raw(&r->names, writer_span(&call->exec));
     else
-        log_warn("the source names no keys to compare", "reason=%s", log_text(call->error));
+        log_warn("the source names no keys to compare", "reason=%s action=%s",
+                 log_text(call->error), log_text(advice_on(ADVICE_NAMES, call->error)));
     move(r, PICK);
 }
 
@@ -365,7 +371,9 @@ void repair_pass(struct repair *r)
     r->work = REPAIR;
     int error = dirty_begin(&r->dirty);
     if (error != 0)
-        log_error("the repair set cannot be read", "reason=%s", log_text(strerror(error)));
+        log_error("the repair set cannot be read", "file=%s reason=%s action=%s",
+                  log_text(r->dirty.path), log_text(strerror(error)),
+                  log_text(advice_on(ADVICE_REPAIR_SET, NULL)));
     else
         move(r, PICK);
 }

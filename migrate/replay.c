@@ -96,6 +96,14 @@ bool replay_is_expected(const char *error)
            strstr(error, "equal or smaller") != NULL || strstr(error, "already exists") != NULL;
 }
 
+/* How EXEC puts it when it is itself refused. */
+static const char *reason_of(const char *error)
+{
+    static const char because[] = "EXECABORT Transaction discarded because of: ";
+    bool refused = strncmp(error, because, sizeof(because) - 1) == 0;
+    return refused ? error + sizeof(because) - 1 : error;
+}
+
 bool replay_is_needed(const char *error)
 {
     static const char *const texts[] = {
@@ -107,7 +115,7 @@ bool replay_is_needed(const char *error)
     for (size_t i = 0; i < ARRAY_LEN(parts); i++)
         if (strstr(error, parts[i]) != NULL)
             return true;
-    return begins_with_one_of(error, texts, ARRAY_LEN(texts));
+    return begins_with_one_of(reason_of(error), texts, ARRAY_LEN(texts));
 }
 
 bool replay_is_own_key(struct span key)

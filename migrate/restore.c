@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "migrate/advice.h"
 #include "migrate/input.h"
 #include "migrate/run.h"
 #include "migrate/summary.h"
@@ -36,9 +37,18 @@ static void close_all(struct restore *r)
 
 static void give_up(struct restore *r, const char *why)
 {
-    log_error("cannot go on", "reason=%s", log_text(why));
+    log_error("cannot go on", "reason=%s action=%s", log_text(why),
+              log_text(advice_on(ADVICE_START, why)));
     r->failed = true;
     close_all(r);
+}
+
+static void cannot_read(struct restore *r, int error)
+{
+    char why[512];
+    snprintf(why, sizeof(why), "the file cannot be read: %.256s: %s", r->config->words[0],
+             strerror(error));
+    give_up(r, why);
 }
 
 static void close_if_done(struct restore *r)
@@ -62,7 +72,8 @@ static size_t on_data(void *context, struct span bytes)
     case COPY_END:
         r->whole = true;
         if (used < bytes.len)
-            log_warn("there is something behind the end of the RDB file; it is left out", "");
+            log_warn("there is something behind the end of the RDB file; it is left out",
+                     "action=%s", log_text(advice_on(ADVICE_DEBRIS, NULL)));
         used = bytes.len;
         input_close(&r->input);
         close_if_done(r);
@@ -77,7 +88,7 @@ static void on_end(void *context, int error)
 {
     struct restore *r = context;
     if (error != 0)
-        give_up(r, strerror(error));
+        cannot_read(r, error);
     else if (!r->whole)
         give_up(r, "the file ends in the middle");
 }
@@ -91,7 +102,8 @@ static void on_ready(void *context)
     log_info("target is ready", "version=%s shards=%u rdb=%u", f->version,
              r->target.router.map->shard_count, f->rdb);
     if (f->evicts)
-        log_warn("the target may evict keys when its memory is full", "");
+        log_warn("the target may evict keys when its memory is full", "action=%s",
+                 log_text(advice_on(ADVICE_EVICTION, NULL)));
     copy_open(&r->copy, &r->copy_options, &r->target);
     r->copying = true;
     r->begun = uv_now(&r->run.loop);
@@ -136,7 +148,7 @@ static int run(struct restore *r)
     int error = input_open(&r->input, &r->run.loop, r->config->words[0], on_data, on_end, r);
     target_open(&r->target, &r->run.net, &r->config->target_options, &target_user, r);
     if (error != 0)
-        give_up(r, strerror(error));
+        cannot_read(r, error);
     uv_run(&r->run.loop, UV_RUN_DEFAULT);
     if (r->copying)
         summary_write(&r->copy, uv_now(&r->run.loop) - r->begun, stdout);
@@ -158,8 +170,8 @@ int restore_run(const struct config *config)
         r->copy_options.failed = fopen(config->failed_file, "we");
     int code = 1;
     if (config->failed_file != NULL && r->copy_options.failed == NULL)
-        log_error("cannot write", "file=%s reason=%s", log_text(config->failed_file),
-                  log_text(strerror(errno)));
+        log_error("cannot write", "file=%s reason=%s action=%s", log_text(config->failed_file),
+                  log_text(strerror(errno)), log_text(advice_on(ADVICE_FILE, NULL)));
     else
         code = run(r);
     if (r->copy_options.failed != NULL && fclose(r->copy_options.failed) != 0)

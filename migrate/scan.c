@@ -5,8 +5,10 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "migrate/advice.h"
 #include "migrate/run.h"
 #include "migrate/scan_fetch.h"
+#include "migrate/scan_reply.h"
 #include "migrate/scan_tail.h"
 #include "migrate/summary.h"
 #include "resp/value.h"
@@ -21,7 +23,7 @@
  */
 enum phase { STARTING, SCANNING, FOLLOWING, ENDING };
 
-enum { UNDER_WAY_MAX = 64, RECORDS_MAX = 4 * 1024 * 1024, CURSOR_MAX = 24, PAYLOAD_TAIL = 10 };
+enum { UNDER_WAY_MAX = 64, RECORDS_MAX = 4 * 1024 * 1024, PAYLOAD_TAIL = 10 };
 
 struct scan {
     const struct config *config;
@@ -34,7 +36,7 @@ struct scan {
     struct writer scanned; /* the reply to SCAN */
     struct writer records; /* for the copy, which has taken them up to `at` */
     size_t at;
-    char cursor[CURSOR_MAX];
+    char cursor[SCAN_CURSOR_MAX];
     uint64_t begun, deleted, failed_keys;
     uint32_t under_way, deleting;
     uint8_t phase; /* enum phase */
@@ -58,7 +60,8 @@ static void give_up(void *context, const char *why)
     struct scan *s = context;
     if (s->closing)
         return;
-    log_error("cannot go on", "reason=%s", log_text(why));
+    log_error("cannot go on", "reason=%s action=%s", log_text(why),
+              log_text(advice_on(ADVICE_START, why)));
     s->failed = true;
     close_all(s);
 }
@@ -103,7 +106,9 @@ static void on_deleted(void *context, const struct target_call *call)
         return;
     }
     s->failed_keys++;
-    log_error("key not deleted", "reason=%s", log_text(call->error));
+    struct span key = target_key(call);
+    log_error("key not deleted", "key=%s reason=%s action=%s", log_bytes(key.at, key.len),
+              log_text(call->error), log_text(advice_on(ADVICE_KEY_ONCE, call->error)));
 }
 
 static void delete_key(struct scan *s, struct span key)
@@ -174,22 +179,16 @@ static void end_scan(struct scan *s)
                  (unsigned long long)s->copy.counters.keys);
 }
 
+static void on_scanned_key(void *context, struct span key)
+{
+    fetch(context, key);
+}
+
 static bool take_batch(struct scan *s)
 {
-    struct value_cursor c = { s->scanned.at, s->scanned.at + s->scanned.len };
-    struct value outer, cursor, keys, key;
     s->batch_ready = false;
-    if (!value_next(&c, &outer) || outer.kind != VALUE_LIST || outer.count != 2 ||
-        !value_next(&c, &cursor) || cursor.kind != VALUE_STRING || cursor.text.len >= CURSOR_MAX ||
-        !value_next(&c, &keys) || keys.kind != VALUE_LIST)
+    if (!scan_reply_take(writer_span(&s->scanned), s->cursor, on_scanned_key, s))
         return false;
-    memcpy(s->cursor, cursor.text.at, cursor.text.len);
-    s->cursor[cursor.text.len] = '\0';
-    for (uint64_t i = 0; i < keys.count; i++) {
-        if (!value_next(&c, &key) || key.kind != VALUE_STRING)
-            return false;
-        fetch(s, key.text);
-    }
     if (strcmp(s->cursor, "0") == 0)
         end_scan(s);
     return true;
@@ -294,8 +293,9 @@ static void on_config(void *context, const struct target_call *call)
 {
     struct scan *s = context;
     if (call->error[0] != '\0')
-        log_warn("the source does not tell whether it sends keyspace notifications", "reason=%s",
-                 log_text(call->error));
+        log_warn("the source does not tell whether it sends keyspace notifications",
+                 "reason=%s action=%s", log_text(call->error),
+                 log_text(advice_on(ADVICE_NOTICES, call->error)));
     else if (!sends_notifications(s)) {
         give_up(s, "the source sends no keyspace notifications; set its notify-keyspace-events to "
                    "KEA");
@@ -408,8 +408,8 @@ int scan_run(const struct config *config)
         s->copy_options.failed = fopen(config->failed_file, "we");
     int code = 1;
     if (config->failed_file != NULL && s->copy_options.failed == NULL)
-        log_error("cannot write", "file=%s reason=%s", log_text(config->failed_file),
-                  log_text(strerror(errno)));
+        log_error("cannot write", "file=%s reason=%s action=%s", log_text(config->failed_file),
+                  log_text(strerror(errno)), log_text(advice_on(ADVICE_FILE, NULL)));
     else
         code = run(s);
     if (s->copy_options.failed != NULL && fclose(s->copy_options.failed) != 0)

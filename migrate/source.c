@@ -5,6 +5,7 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "base/text.h"
+#include "migrate/advice.h"
 #include "migrate/source_login.h"
 #include "resp/writer.h"
 
@@ -161,8 +162,9 @@ static void on_closed(struct stream *stream, int why)
     if (may_return(s)) {
         bool whole = s->resuming || s->state < SOURCE_PAYLOAD_HEAD;
         s->broken += !whole;
-        log_warn("connection to the source lost", "reason=%s offset=%llu", error_name(why),
-                 (unsigned long long)s->offset);
+        log_warn("connection to the source lost", "reason=%s offset=%llu action=%s",
+                 error_name(why), (unsigned long long)s->offset,
+                 log_text(advice_on(ADVICE_AGAIN_LATER, NULL)));
         source_rest(s);
         return;
     }
@@ -202,6 +204,7 @@ static void dial(struct source *s)
 {
     s->state = SOURCE_DIALLING;
     s->line_len = 0;
+    s->paused = false; /* the user will say so again, of this connection */
     s->dial = dial_start(s->net, &s->options->endpoint, s->options->connect_timeout,
                          s->options->tls, &s->stream, &source_stream_user, on_dialled, s);
 }

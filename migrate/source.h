@@ -4,7 +4,7 @@
  *   DIALLING -> LOGIN (PING, AUTH, REPLCONF ...) -> ASKED (PSYNC, or SYNC) -> PAYLOAD_HEAD ->
  * PAYLOAD ^                                                  | | | +--CONTINUE--> STREAM
  * <---------------+
- *     +---- RESTING <--LOADING, NOMASTERLINK; lost in STREAM----+
+ *     +---- RESTING <--LOADING, BUSY, NOMASTERLINK ...; lost in STREAM----+
  *
  * Offsets are exact: `offset` is that of the last byte of the stream received, so a connection that
  * was lost goes on with the very next byte. Lost before the stream, or a backlog that does not
@@ -74,6 +74,7 @@ struct source {
     bool open;                     /* there is a stream */
     bool resuming; /* the payload is whole: a lost connection goes on where it broke off */
     bool begun;    /* a full copy, or something to go on with */
+    bool refused;  /* it has told why not now, and that is logged */
     bool paused, closing;
     uint32_t broken; /* full copies that broke off, one behind the other */
     struct eof_mark eof;

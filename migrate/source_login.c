@@ -5,6 +5,7 @@
 
 #include "base/log.h"
 #include "base/text.h"
+#include "migrate/advice.h"
 
 /* The steps of the login, each a request with one line for an answer. */
 enum { STEP_PING, STEP_AUTH, STEP_PORT, STEP_ADDRESS, STEP_CAPABILITIES, STEP_VERSION, STEP_PSYNC };
@@ -90,15 +91,47 @@ static void fail_with(struct source *s, const char *what, const char *line)
     source_fail(s, text);
 }
 
+static bool begins_with_one_of(const char *line, const char *const *starts, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        if (begins(line, starts[i]))
+            return true;
+    return false;
+}
+
+/* A state that passes: the same question gets another answer later. */
+static bool is_for_now(const char *line)
+{
+    static const char *const starts[] = { "-LOADING", "-BUSY ", "-MASTERDOWN", "-NOMASTERLINK" };
+    return begins_with_one_of(line, starts, ARRAY_LEN(starts));
+}
+
+/* What PING is told where PSYNC may still be allowed. */
+static bool is_of_no_interest(const char *line)
+{
+    static const char *const starts[] = { "-NOAUTH", "-NOPERM", "-ERR operation not permitted",
+                                          "-MISCONF" };
+    return begins_with_one_of(line, starts, ARRAY_LEN(starts));
+}
+
+static void rest_refused(struct source *s, const char *line)
+{
+    if (!s->refused)
+        log_warn("the source refuses us for now; trying again", "answer=%s action=%s",
+                 log_text(line), log_text(advice_on(ADVICE_AGAIN_LATER, NULL)));
+    s->refused = true;
+    source_rest(s);
+}
+
 static void on_step(struct source *s, const char *line)
 {
-    bool error = line[0] == '-';
-    if (s->step == STEP_PING && error && begins(line, "-LOADING")) {
-        source_rest(s);
+    bool error = line[0] == '-', refused = s->step == STEP_PING && error;
+    /* One that had let us in has too many clients now, or the like. */
+    if (refused && (is_for_now(line) || (s->resuming && !is_of_no_interest(line)))) {
+        rest_refused(s, line);
         return;
     }
-    if (s->step == STEP_PING && error && !begins(line, "-NOAUTH") && !begins(line, "-NOPERM") &&
-        !begins(line, "-ERR operation not permitted")) {
+    if (refused && !is_of_no_interest(line)) {
         fail_with(s, "the source refuses us", line);
         return;
     }
@@ -118,9 +151,7 @@ static void on_full(struct source *s, const char *line)
     char id[SOURCE_ID_LEN + 1];
     unsigned long long offset;
     if (s->resuming && !s->options->again) {
-        source_fail(s, "the source's backlog does not reach back to where the stream broke off; "
-                       "start again with a new full copy (a larger repl-backlog-size helps), or "
-                       "with --allow-full-resync");
+        source_fail(s, "the source's backlog does not reach back to where the stream broke off");
         return;
     }
     if (sscanf(line, "+FULLRESYNC %40s %llu", id, &offset) != 2 || strlen(id) != SOURCE_ID_LEN) {
@@ -128,6 +159,7 @@ static void on_full(struct source *s, const char *line)
         return;
     }
     memcpy(s->id, id, sizeof(id));
+    s->refused = false;
     s->offset = offset;
     s->acknowledged = 0; /* the target has nothing yet, though the copy has it all */
     s->resuming = false;
@@ -151,6 +183,7 @@ static void on_continue(struct source *s, const char *line)
     if (strlen(id) == SOURCE_ID_LEN)
         memcpy(s->id, id, SOURCE_ID_LEN + 1);
     s->state = SOURCE_STREAM;
+    s->refused = false;
     log_info("the stream goes on", "id=%s offset=%llu", s->id, (unsigned long long)s->offset);
     if (s->user->on_continued != NULL)
         s->user->on_continued(s->context);
@@ -171,12 +204,13 @@ static void on_psync_answer(struct source *s, const char *line)
         on_full(s, line);
     } else if (begins(line, "+CONTINUE")) {
         on_continue(s, line);
-    } else if (begins(line, "-NOMASTERLINK") || begins(line, "-LOADING")) {
-        source_rest(s);
+    } else if (is_for_now(line)) {
+        rest_refused(s, line);
     } else if (begins(line, "-NOPERM") || begins(line, "-NOAUTH") || s->resuming) {
         fail_with(s, "the source does not let us replicate", line);
     } else if (line[0] == '-' && !s->old_sync) {
-        log_warn("the source knows no PSYNC; trying SYNC", "answer=%s", log_text(line));
+        log_warn("the source knows no PSYNC; trying SYNC", "answer=%s action=%s", log_text(line),
+                 log_text(advice_on(ADVICE_OLD_WAY, NULL)));
         sync_old_way(s);
         source_send(s, (const char *[]){ "SYNC" }, 1);
     } else if (line[0] == '$') { /* a server takes a PSYNC under another name for SYNC */

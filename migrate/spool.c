@@ -102,8 +102,8 @@ int spool_reopen(struct spool *s, uint64_t begin, uint64_t end)
     for (; s->end < end; start += SPOOL_SEGMENT) {
         struct stat st;
         int file = named_file(s->folder, start, 0);
-        if (file < 0)
-            return s->end > begin && errno == ENOENT ? 0 : errno;
+        if (file < 0) /* a segment comes to be with its first byte */
+            return s->end == start && errno == ENOENT ? 0 : errno;
         add(s, file, start);
         if (fstat(file, &st) != 0)
             return errno;
@@ -111,8 +111,11 @@ int spool_reopen(struct spool *s, uint64_t begin, uint64_t end)
         if (there < s->end)
             return EIO; /* what the state says to be there is not */
         s->end = there < end ? there : end;
+        s->written = (int64_t)st.st_mtim.tv_sec * 1000 + st.st_mtim.tv_nsec / 1000000;
+        if (s->end < there && ftruncate(file, (off_t)(s->end - start)) != 0)
+            return errno;
         if (s->end < start + SPOOL_SEGMENT)
-            return ftruncate(file, (off_t)(s->end - start)) == 0 ? 0 : errno;
+            return 0;
     }
     return 0;
 }
@@ -134,11 +137,12 @@ int spool_sync(struct spool *s, uint64_t from)
 
 static struct segment *writable(struct spool *s)
 {
-    struct segment *g = list_is_empty(&s->segments) ? NULL : entry(s->segments.prev);
-    if (g != NULL && s->end < g->start + SPOOL_SEGMENT)
-        return g;
+    struct list_node *last = s->segments.prev;
+    if (last != &s->segments && s->end < entry(last)->start + SPOOL_SEGMENT)
+        return entry(last);
     uint64_t start = s->end - s->end % SPOOL_SEGMENT;
-    int file = s->named ? named_file(s->folder, start, O_CREAT) : scratch_file(s->folder);
+    /* One of an earlier program lies there if the machine's end came before its last bytes did. */
+    int file = s->named ? named_file(s->folder, start, O_CREAT | O_TRUNC) : scratch_file(s->folder);
     return file >= 0 ? add(s, file, start) : NULL;
 }
 

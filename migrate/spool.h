@@ -25,13 +25,14 @@ struct spool {
     bool named;         /* the files are FOLDER/spool.NUMBER */
     uint64_t max;       /* unread bytes; past it spool_is_full is true */
     uint64_t begin, at, end;
-    uint64_t peak; /* of unread bytes */
+    uint64_t peak;   /* of unread bytes */
+    int64_t written; /* ms since 1970: when an earlier program wrote the last byte; 0: none did */
     struct list_node segments;
 };
 
 void spool_open(struct spool *s, const char *folder, bool named, uint64_t max);
-/* Takes up the named files of an earlier program, from begin on. end: what is there, at most this.
-   0 or an errno; afterwards spool_close may be called in any case. */
+/* Takes up the named files of an earlier program, from begin on. end: what is there, at most this;
+   there may be less. 0 or an errno; afterwards spool_close may be called in any case. */
 MUST_USE int spool_reopen(struct spool *s, uint64_t begin, uint64_t end);
 /* Named files stay. */
 void spool_close(struct spool *s);

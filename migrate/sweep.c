@@ -4,7 +4,6 @@
 
 #include "base/text.h"
 #include "migrate/replay.h"
-#include "resp/value.h"
 
 enum { PENDING_MAX = 1024 };
 
@@ -70,22 +69,16 @@ static uint32_t shards_of(const struct sweep *s)
     return s->target->options->cluster ? target_shards(s->target) : 1;
 }
 
+static void on_key(void *context, struct span key)
+{
+    look_at(context, key);
+}
+
 static bool take_batch(struct sweep *s)
 {
-    struct value_cursor c = { s->scanned.at, s->scanned.at + s->scanned.len };
-    struct value outer, cursor, keys, key;
     s->ready = false;
-    if (!value_next(&c, &outer) || outer.kind != VALUE_LIST || outer.count != 2 ||
-        !value_next(&c, &cursor) || cursor.kind != VALUE_STRING ||
-        cursor.text.len >= SWEEP_CURSOR_MAX || !value_next(&c, &keys) || keys.kind != VALUE_LIST)
+    if (!scan_reply_take(writer_span(&s->scanned), s->cursor, on_key, s))
         return false;
-    memcpy(s->cursor, cursor.text.at, cursor.text.len);
-    s->cursor[cursor.text.len] = '\0';
-    for (uint64_t i = 0; i < keys.count; i++) {
-        if (!value_next(&c, &key) || key.kind != VALUE_STRING)
-            return false;
-        look_at(s, key.text);
-    }
     if (strcmp(s->cursor, "0") == 0)
         s->over = ++s->shard == shards_of(s);
     return true;

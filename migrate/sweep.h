@@ -13,10 +13,9 @@
 #define MIGRATE_SWEEP_H
 
 #include "migrate/copy.h"
+#include "migrate/scan_reply.h"
 
 enum sweep_result { SWEEP_BAD = -1, SWEEP_MORE, SWEEP_DONE };
-
-enum { SWEEP_CURSOR_MAX = 24 };
 
 struct sweep {
     const struct copy_options *options;
@@ -25,7 +24,7 @@ struct sweep {
     uint64_t looked_at, removed;
     char error[TARGET_ERROR_SHOWN]; /* why it is bad */
     /* Private from here on. */
-    char cursor[SWEEP_CURSOR_MAX];
+    char cursor[SCAN_CURSOR_MAX];
     struct writer scanned; /* the reply to SCAN */
     uint32_t shard, epoch, pending;
     bool scanning, ready, over, one;

@@ -5,10 +5,12 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "migrate/advice.h"
 #include "migrate/summary.h"
 #include "migrate/sync_again.h"
 #include "migrate/sync_desk.h"
 #include "migrate/sync_keep.h"
+#include "migrate/sync_masters.h"
 
 enum { PUMP_TURN = 2 * 1024 * 1024 };
 
@@ -29,9 +31,22 @@ void sync_give_up(struct sync *s, const char *why)
 {
     if (s->closing)
         return;
-    log_error("cannot go on", "reason=%s", log_text(why));
+    log_error("cannot go on", "reason=%s action=%s", log_text(why),
+              log_text(advice_on(ADVICE_START, why)));
     s->failed = true;
     sync_close(s);
+}
+
+void sync_give_up_file(struct sync *s, const char *what, const char *folder, int error)
+{
+    char why[512];
+    snprintf(why, sizeof(why), "%s in %.256s: %s", what, folder, strerror(error));
+    sync_give_up(s, why);
+}
+
+const char *sync_folder(const struct sync *s)
+{
+    return s->config->state_dir != NULL ? s->config->state_dir : s->config->spool_dir;
 }
 
 /* --- from the source to the spool ---------------------------------------------------------- */
@@ -40,12 +55,13 @@ static void keep(struct sync *s, struct span bytes)
 {
     int error = s->closing ? 0 : spool_write(&s->spool, bytes);
     if (error != 0) {
-        sync_give_up(s, strerror(error));
+        sync_give_up_file(s, "the spool", sync_folder(s), error);
         return;
     }
     if (spool_is_full(&s->spool) && !s->source.paused) {
-        log_warn("the spool is full; the source has to wait", "bytes=%llu",
-                 (unsigned long long)spool_unread(&s->spool));
+        log_warn("the spool is full; the source has to wait", "bytes=%llu action=%s",
+                 (unsigned long long)spool_unread(&s->spool),
+                 log_text(advice_on(ADVICE_SPOOL_FULL, NULL)));
         source_pause(&s->source);
     }
     net_hurry(&s->run.net);
@@ -84,7 +100,8 @@ static void on_again(void *context)
 static void on_source_failed(void *context, const char *why)
 {
     struct sync *s = context;
-    log_error("the source is lost", "reason=%s", log_text(why));
+    log_error("the source is lost", "reason=%s action=%s", log_text(why),
+              log_text(advice_on(ADVICE_START, why)));
     s->failed = true;
     s->stopping = true;
     if (!s->payload_whole)
@@ -109,7 +126,7 @@ static bool fill_buffer(struct sync *s)
         return true;
     long n = spool_read(&s->spool, s->buffer, SYNC_BUFFER);
     if (n < 0)
-        sync_give_up(s, strerror((int)-n));
+        sync_give_up_file(s, "the spool", sync_folder(s), (int)-n);
     s->at = 0;
     s->len = n > 0 ? (size_t)n : 0;
     if (!s->exact || !s->copied)
@@ -141,7 +158,8 @@ static bool settle(struct sync *s)
 {
     if (!s->payload_whole || !copy_is_done(&s->copy))
         return false;
-    if (s->exact && s->target.router.counters.lost_links != s->lost_links) {
+    bool lost = s->copy_lost || s->target.router.counters.lost_links != s->lost_links;
+    if (s->exact && lost) {
         sync_mend(s); /* what a lost connection has left behind must not come after the stream */
         return false;
     }
@@ -168,7 +186,8 @@ static bool apply_some(struct sync *s)
     enum apply_result result = apply_take(&s->apply, bytes, &used);
     s->at += used;
     if (result == APPLY_BAD) {
-        log_error("cannot go on", "reason=%s", log_text(s->apply.error));
+        log_error("cannot go on", "reason=%s action=%s", log_text(s->apply.error),
+                  log_text(advice_on(ADVICE_START, s->apply.error)));
         s->failed = true;
         sync_clean(s);
     }
@@ -268,6 +287,8 @@ void sync_begin(struct sync *s)
     }
     source_go_on(&s->source, st->id, st->stream + (s->spool.end - st->payload));
     sync_open_stream(s, s->copied ? st->applied : st->stream, s->copied ? st->db : 0);
+    if (s->spool.written > 0) /* no earlier: a time to live may become longer, but not shorter */
+        apply_received(&s->apply, s->source.offset, s->spool.written);
 }
 
 static void on_ready(void *context)
@@ -277,7 +298,8 @@ static void on_ready(void *context)
     log_info("target is ready", "version=%s shards=%u rdb=%u", f->version,
              s->target.router.map->shard_count, f->rdb);
     if (f->evicts)
-        log_warn("the target may evict keys when its memory is full", "");
+        log_warn("the target may evict keys when its memory is full", "action=%s",
+                 log_text(advice_on(ADVICE_EVICTION, NULL)));
     if (s->exact)
         sync_claim(s);
     else
@@ -317,6 +339,8 @@ static void on_turn_end(void *context)
        has. */
     if (s->exact && s->phase == SYNC_LIVE && !s->closing)
         sync_watch(s);
+    if (s->exact && s->reading && !s->copied && s->phase != SYNC_MENDING && !s->closing)
+        sync_copy_watch(s);
     target_turn_end(&s->target);
     if (s->closing || !s->reading)
         return;
@@ -393,8 +417,8 @@ bool sync_is_good(const struct sync *s)
 {
     const struct copy_counters *n = &s->copy.counters;
     return !s->failed && s->phase == SYNC_CLEANING && n->functions_failed == 0 &&
-           n->field_times_lost + s->apply.counters.field_times_lost == 0 && sync_desk_is_good(s) &&
-           s->expiry.unset + expiry_held(&s->expiry) == 0;
+           !s->copy_incomplete && n->field_times_lost + s->apply.counters.field_times_lost == 0 &&
+           sync_desk_is_good(s) && s->expiry.unset + expiry_held(&s->expiry) == 0;
 }
 
 static int end(struct sync *s)
@@ -429,8 +453,8 @@ int sync_run(const struct config *config)
     int code = 1;
     s->copy_options.failed = failed;
     if (config->failed_file != NULL && failed == NULL) {
-        log_error("cannot write", "file=%s reason=%s", log_text(config->failed_file),
-                  log_text(strerror(errno)));
+        log_error("cannot write", "file=%s reason=%s action=%s", log_text(config->failed_file),
+                  log_text(strerror(errno)), log_text(advice_on(ADVICE_FILE, NULL)));
     } else {
         run_open(&s->run, on_turn_end, on_stop, s);
         target_open(&s->target, &s->run.net, &config->target_options, &target_user, s);

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "migrate/advice.h"
 #include "migrate/sync_desk.h"
 #include "migrate/sync_keep.h"
 
@@ -14,7 +15,7 @@ static void write_down(struct sync *s)
     const char *folder = s->config->state_dir;
     int error = folder != NULL ? state_write(&s->state, folder) : 0;
     if (error != 0)
-        sync_give_up(s, strerror(error));
+        sync_give_up_file(s, "the state", folder, error);
 }
 
 static void forget_stream(struct sync *s)
@@ -32,11 +33,13 @@ void sync_again(struct sync *s)
 {
     if (s->closing || s->phase == SYNC_CLEANING)
         return;
-    log_warn("the source cannot go on from where it broke off; a new full copy follows", "");
+    log_warn("the source cannot go on from where it broke off; a new full copy follows",
+             "action=%s", log_text(advice_on(ADVICE_BEGINS_ANEW, NULL)));
     s->again = true;
     s->payload_whole = s->copied = s->resumed = s->payload_gone = false;
     s->at = s->len = 0;
     s->safe_count = 0;
+    s->copy_lost = s->copy_incomplete = false;
     s->state.begin = s->spool.end;
     s->state.payload = s->state.live = s->state.copied = 0;
     s->state.sweep = 1;
@@ -71,8 +74,8 @@ void sync_note_keys(struct sync *s)
         return;
     if (!c->allow_full_resync) {
         log_warn("an earlier full copy broke off; keys that have vanished at the source since then "
-                 "stay at the target (--allow-full-resync)",
-                 "");
+                 "stay at the target",
+                 "action=%s", log_text(advice_on(ADVICE_VANISHED, NULL)));
         return;
     }
     key_set_clear(&s->keys);
@@ -97,14 +100,14 @@ bool sync_is_swept(struct sync *s)
 
 void sync_sweep(struct sync *s)
 {
-    if (s->target.router.counters.lost_links != s->lost_links) {
+    if (s->copy_lost || s->target.router.counters.lost_links != s->lost_links) {
         sync_mend(s); /* behind it the sweep begins anew */
         return;
     }
     int rc = key_set_sort(&s->keys);
     if (rc != 0) {
         if (rc < 0)
-            sync_give_up(s, strerror(-rc));
+            sync_give_up_file(s, "the list of keys", s->config->spool_dir, -rc);
         net_hurry(&s->run.net);
         return;
     }
@@ -112,8 +115,9 @@ void sync_sweep(struct sync *s)
     if (result == SWEEP_MORE)
         return;
     if (result == SWEEP_BAD) {
-        log_error("what the source has no more cannot be removed from the target", "reason=%s",
-                  log_text(s->sweep.error));
+        log_error("what the source has no more cannot be removed from the target",
+                  "reason=%s action=%s", log_text(s->sweep.error),
+                  log_text(advice_on(ADVICE_SWEEP, s->sweep.error)));
         sync_give_up(s, "the next start makes it up");
         return;
     }

@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "migrate/admin.h"
+#include "migrate/advice.h"
 #include "migrate/cutover.h"
 #include "migrate/metrics_port.h"
 #include "migrate/progress.h"
@@ -152,7 +153,7 @@ static void say_status(struct sync *s, struct admin_client *client)
         admin_say(client, "a cutover is under way");
 }
 
-static void status(struct sync *s, struct admin_client *client, char *words)
+static void status(struct sync *s, struct admin_client *client, const char *words)
 {
     (void)words;
     say_status(s, client);
@@ -185,7 +186,7 @@ static void write_metrics(void *context, struct writer *out)
     }
 }
 
-static void metrics(struct sync *s, struct admin_client *client, char *words)
+static void metrics(struct sync *s, struct admin_client *client, const char *words)
 {
     struct writer page;
     (void)words;
@@ -203,11 +204,11 @@ static void metrics(struct sync *s, struct admin_client *client, char *words)
 
 /* --- the other commands -------------------------------------------------------------------- */
 
-static void hold(struct sync *s, struct admin_client *client, char *words)
+static void hold(struct sync *s, struct admin_client *client, const char *words)
 {
     (void)words;
     if (s->stopping || cutover_is_active(&s->desk->cutover)) {
-        admin_end(client, "not now: it is ending, or a cutover is under way");
+        admin_refuse(client, "not now: it is ending, or a cutover is under way");
         return;
     }
     log_info("paused", "");
@@ -215,7 +216,7 @@ static void hold(struct sync *s, struct admin_client *client, char *words)
     admin_end(client, NULL);
 }
 
-static void let_go(struct sync *s, struct admin_client *client, char *words)
+static void let_go(struct sync *s, struct admin_client *client, const char *words)
 {
     (void)words;
     log_info("resumed", "");
@@ -238,18 +239,20 @@ static uint64_t number_of(const char *words, const char *name)
     return at != NULL && text_to_u64(at, strspn(at, "0123456789"), &n) ? n : 0;
 }
 
-static void cutover(struct sync *s, struct admin_client *client, char *words)
+static void cutover(struct sync *s, struct admin_client *client, const char *words)
 {
     struct sync_desk *d = s->desk;
     const char *from = word_of(words, "from=");
+    char why[256];
     if (s->phase != SYNC_LIVE || s->held || s->stopping || cutover_is_active(&d->cutover)) {
-        admin_end(client, s->held ? "it is paused; resume first"
-                                  : "not now: the copy is under way, or a cutover, or the end");
+        admin_refuse(client, s->held ? "it is paused"
+                                     : "not now: the copy is under way, or a cutover, or the end");
         return;
     }
     long lines = from != NULL ? dirty_load(&d->repair.dirty, from) : 0;
     if (lines < 0) {
-        admin_end(client, strerror((int)-lines));
+        snprintf(why, sizeof(why), "%.128s: %s", from, strerror((int)-lines));
+        admin_refuse(client, why);
         return;
     }
     log_info("cutover begins", "");
@@ -257,11 +260,11 @@ static void cutover(struct sync *s, struct admin_client *client, char *words)
     cutover_start(&d->cutover, number_of(words, "sample="), number_of(words, "pause="));
 }
 
-static void finish(struct sync *s, struct admin_client *client, char *words)
+static void finish(struct sync *s, struct admin_client *client, const char *words)
 {
     (void)words;
     if (s->desk->finishing != NULL || s->stopping) {
-        admin_end(client, "it is ending already");
+        admin_refuse(client, "it is ending already");
         return;
     }
     s->desk->finishing = client;
@@ -272,7 +275,7 @@ static void on_line(void *context, struct admin_client *client, char *line)
 {
     static const struct {
         const char *name;
-        void (*run)(struct sync *s, struct admin_client *client, char *words);
+        void (*run)(struct sync *s, struct admin_client *client, const char *words);
     } rows[] = {
         { "status", status }, { "metrics", metrics }, { "pause", hold },
         { "resume", let_go }, { "cutover", cutover }, { "finish", finish },
@@ -283,7 +286,8 @@ static void on_line(void *context, struct admin_client *client, char *line)
             rows[i].run(context, client, line + len);
             return;
         }
-    admin_end(client, "unknown command; there are status, metrics, pause, resume, cutover, finish");
+    admin_refuse(client,
+                 "unknown command: there are status, metrics, pause, resume, cutover, finish");
 }
 
 static void on_gone(void *context, struct admin_client *client)
@@ -347,8 +351,8 @@ static void on_over(void *context, const char *error)
     say_report(s, client);
     dirty_print(&d->repair.dirty, REMAINING_SHOWN, say_line, client);
     if (error == NULL && left > 0)
-        error = "something remains; see above, and the repair file";
-    admin_end(client, error);
+        error = "something remains: see above, and the repair file";
+    admin_refuse(client, error);
 }
 
 static const struct cutover_user cutover_user = { .on_step = on_step, .on_over = on_over };
@@ -363,8 +367,9 @@ static void load_once(struct sync *s)
     d->loaded = true;
     long lines = dirty_load(&d->repair.dirty, s->config->repair_from);
     if (lines < 0)
-        log_error("cannot read the keys to repair", "file=%s reason=%s",
-                  log_text(s->config->repair_from), log_text(strerror((int)-lines)));
+        log_error("cannot read the keys to repair", "file=%s reason=%s action=%s",
+                  log_text(s->config->repair_from), log_text(strerror((int)-lines)),
+                  log_text(advice_on(ADVICE_CHOICE, NULL)));
 }
 
 void sync_desk_turn(struct sync *s)
@@ -418,8 +423,8 @@ static bool open_socket(struct sync *s)
     const char *path = s->config->socket_path;
     int error = path != NULL ? admin_open(&s->desk->admin, &s->run.loop, path, &admin_user, s) : 0;
     if (error != 0)
-        log_error("cannot listen", "socket=%s reason=%s", log_text(path),
-                  log_text(strerror(error)));
+        log_error("cannot listen", "socket=%s reason=%s action=%s", log_text(path),
+                  log_text(strerror(error)), log_text(advice_on(ADVICE_LISTEN, NULL)));
     return error == 0;
 }
 
@@ -431,8 +436,9 @@ static bool open_metrics(struct sync *s)
     int rc = metrics_port_open(&s->desk->metrics, &s->run.net, c->metrics_bind,
                                (uint16_t)c->metrics_port, write_metrics, s);
     if (rc != 0)
-        log_error("cannot listen", "address=%s port=%d reason=%s", log_text(c->metrics_bind),
-                  c->metrics_port, log_text(uv_strerror(rc)));
+        log_error("cannot listen", "address=%s port=%d reason=%s action=%s",
+                  log_text(c->metrics_bind), c->metrics_port, log_text(uv_strerror(rc)),
+                  log_text(advice_on(ADVICE_LISTEN, NULL)));
     return rc == 0;
 }
 
@@ -461,10 +467,10 @@ void sync_desk_close(struct sync *s)
     cutover_stop(&d->cutover, "the process is ending");
     if (d->finishing != NULL) {
         say_status(s, d->finishing);
-        admin_end(d->finishing, sync_is_good(s) ? NULL : "not all went well; see the summary");
+        admin_refuse(d->finishing, sync_is_good(s) ? NULL : "not all went well");
     }
     d->finishing = NULL;
-    admin_close(&d->admin, "ERR the process is ending");
+    admin_close(&d->admin, "ERR the process is ending; wait until it is gone");
     metrics_port_close(&d->metrics);
     repair_close(&d->repair);
     progress_end(&d->progress);

@@ -6,8 +6,10 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "migrate/advice.h"
 #include "migrate/sync_again.h"
 #include "migrate/sync_desk.h"
+#include "migrate/sync_masters.h"
 
 enum { TICK_MS = 1000 };
 
@@ -49,36 +51,22 @@ void sync_peer(struct sync *s)
     note_peers(s);
     int error = state_write(&s->state, folder);
     if (error != 0)
-        sync_give_up(s, strerror(error));
-}
-
-static uint32_t master_of(const struct sync *s, uint32_t slot)
-{
-    const struct router *rt = &s->target.router;
-    uint16_t shard = rt->map->shard_of[slot];
-    return shard == SLOTMAP_NO_SHARD ? 0 : rt->masters[shard]->fingerprint;
-}
-
-/* FNV-1a over the master of each slot: another one may lack what its predecessor has answered. */
-static uint64_t masters_now(const struct sync *s)
-{
-    uint64_t h = 14695981039346656037u;
-    for (uint32_t slot = 0; slot < SLOT_COUNT; slot++)
-        h = (h ^ master_of(s, slot)) * 1099511628211u;
-    return h;
+        sync_give_up_file(s, "the state", folder, error);
 }
 
 static void note_copy(struct sync *s)
 {
     const struct copy *c = &s->copy;
     s->state.copied = c->safe_to > c->skip_to ? c->safe_to : c->skip_to;
-    s->state.masters = masters_now(s);
+    if (s->copy_lost)
+        s->state.copied = 0;
+    s->state.masters = sync_masters_print(s);
 }
 
 uint64_t sync_copied_before(const struct sync *s)
 {
     const struct state *st = &s->state;
-    return st->masters == masters_now(s) ? st->copied : 0;
+    return st->masters == sync_masters_print(s) ? st->copied : 0;
 }
 
 /* Spool first, then the file that speaks of it. */
@@ -106,7 +94,7 @@ bool sync_save(struct sync *s)
         error = state_write(st, folder);
     if (error == 0)
         return true;
-    sync_give_up(s, strerror(error));
+    sync_give_up_file(s, "the state", folder, error);
     return false;
 }
 
@@ -114,7 +102,7 @@ bool sync_save(struct sync *s)
 void sync_release(struct sync *s)
 {
     uint64_t kept = s->spool.end - s->spool.begin;
-    bool keeps = s->config->state_dir != NULL && !s->payload_gone;
+    bool keeps = s->exact && !s->payload_gone;
     if (s->copied && s->exact) {
         spool_release(&s->spool, sync_position(s, safe_point(s).offset));
         return;
@@ -122,10 +110,10 @@ void sync_release(struct sync *s)
     if (keeps && kept < s->spool.max)
         return;
     spool_release(&s->spool, s->spool.at);
-    if (keeps)
+    if (keeps && s->config->state_dir != NULL)
         log_warn("the spool cannot hold the full copy (--spool-max); if this run ends before the "
                  "copy is done, the next one begins anew",
-                 "");
+                 "action=%s", log_text(advice_on(ADVICE_SPOOL_SMALL, NULL)));
     s->payload_gone = true;
 }
 
@@ -171,7 +159,9 @@ static bool take_up(struct sync *s, const struct state *old)
 {
     bool same = same_boot(old);
     if (strcmp(old->name, s->config->source_name) != 0) {
-        log_error("the state directory belongs to another source", "name=%s", old->name);
+        log_error("the state directory belongs to another source", "directory=%s name=%s action=%s",
+                  log_text(s->config->state_dir), old->name,
+                  log_text(advice_on(ADVICE_STATE, NULL)));
         return false;
     }
     char peers[sizeof(old->peers)], *save = NULL;
@@ -189,9 +179,14 @@ static bool take_up(struct sync *s, const struct state *old)
     uint64_t end = same ? UINT64_MAX : old->spool_end;
     int error = spool_reopen(&s->spool, old->spool_begin, end);
     if (error != 0) {
-        log_error("the spool of the last run cannot be read; remove the state directory for a new "
-                  "full copy",
-                  "reason=%s", log_text(strerror(error)));
+        log_error("the spool of the last run cannot be read", "directory=%s reason=%s action=%s",
+                  log_text(s->config->state_dir), log_text(strerror(error)),
+                  log_text(advice_on(ADVICE_STATE, NULL)));
+        return false;
+    }
+    if (old->live == 0 && s->spool.end < old->payload) {
+        log_error("the spool lacks a part of the full copy", "directory=%s action=%s",
+                  log_text(s->config->state_dir), log_text(advice_on(ADVICE_STATE, NULL)));
         return false;
     }
     char boot[STATE_ID_LEN + 1];
@@ -212,13 +207,16 @@ static bool open_folder(struct sync *s)
     s->lock = state_lock(folder);
     if (s->lock < 0) {
         bool taken = s->lock == -EWOULDBLOCK;
-        log_error("the state directory cannot be used", "directory=%s reason=%s", log_text(folder),
-                  taken ? "\"another process has it\"" : log_text(strerror(-s->lock)));
+        log_error("the state directory cannot be used", "directory=%s reason=%s action=%s",
+                  log_text(folder), log_text(taken ? "another process has it" : strerror(-s->lock)),
+                  log_text(advice_on(ADVICE_STATE, NULL)));
         return false;
     }
     int error = state_read(&old, folder);
     if (error != 0 && error != ENOENT) {
-        log_error("the state file cannot be read", "reason=%s", log_text(strerror(error)));
+        log_error("the state file cannot be read", "directory=%s reason=%s action=%s",
+                  log_text(folder), log_text(strerror(error)),
+                  log_text(advice_on(ADVICE_STATE, NULL)));
         return false;
     }
     if (error == 0 && !take_up(s, &old))
@@ -246,7 +244,7 @@ static void on_claimed(void *context, const char *why)
     memcpy(s->state.work, s->owner.work, sizeof(s->state.work));
     int error = folder != NULL ? state_write(&s->state, folder) : 0;
     if (error != 0)
-        sync_give_up(s, strerror(error));
+        sync_give_up_file(s, "the state", folder, error);
     else
         sync_mend(s);
 }
@@ -266,45 +264,12 @@ void sync_claim(struct sync *s)
 
 /* --- the way back -------------------------------------------------------------------------- */
 
-static bool is_master(const struct sync *s, uint32_t fingerprint)
-{
-    const struct router *rt = &s->target.router;
-    for (uint32_t i = 0; i < rt->map->shard_count; i++)
-        if (rt->masters[i]->fingerprint == fingerprint)
-            return true;
-    return false;
-}
-
-/* A slot whose master is no master any more may have lost what was answered last. One that was
-   moved by hand has not. (The fence has asked all that the map calls masters whether they are.) */
-static bool has_new_master(const struct sync *s, uint32_t slot)
-{
-    uint32_t old = s->masters[slot];
-    return old != 0 && old != master_of(s, slot) && !is_master(s, old);
-}
-
-/* Behind slotgates, or in one Redis, nobody sees when a master gives way to one that lacks
-   something; but we learn of it by a lost connection. The markers tell what is there of commands
-   that count; the others may come again. */
-static bool may_have_lost(const struct sync *s, uint32_t slot)
-{
-    return !s->target.options->cluster || has_new_master(s, slot);
-}
-
-static void look_at_target(struct sync *s)
-{
-    s->lost_links = s->target.router.counters.lost_links;
-    s->epoch = s->target.router.epoch;
-    for (uint32_t slot = 0; slot < SLOT_COUNT; slot++)
-        s->masters[slot] = master_of(s, slot);
-}
-
 /* What was held there is held again. False: it gave up. */
 static bool hold_again(struct sync *s, uint64_t offset)
 {
     int error = expiry_go_back(&s->expiry, offset);
     if (error != 0)
-        sync_give_up(s, strerror(error));
+        sync_give_up_file(s, "the times held back", sync_folder(s), error);
     return error == 0;
 }
 
@@ -315,7 +280,7 @@ static void go_back(struct sync *s, const uint64_t *markers)
     uint32_t lost = 0;
     REQUIRE(skip != NULL);
     for (uint32_t slot = 0; slot < SLOT_COUNT; slot++) {
-        bool affected = may_have_lost(s, slot);
+        bool affected = sync_may_have_lost(s, slot);
         skip[slot] = affected || markers[slot] > from.offset ? markers[slot] : from.offset;
         lost += affected;
     }
@@ -359,12 +324,12 @@ static void on_mended(void *context, const uint64_t *markers)
     else if (s->reading && s->copied)
         go_back(s, markers);
     else if (s->reading) /* between copy and stream */
-        s->phase = SYNC_SETTLING;
+        sync_copy_mended(s);
     else if (s->resumed)
         go_on_with_state(s, markers);
     else
         sync_begin(s);
-    look_at_target(s);
+    sync_look_at_masters(s);
     net_hurry(&s->run.net);
 }
 
@@ -383,7 +348,7 @@ void sync_watch(struct sync *s)
     bool changed = rt->epoch != s->epoch, lost = rt->counters.lost_links != s->lost_links;
     s->epoch = rt->epoch;
     for (uint32_t slot = 0; changed && !lost && slot < SLOT_COUNT; slot++)
-        lost = s->masters[slot] != master_of(s, slot);
+        lost = s->masters[slot] != sync_master_of(s, slot);
     if (lost || s->apply.broken)
         sync_mend(s);
 }

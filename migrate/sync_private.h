@@ -4,6 +4,7 @@
  *   sync.c        the way of the bytes: source -> spool -> copy, then stream
  *   sync_desk.c   the operator's commands, repairs, cutover, progress
  *   sync_again.c  a full copy behind an earlier one, and what it has to sweep away
+ *   sync_masters.c  which masters the target has, and what one that gave way may have lost
  *   sync_keep.c   what is kept for a later start, and the way back after something broke
  */
 #ifndef MIGRATE_SYNC_PRIVATE_H
@@ -68,7 +69,9 @@ struct sync {
     size_t at, len; /* in the buffer: taken, and all */
     /* Of sync_keep.c. */
     bool exact, resumed;
-    bool payload_gone; /* the spool could not keep it */
+    bool payload_gone;    /* the spool could not keep it */
+    bool copy_lost;       /* of sync_masters.c: a master has given way in the copy */
+    bool copy_incomplete; /* keys of it may be missing for good */
     int lock;
     struct state state; /* what was written last; live etc. say what is gone on with */
     struct mend mend;
@@ -92,6 +95,9 @@ struct sync {
 
 /* sync.c */
 void sync_give_up(struct sync *s, const char *why);
+/* What of ours lies in that folder; an errno. */
+void sync_give_up_file(struct sync *s, const char *what, const char *folder, int error);
+const char *sync_folder(const struct sync *s); /* of the spool */
 void sync_close(struct sync *s);
 /* As SIGTERM does. */
 void sync_stop(struct sync *s);

@@ -94,16 +94,20 @@ void target_send_block(struct target *t, struct span key, struct span parts, uin
 /* Changes nothing; the reply is appended to *reply, which must live until done. */
 void target_ask(struct target *t, struct span name, struct span key, struct span command,
                 struct writer *reply, target_done *done, void *context);
-/* The same; piece gets the reply as it comes, and nothing is kept. */
+/* As target_ask, and no limit on the rate counts it. */
+void target_peek(struct target *t, struct span name, struct span key, struct span command,
+                 struct writer *reply, target_done *done, void *context);
+/* As target_ask; piece gets the reply as it comes, and nothing is kept. */
 void target_ask_pieces(struct target *t, struct span name, struct span key, struct span command,
                        target_piece *piece, target_done *done, void *context);
 /* As target_ask, about no key, to the master of a shard. */
 void target_ask_shard(struct target *t, uint32_t shard, struct span name, struct span command,
                       struct writer *reply, target_done *done, void *context);
 uint32_t target_shards(const struct target *t);
-/* A command about no key, sent to every master. Gives how many answers come. */
-uint32_t target_send_all(struct target *t, struct span name, struct span command, target_done *done,
-                         void *context);
+/* A command about no key, sent to every master; label: what target_key gives. Gives how many
+   answers come. */
+uint32_t target_send_all(struct target *t, struct span name, struct span label, struct span command,
+                         target_done *done, void *context);
 void target_add_peer(struct target *t, const char *peer); /* of an earlier run */
 /* Forgets everything under way and hangs up: no done comes. What was written may still be executed.
    What is sent from now on goes over new connections. Not from inside a done. */

@@ -6,10 +6,11 @@
 
 #include "base/log.h"
 #include "base/text.h"
+#include "migrate/advice.h"
 #include "migrate/replay.h"
 #include "migrate/run.h"
+#include "migrate/scan_reply.h"
 #include "migrate/verify_check.h"
-#include "resp/value.h"
 
 /*
  *   SOURCE_KEYS: SCAN the source, compare each key ----+
@@ -18,7 +19,7 @@
  */
 enum phase { STARTING, SOURCE_KEYS, TARGET_KEYS, AGAIN, PAUSE, OVER };
 
-enum { UNDER_WAY_MAX = 512, SHOWN_MAX = 20, CURSOR_MAX = 24 };
+enum { UNDER_WAY_MAX = 512, SHOWN_MAX = 20 };
 
 struct suspect {
     char *key;
@@ -45,7 +46,7 @@ struct verify {
     uv_timer_t timer;
     uint8_t phase; /* enum phase */
     int ready, round;
-    char cursor[CURSOR_MAX];
+    char cursor[SCAN_CURSOR_MAX];
     uint32_t shard;
     struct writer scanned; /* the reply to SCAN */
     bool scanning, batch_ready, failed, closing;
@@ -72,7 +73,8 @@ static void give_up(void *context, const char *why)
     struct verify *v = context;
     if (v->closing)
         return;
-    log_error("cannot go on", "reason=%s", log_text(why));
+    log_error("cannot go on", "reason=%s action=%s", log_text(why),
+              log_text(advice_on(ADVICE_START, why)));
     v->failed = true;
     close_all(v);
 }
@@ -200,30 +202,25 @@ static bool is_wanted(const struct verify *v, struct span key)
     return verdict == FILTER_TAKE || verdict == FILTER_REPORTED;
 }
 
+static void on_key(void *context, struct span key)
+{
+    struct verify *v = context;
+    if (replay_is_own_key(key))
+        return;
+    if (!is_wanted(v, key))
+        v->left_out++;
+    else if (v->phase == SOURCE_KEYS)
+        check(v, key);
+    else
+        look_up(v, key);
+    *(v->phase == SOURCE_KEYS ? &v->source_keys : &v->target_keys) += 1;
+}
+
 static bool take_batch(struct verify *v)
 {
-    struct value_cursor c = { v->scanned.at, v->scanned.at + v->scanned.len };
-    struct value outer, cursor, keys, key;
     v->batch_ready = false;
-    if (!value_next(&c, &outer) || outer.kind != VALUE_LIST || outer.count != 2 ||
-        !value_next(&c, &cursor) || cursor.kind != VALUE_STRING || cursor.text.len >= CURSOR_MAX ||
-        !value_next(&c, &keys) || keys.kind != VALUE_LIST)
+    if (!scan_reply_take(writer_span(&v->scanned), v->cursor, on_key, v))
         return false;
-    memcpy(v->cursor, cursor.text.at, cursor.text.len);
-    v->cursor[cursor.text.len] = '\0';
-    for (uint64_t i = 0; i < keys.count; i++) {
-        if (!value_next(&c, &key) || key.kind != VALUE_STRING)
-            return false;
-        if (replay_is_own_key(key.text))
-            continue;
-        if (!is_wanted(v, key.text))
-            v->left_out++;
-        else if (v->phase == SOURCE_KEYS)
-            check(v, key.text);
-        else
-            look_up(v, key.text);
-        *(v->phase == SOURCE_KEYS ? &v->source_keys : &v->target_keys) += 1;
-    }
     if (strcmp(v->cursor, "0") == 0)
         next_shard(v);
     return true;
@@ -335,6 +332,9 @@ static void tell(const struct verify *v, FILE *file)
     }
     if (v->found.count > SHOWN_MAX)
         printf("... see --diff-file for all of them\n");
+    if (v->found.count > 0)
+        printf(
+            "while a sync runs: cutover SOCKET --repair-from DIFF-FILE brings these over again\n");
     if (v->left_out > 0)
         printf("%-28s %12llu\n", "keys left out by filters", (unsigned long long)v->left_out);
     printf("%-28s %12llu\n%-28s %12llu\n%-28s %12zu\n", "keys at the source",
@@ -378,8 +378,8 @@ int verify_run(const struct config *config)
     FILE *file = config->diff_file != NULL ? fopen(config->diff_file, "we") : NULL;
     int code = 1;
     if (config->diff_file != NULL && file == NULL)
-        log_error("cannot write", "file=%s reason=%s", log_text(config->diff_file),
-                  log_text(strerror(errno)));
+        log_error("cannot write", "file=%s reason=%s action=%s", log_text(config->diff_file),
+                  log_text(strerror(errno)), log_text(advice_on(ADVICE_FILE, NULL)));
     else
         code = run(v, file);
     if (file != NULL && fclose(file) != 0)

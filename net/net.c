@@ -68,6 +68,7 @@ void net_open(struct net *net, uv_loop_t *loop, void (*on_turn_end)(void *contex
     list_init(&net->unread);
     REQUIRE(uv_timer_init(loop, &net->cork_timer) == 0);
     net->cork_timer.data = net;
+    stream_part_open(net);
     REQUIRE(uv_prepare_init(loop, &net->flush) == 0);
     net->flush.data = net;
     REQUIRE(uv_prepare_start(&net->flush, on_flush) == 0);
@@ -79,6 +80,7 @@ void net_close(struct net *net)
     uv_close((uv_handle_t *)&net->flush, NULL);
     uv_close((uv_handle_t *)&net->hurry, NULL);
     uv_close((uv_handle_t *)&net->cork_timer, NULL);
+    uv_close((uv_handle_t *)&net->part_timer, NULL);
 }
 
 void net_free(struct net *net)

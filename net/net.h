@@ -36,7 +36,9 @@ struct net {
     struct list_node patient; /* streams that wait for a quiet turn, see enum stream_when */
     struct list_node corked;  /* streams that wait to be uncorked, for CORK_MS at most */
     struct list_node unread;  /* struct tls: may go on reading */
-    uv_timer_t cork_timer;
+    struct list_node parted;  /* streams that have written all, oldest first: see stream_part.c */
+    uint32_t parted_count;
+    uv_timer_t cork_timer, part_timer;
     bool cork_timed;
     uv_prepare_t flush;
     uv_idle_t hurry; /* active: the loop polls without sleeping */

@@ -1,14 +1,12 @@
 #include "net/stream_private.h"
 
 #include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <stdio.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 #include "base/error.h"
 
-enum { PIECES_PER_WRITE = 64, READ_ROOM_MIN = 16 * 1024, UNHEARD_MAX = 16 * 1024 * 1024 };
+enum { PIECES_PER_WRITE = 64 };
 
 static struct stream *stream_of(void *handle)
 {
@@ -66,7 +64,8 @@ static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *buf)
         *buf = stream_secure_room(s);
         return;
     }
-    struct chunk *c = s->into != NULL ? s->into : stream_shared_chunk(s->net);
+    bool kept = s->into != NULL && LIKELY(!s->finishing);
+    struct chunk *c = kept ? s->into : stream_shared_chunk(s->net);
     uint64_t room = chunk_room(c);
     buf->base = c->bytes + c->used;
     buf->len = room < (1u << 30) ? (size_t)room : 1u << 30;
@@ -78,12 +77,20 @@ static void on_read(uv_stream_t *handle, ssize_t n, const uv_buf_t *buf)
     if (s->closing || n == 0)
         return;
     net_clock(s->net);
+    if (n == UV_EOF) {
+        stream_end(s);
+        return;
+    }
     if (n < 0) {
         stream_close(s, net_error((int)n));
         return;
     }
     s->net->reads++;
     s->net->bytes[s->user->side].in += (uint64_t)n;
+    if (UNLIKELY(s->finishing)) {
+        s->overheard = true;
+        return;
+    }
     if (UNLIKELY(s->tls != NULL)) {
         stream_secure_take(s, (struct span){ buf->base, (size_t)n });
         return;
@@ -129,7 +136,7 @@ static void wait_corked(struct stream *s)
 
 static void mark_dirty(struct stream *s)
 {
-    if (!s->open || s->closing || s->writing || list_is_linked(&s->dirty))
+    if (!s->open || s->closing || s->writing || s->parted || list_is_linked(&s->dirty))
         return;
     if (s->when == STREAM_CORKED && s->out.bytes < CORK_BYTES)
         wait_corked(s);
@@ -146,7 +153,7 @@ void stream_flush_soon(struct stream *s)
 
 void stream_write_when(struct stream *s, enum stream_when when)
 {
-    if (s->when == when)
+    if (s->when == when || s->parted)
         return;
     s->when = (uint8_t)when;
     if (!list_is_linked(&s->dirty))
@@ -168,7 +175,7 @@ void stream_start(struct stream *s, unsigned keepalive)
         mark_dirty(s);
 }
 
-void stream_pause(struct stream *s)
+void stream_stop_reading(struct stream *s)
 {
     if (!s->reading || s->closing)
         return;
@@ -176,16 +183,33 @@ void stream_pause(struct stream *s)
     s->reading = false;
 }
 
+void stream_pause(struct stream *s)
+{
+    if (!s->finishing)
+        stream_stop_reading(s);
+}
+
+/* Whether it reads now. */
+static bool start_reading(struct stream *s)
+{
+    if (s->reading || s->closing || !s->open || s->ended)
+        return false;
+    int rc = uv_read_start((uv_stream_t *)&s->tcp, on_alloc, on_read);
+    if (rc != 0)
+        stream_close(s, net_error(rc));
+    s->reading = rc == 0;
+    return s->reading;
+}
+
+void stream_hear_out(struct stream *s)
+{
+    (void)start_reading(s);
+}
+
 void stream_resume(struct stream *s)
 {
-    if (s->reading || s->closing || !s->open)
+    if (s->finishing || !start_reading(s))
         return;
-    int rc = uv_read_start((uv_stream_t *)&s->tcp, on_alloc, on_read);
-    if (rc != 0) {
-        stream_close(s, net_error(rc));
-        return;
-    }
-    s->reading = true;
     if (UNLIKELY(s->tls != NULL) && tls_has_unread(s->tls)) {
         list_remove(&s->tls->unread);
         list_append(&s->net->unread, &s->tls->unread);
@@ -299,6 +323,8 @@ static void write_later(struct stream *s)
         stream_close(s, net_error(rc));
         return;
     }
+    if (UNLIKELY(s->finishing))
+        stream_hear_out(s);
     s->writing = true;
     s->writing_bytes = bytes;
     s->net->bytes[s->user->side].out += bytes;
@@ -331,7 +357,7 @@ static void flush(struct stream *s)
             s->given += (uint64_t)wrote;
     }
     if (s->finishing && rope_is_empty(&s->out) && rope_is_empty(wire_of(s)))
-        stream_close(s, s->why);
+        stream_part(s);
     else if (!s->closing)
         update_behind(s);
 }
@@ -377,37 +403,6 @@ static void on_handle_closed(uv_handle_t *handle)
     s->user->on_closed(s, s->why); /* the last line that may name s */
 }
 
-/* So that the end goes out in the packet of the last bytes: a peer that has these knows of it. */
-static void hold_last_packet(const struct stream *s)
-{
-    int yes = 1;
-    (void)setsockopt(stream_fd(s), IPPROTO_TCP, TCP_CORK, &yes, sizeof(yes));
-}
-
-void stream_finish(struct stream *s, int why)
-{
-    if (s->closing || s->finishing)
-        return;
-    stream_pause(s);
-    stream_write_when(s, STREAM_AT_TURN_END);
-    s->finishing = true;
-    s->why = why;
-    bool mute = s->tls != NULL && !tls_is_ready(s->tls); /* nothing can be said any more */
-    if (!s->open || mute || (rope_is_empty(&s->out) && !s->writing))
-        stream_close(s, why);
-    else
-        hold_last_packet(s);
-}
-
-/* Closing a socket that holds unread bytes resets it, and a reset throws away what was held back:
-   the last bytes and the end go out first, and what the peer said meanwhile is taken in. */
-static void part_in_order(const struct stream *s)
-{
-    int fd = stream_fd(s);
-    if (shutdown(fd, SHUT_WR) == 0)
-        (void)recv(fd, NULL, UNHEARD_MAX, MSG_TRUNC | MSG_DONTWAIT);
-}
-
 void stream_close(struct stream *s, int why)
 {
     if (s->closing)
@@ -417,12 +412,11 @@ void stream_close(struct stream *s, int why)
         stream_secure_farewell(s);
         list_remove(&s->tls->unread);
     }
-    if (s->finishing)
-        part_in_order(s);
     s->closing = true;
     if (!s->finishing)
         s->why = why;
     list_remove(&s->dirty);
+    s->net->parted_count -= s->parted;
     uv_close((uv_handle_t *)&s->tcp, on_handle_closed);
 }
 

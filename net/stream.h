@@ -26,6 +26,8 @@ struct stream_user {
     /* at lies in chunk. The stream may be closed from inside. */
     void (*on_data)(struct stream *s, struct chunk *chunk, const char *at, size_t len);
     void (*on_drained)(struct stream *s);
+    /* The peer says no more, but may still read. NULL: the stream closes. */
+    void (*on_end)(struct stream *s);
     void (*on_closed)(struct stream *s, int why);
     enum net_side side;
 };
@@ -67,7 +69,10 @@ struct stream {
     bool writing; /* a uv_write is under way */
     bool behind;
     uint8_t when;   /* enum stream_when */
+    bool ended;     /* the peer has said its last word */
     bool finishing; /* close once everything is written */
+    bool overheard; /* while finishing something came, and was dropped */
+    bool parted;    /* all is written, and the peer, who still talks, has time to see it */
     bool closing;
 };
 
@@ -99,8 +104,7 @@ void stream_send_rope(struct stream *s, struct rope *rope);
    is certain. */
 uint64_t stream_sent(const struct stream *s);
 
-/* Writes what is queued and then closes with why; the peer gets to read it, even if it is still
-   talking. */
+/* Writes what is queued, so that the peer gets to read it (stream_part.c), and closes with why. */
 void stream_finish(struct stream *s, int why);
 void stream_close(struct stream *s, int why);
 

@@ -19,6 +19,15 @@ void stream_read_unread(struct list_node *unread);
 struct chunk *stream_shared_chunk(struct net *net);
 /* A look at what stands to be written, at the end of this turn, whatever it is. */
 void stream_flush_soon(struct stream *s);
+/* stream_part.c. The peer has said its last word. */
+void stream_end(struct stream *s);
+/* A stream that is finishing has written everything. */
+void stream_part(struct stream *s);
+/* For net.c. */
+void stream_part_open(struct net *net);
+void stream_stop_reading(struct stream *s);
+/* Reads again, although a stream that is finishing drops what it reads. */
+void stream_hear_out(struct stream *s);
 /* Gives the plaintext's chunk back once all of it has been taken. */
 void stream_drop_out(struct stream *s, uint64_t n);
 

@@ -51,7 +51,7 @@ static size_t decrypt(struct stream *s, char *to, size_t room, long *result)
 void stream_secure_read(struct stream *s)
 {
     long result = 1;
-    while (result > 0 && s->reading && !s->closing) {
+    while (result > 0 && s->reading && !s->finishing && !s->closing) {
         struct chunk *c = s->into != NULL ? s->into : stream_shared_chunk(s->net);
         char *at = c->bytes + c->used;
         size_t room = (size_t)chunk_room(c), got = decrypt(s, at, room, &result);
@@ -65,8 +65,8 @@ void stream_secure_read(struct stream *s)
     if (result == TLS_BAD)
         failed(s);
     else if (result == TLS_ENDED)
-        stream_close(s, ERR_CLOSED_BY_PEER);
-    else
+        stream_end(s);
+    if (!s->closing)
         stream_flush_soon(s);
 }
 
@@ -141,9 +141,10 @@ void stream_secure_farewell(struct stream *s)
     if (!s->open || s->writing)
         return;
     tls_shut(t);
-    for (const struct piece *p = t->wire.head; p != NULL; p = p->next) {
+    for (const struct piece *p = t->wire.head; p != NULL; p = t->wire.head) {
         uv_buf_t buf = { .base = (char *)p->at, .len = p->len };
         if (uv_try_write((uv_stream_t *)&s->tcp, &buf, 1) != (int)p->len)
             return;
+        tls_wrote(t, p->len);
     }
 }

@@ -7,6 +7,7 @@
 
 #include "base/error.h"
 #include "base/log.h"
+#include "proxy/acl_log.h"
 #include "proxy/worker.h"
 
 enum { PEER_MAX = 64, COMMAND_MAX = 2 * COMMAND_NAME_MAX + 2 };
@@ -32,14 +33,25 @@ bool access_allows(const struct client *c, const struct command *cmd)
     return c->user != USER_NOBODY || (cmd->flags & CMD_NO_AUTH) != 0;
 }
 
-static void log_denied(const struct client *c, const struct command *cmd)
+static struct span span_of(const char *text)
+{
+    return (struct span){ text, strlen(text) };
+}
+
+/* object: the key or channel; at NULL: the command itself was refused. */
+static void log_denied(const struct client *c, const struct command *cmd,
+                       enum acl_log_reason reason, struct span object)
 {
     char peer[PEER_MAX], name[COMMAND_MAX];
     stream_peer_text(&c->stream, peer, sizeof(peer));
     snprintf(name, sizeof(name), "%s%s%s", cmd->parent != NULL ? cmd->parent->name : "",
              cmd->parent != NULL ? "|" : "", cmd->name);
-    log_warn("command refused to its user", "id=%llu addr=%s user=%s command=%s",
-             (unsigned long long)c->id, peer, log_text(acl_name(c->acl_user)), name);
+    acl_log_add(c, reason, span_of(acl_name(c->acl_user)),
+                object.at != NULL ? object : span_of(name));
+    /* A health probe without a login is no news, however often it comes. */
+    LOG_AT(strcmp(name, "ping") == 0 ? LOG_LEVEL_DEBUG : LOG_LEVEL_WARN,
+           "command refused to its user", "id=%llu addr=%s user=%s command=%s",
+           (unsigned long long)c->id, peer, log_text(acl_name(c->acl_user)), name);
 }
 
 bool access_permits(const struct client *c, const struct command *cmd, const struct argv *argv,
@@ -50,7 +62,10 @@ bool access_permits(const struct client *c, const struct command *cmd, const str
     if (LIKELY(v == ACL_ALLOWED))
         return true;
     acl_write_denial(w, v, cmd);
-    log_denied(c, cmd);
+    if (v == ACL_NO_KEY || v == ACL_NO_CHANNEL)
+        log_denied(c, cmd, v == ACL_NO_KEY ? ACL_LOG_KEY : ACL_LOG_CHANNEL, argv_get(argv, arg));
+    else
+        log_denied(c, cmd, ACL_LOG_COMMAND, (struct span){ 0 });
     return false;
 }
 
@@ -90,11 +105,12 @@ static bool try_login(struct client *c, struct span user, struct span password)
     return true;
 }
 
-bool access_login(struct client *c, struct span user, struct span password)
+bool access_login(struct client *c, struct span word, struct span user, struct span password)
 {
     char peer[PEER_MAX];
     if (try_login(c, user, password))
         return true;
+    acl_log_add(c, ACL_LOG_AUTH, user, word);
     stream_peer_text(&c->stream, peer, sizeof(peer));
     log_warn("client login refused", "id=%llu addr=%s user=%s", (unsigned long long)c->id, peer,
              log_bytes(user.at, user.len));

@@ -28,8 +28,10 @@ MUST_USE bool access_permits(const struct client *c, const struct command *cmd,
 /* What its requests may be like: those of nobody have to be small. */
 const struct request_limits *access_nobody_limits(void);
 
-/* Whether these words open the door; then the client is that user. */
-MUST_USE bool access_login(struct client *c, struct span user, struct span password);
+/* Whether these words open the door; then the client is that user. word: the command that brought
+   them, AUTH or HELLO, as it was written. */
+MUST_USE bool access_login(struct client *c, struct span word, struct span user,
+                           struct span password);
 const char *access_user_name(const struct client *c);
 /* The user default has no password. */
 bool access_needs_no_password(const struct worker *w);

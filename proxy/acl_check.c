@@ -168,6 +168,7 @@ static enum acl_verdict check_channels(const struct acl_user *u, const struct co
     for (*arg = 1; *arg < end; ++*arg)
         if (!channel_allowed(u, argv_get(argv, *arg), channel_commands[row].pattern))
             return ACL_NO_CHANNEL;
+    *arg = 0; /* it stands behind the last one */
     return ACL_ALLOWED;
 }
 

@@ -69,6 +69,8 @@ static void write_client(struct json *j, const struct worker *w, const struct cl
     json_u64(j, "idle_ms", now - c->active_at);
     json_u64(j, "commands", c->commands);
     json_u64(j, "errors", c->errors);
+    json_u64(j, "took_us", c->took_us);
+    json_u64(j, "slowest_us", c->slowest_us);
     json_u64(j, "in_flight", c->flow.count);
     json_u64(j, "bytes_in", c->stream.received);
     json_u64(j, "bytes_out", stream_sent(&c->stream));

@@ -50,6 +50,8 @@ static struct tally count_serving(const struct worker *w)
 const char *admin_not_ready(struct worker *w)
 {
     struct tally t = count_serving(w);
+    if (atomic_load_explicit(&w->crew->board->departing, memory_order_relaxed) != 0)
+        return t.serving > 0 ? "leaves soon" : "draining";
     if (t.full > 0)
         return "";
     if (t.serving > 0)

@@ -209,10 +209,12 @@ void blocked_room_leave(struct worker *w)
     struct list_node *n, *safe;
     LIST_EACH (&w->blocked.all, n, safe) {
         struct blocked *b = LIST_ENTRY(n, struct blocked, in_all);
-        if (b->place->started || b->client->stream.finishing || b->client->stream.closing)
+        struct client *c = b->client;
+        if (b->place->started || c->stream.finishing || c->stream.closing)
             continue; /* the rest of its answer is on its way, or it is about to end */
-        b->way->stop(b);
-        stream_finish(&b->client->stream, ERR_SHUTDOWN);
+        client_finish_later(c, ERR_SHUTDOWN);
+        client_abandon(c); /* the connection may end later, if its client talks on */
+        stream_finish(&c->stream, ERR_SHUTDOWN);
     }
 }
 

@@ -42,6 +42,7 @@ struct board {
     /* Takeovers begun, and the last one that failed: a launcher that is killed in the middle cannot
        say whom it has started, so its workers look here. */
     _Atomic uint32_t launches, failed_launch;
+    _Atomic uint32_t departing; /* not 0: told to end, and still serves for shutdown-delay */
     struct seat seats[BOARD_GENERATIONS * CREW_MAX];
 };
 

@@ -167,6 +167,19 @@ static void process(struct client *c, struct chunk *chunk, const char *at, size_
         drop_input(c);
 }
 
+/* Who has left looks the same as one that only has no more to ask, so what was asked is answered;
+   but nothing is taken out of a list for somebody who may not be there. */
+static void on_end(struct stream *s)
+{
+    struct client *c = client_of(s);
+    c->ended = true;
+    c->worker->ended_clients++;
+    if (c->blocked != NULL)
+        stream_close(s, ERR_CLOSED_BY_PEER);
+    else if (!c->paused)
+        client_finish(c, ERR_CLOSED_BY_PEER);
+}
+
 static void on_data(struct stream *s, struct chunk *chunk, const char *at, size_t len)
 {
     struct client *c = client_of(s);
@@ -195,7 +208,11 @@ static void resume_reading(struct client *c)
     c->paused = c->wants_drain = false;
     if (c->input != NULL)
         process(c, c->input, c->input->bytes + c->input_at, c->input->used - c->input_at);
-    if (!c->paused)
+    if (c->paused || c->finishing)
+        return;
+    if (UNLIKELY(c->ended))
+        client_finish(c, ERR_CLOSED_BY_PEER);
+    else
         stream_resume(&c->stream);
 }
 
@@ -271,6 +288,7 @@ static void on_closed(struct stream *s, int why)
     list_remove(&c->in_worker);
     list_remove(&c->in_resume);
     w->client_count--;
+    w->ended_clients -= c->ended;
     slab_give(&w->client_slab, c);
     worker_client_left(w);
 }
@@ -278,6 +296,7 @@ static void on_closed(struct stream *s, int why)
 static const struct stream_user client_stream_user = {
     .on_data = on_data,
     .on_drained = on_drained,
+    .on_end = on_end,
     .on_closed = on_closed,
     .side = NET_CLIENT,
 };
@@ -304,6 +323,22 @@ static void log_accepted(const struct client *c)
     log_debug("client accepted", "id=%llu addr=%s", (unsigned long long)c->id, from);
 }
 
+/* The oldest one of those who have probably left goes, for somebody who has come. */
+static bool make_room(struct worker *w)
+{
+    struct list_node *n, *safe;
+    if (w->ended_clients == 0)
+        return false;
+    LIST_EACH (&w->clients, n, safe) {
+        struct client *c = LIST_ENTRY(n, struct client, in_worker);
+        if (!c->ended || c->stream.closing)
+            continue;
+        stream_close(&c->stream, ERR_LIMIT);
+        return true;
+    }
+    return false;
+}
+
 void client_accept(struct worker *w, int fd)
 {
     struct client *c = slab_take(&w->client_slab);
@@ -328,7 +363,9 @@ void client_accept(struct worker *w, int fd)
     stream_start(&c->stream, w->keepalive);
     if (log_wants(LOG_LEVEL_DEBUG))
         log_accepted(c);
-    if (w->client_count <= w->max_clients)
+    /* Who has been told to go does not count. */
+    uint32_t room = w->max_clients + w->net.parted_count;
+    if (LIKELY(w->client_count <= room) || make_room(w))
         return;
     w->stats.own.clients_refused++;
     log_warn("client refused: maxclients is reached", "id=%llu clients=%u worker=%u",

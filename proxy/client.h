@@ -68,6 +68,8 @@ struct client {
     uint64_t created_at; /* ms of loop time */
     uint64_t active_at;
     uint64_t commands;
+    uint64_t took_us;    /* of all its commands; those of a pipeline overlap */
+    uint32_t slowest_us; /* of one */
     uint32_t input_at;
     uint32_t window;    /* requests that may be under way; see client_reply.c */
     uint32_t errors;    /* error replies */
@@ -78,6 +80,7 @@ struct client {
     bool wants_drain;   /* ... not before every reply is out */
     bool finishing;     /* closes with finish_why once every reply is out */
     bool parting;       /* closes with finish_why behind a reply that leaves nothing owed */
+    bool ended;         /* it has said its last word, and may have left */
     bool no_evict, no_touch;
     bool exact; /* see exact.h */
     int finish_why;

@@ -91,8 +91,12 @@ void client_take_off(struct client *c, struct request *r)
         subscriber_reply_ended(c);
     if (c->window < w->max_pipeline)
         c->window++;
-    if (LIKELY(r->cmd != NULL))
-        stats_latency(&w->stats, r->cmd, (uint32_t)w->net.clock - r->began);
+    if (LIKELY(r->cmd != NULL)) {
+        uint32_t us = (uint32_t)w->net.clock - r->began;
+        stats_latency(&w->stats, r->cmd, us);
+        if (STATISTICS)
+            client_took(c, us);
+    }
     router_release(&w->router, r);
 }
 

@@ -38,4 +38,11 @@ void client_close_slow_reader(struct client *c);
 /* The client may take more requests than a moment ago: looked at when the turn ends. */
 void client_wake(struct client *c);
 
+/* One of its commands took so long, from its last byte to the last one of its reply. */
+static inline void client_took(struct client *c, uint32_t us)
+{
+    c->took_us += us;
+    c->slowest_us = us > c->slowest_us ? us : c->slowest_us;
+}
+
 #endif

@@ -36,6 +36,10 @@ static const char *const intro[] = {
     "",
     "**here**: the proxy answers itself, as one Redis would.",
     "",
+    "**published**: by any master, or by the slot of its channel; the reply counts the clients of "
+    "all",
+    "workers that hear it.",
+    "",
     "**waits**: on a connection of its own to the node that serves its keys; over several slots "
     "the",
     "proxy looks again and again. See \"Commands that wait\" in "
@@ -53,6 +57,7 @@ static const char *const kinds[] = {
     [HOW_KEYS] = "by its keys",  [HOW_SPLIT] = "split",           [HOW_GATHER] = "gathered",
     [HOW_ANY] = "by any master", [HOW_BROADCAST] = "every shard", [HOW_LOCAL] = "here",
     [HOW_SESSION] = "not yet",   [HOW_BLOCK] = "waits",           [HOW_REFUSE] = "refused",
+    [HOW_PUBLISH] = "published",
 };
 
 static const char *const merges[] = {
@@ -108,7 +113,8 @@ static const char *kind(const struct command *c, local_command *const *locals)
 {
     if (is_missing(c, locals))
         return kinds[HOW_SESSION];
-    if (c->how != HOW_BROADCAST && c->how != HOW_ANY && locals[c->index] != NULL)
+    if (c->how != HOW_BROADCAST && c->how != HOW_ANY && c->how != HOW_PUBLISH &&
+        locals[c->index] != NULL)
         return "here";
     return kinds[c->how];
 }

@@ -84,6 +84,7 @@ struct config {
     size_t cross_slot_max_bytes;
     int slowlog_log_slower_than; /* us; negative: nothing is logged */
     int slowlog_max_len;
+    int acllog_max_len;
     int latency_monitor_threshold; /* ms; 0: nothing is watched */
     int hotkeys_sample;            /* calls for each one that is looked at; 0: none */
 
@@ -91,6 +92,7 @@ struct config {
     int log_level;  /* enum log_level */
     int log_format; /* enum log_format */
     uint64_t shutdown_timeout;
+    uint64_t shutdown_delay; /* ms */
     uint64_t worker_timeout; /* ms; 0 is off */
     char *config_file;
     bool check;

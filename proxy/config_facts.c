@@ -5,7 +5,7 @@
 const struct config_fact config_facts[] = {
     { "acl-pubsub-default", "resetchannels", CONFIG_KNOWN },
     { "aclfile", "", CONFIG_OPTION },
-    { "acllog-max-len", "128", CONFIG_KNOWN },
+    { "acllog-max-len", "", CONFIG_OPTION },
     { "active-defrag-cycle-max", "25", CONFIG_KNOWN },
     { "active-defrag-cycle-min", "1", CONFIG_KNOWN },
     { "active-defrag-ignore-bytes", "104857600", CONFIG_KNOWN },

@@ -56,7 +56,7 @@ struct counting *counting_begin(struct client *c, struct group *g, uint16_t topi
     n->client = c;
     n->group = g;
     n->topic = topic;
-    g->note = (uint64_t)(uintptr_t)n;
+    g->beside = n;
     writer_init(&n->said, 2);
     writer_init(&n->question, 2);
     write_raw(&n->question, question);
@@ -70,7 +70,7 @@ struct counting *counting_begin(struct client *c, struct group *g, uint16_t topi
 
 struct counting *counting_of(const struct group *g)
 {
-    return (struct counting *)(uintptr_t)g->note;
+    return g->beside;
 }
 
 struct survey_part *counting_parts(const struct counting *n)

@@ -18,7 +18,7 @@
 struct counting {
     struct list_node in_all; /* pubsub->countings */
     struct client *client;
-    struct group *group; /* its note points here */
+    struct group *group; /* points here */
     uint64_t ask;        /* 0: none is open */
     uint16_t topic;
     struct writer question;
@@ -35,7 +35,7 @@ struct counting *counting_begin(struct client *c, struct group *g, uint16_t topi
 void counting_nodes_answered(struct group *g);
 /* This worker's own answer; otherwise as one of another worker. */
 void counting_add(struct counting *n, struct span part);
-/* For the rule: that of the group; the parts, for the caller to free. */
+/* For the rule: that of the group, NULL if there is none; the parts, for the caller to free. */
 struct counting *counting_of(const struct group *g);
 struct survey_part *counting_parts(const struct counting *n);
 void counting_end(struct counting *n);

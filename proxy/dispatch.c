@@ -12,6 +12,7 @@
 #include "proxy/key_report.h"
 #include "proxy/local.h"
 #include "proxy/monitor.h"
+#include "proxy/publish.h"
 #include "proxy/script_news.h"
 #include "proxy/transaction.h"
 #include "proxy/watch.h"
@@ -188,13 +189,15 @@ static bool by_gathering(const struct call *call)
 
 static bool by_proxy(const struct call *call);
 
-/* PUBLISH tells how many receive it, so those who are connected to us have to be counted. */
 static bool by_any(const struct call *call)
 {
-    const struct worker *w = call->client->worker;
-    if (w->locals[call->cmd->index] != NULL && pubsub_is_used(w))
-        return by_proxy(call);
     return route(call, SLOT_ANY);
+}
+
+/* PUBLISH tells how many receive it, so those who are connected to us have to be counted. */
+static bool by_publishing(const struct call *call)
+{
+    return publish_may_be_heard(call->client->worker) ? by_proxy(call) : by_keys(call);
 }
 
 static void answer_at_once(struct client *c, const struct command *cmd, struct span answer)
@@ -268,9 +271,11 @@ static bool by_refusal(const struct call *call)
 }
 
 static bool (*const executors[])(const struct call *) = {
-    [HOW_KEYS] = by_keys,       [HOW_SPLIT] = by_parts,         [HOW_GATHER] = by_gathering,
-    [HOW_ANY] = by_any,         [HOW_BROADCAST] = by_broadcast, [HOW_LOCAL] = by_proxy,
-    [HOW_SESSION] = by_session, [HOW_BLOCK] = by_blocking,      [HOW_REFUSE] = by_refusal,
+    [HOW_KEYS] = by_keys,           [HOW_SPLIT] = by_parts,
+    [HOW_GATHER] = by_gathering,    [HOW_ANY] = by_any,
+    [HOW_BROADCAST] = by_broadcast, [HOW_LOCAL] = by_proxy,
+    [HOW_SESSION] = by_session,     [HOW_BLOCK] = by_blocking,
+    [HOW_REFUSE] = by_refusal,      [HOW_PUBLISH] = by_publishing,
 };
 
 /* --- the way in ------------------------------------------------------------------------------ */
@@ -365,9 +370,7 @@ static bool refuse_user(struct client *c, const struct command *cmd, struct writ
     return reply(c, w);
 }
 
-/* A client that has to log in or may not do everything, with a transaction, or whose replies are
-   not all wanted. CLIENT REPLY SKIP is about the command after it, whatever becomes of that. */
-static bool run_special(const struct call *call, const struct command *container)
+static bool run_if_allowed(const struct call *call, const struct command *container)
 {
     struct client *c = call->client;
     bool sound = call->cmd != NULL && command_arity_ok(call->cmd, call->argv->count);
@@ -375,12 +378,21 @@ static bool run_special(const struct call *call, const struct command *container
         return refuse_nobody(c);
     if (sound && (c->special & SPECIAL_LIMITED) != 0) {
         struct writer *w = writer_of(c);
+        c->last_command = call->cmd;
         if (!access_permits(c, call->cmd, call->argv, w))
             return refuse_user(c, call->cmd, w);
     }
+    return c->transaction != NULL ? queue(call, container) : run(call, container);
+}
+
+/* A client that has to log in or may not do everything, with a transaction, or whose replies are
+   not all wanted. CLIENT REPLY SKIP is about the command after it, whatever becomes of that. */
+static bool run_special(const struct call *call, const struct command *container)
+{
+    struct client *c = call->client;
     if (c->reply_mode == REPLY_SKIP_NEXT)
         client_set_reply_mode(c, REPLY_SKIP);
-    bool done = c->transaction != NULL ? queue(call, container) : run(call, container);
+    bool done = run_if_allowed(call, container);
     if (done && c->reply_mode == REPLY_SKIP)
         client_set_reply_mode(c, REPLY_ON);
     return done;

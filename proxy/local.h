@@ -26,8 +26,9 @@ local_command local_client_pause, local_client_unpause;
 /* subscriber.c, monitor.c */
 local_command local_subscribe, local_monitor;
 
-/* pubsub_count.c */
-local_command local_publish, local_pubsub_names, local_pubsub_counts, local_pubsub_numpat;
+/* publish.c, pubsub_count.c */
+local_command local_publish, local_spublish, local_pubsub_names, local_pubsub_counts,
+    local_pubsub_numpat;
 
 /* local_client_list.c */
 local_command local_client_info, local_client_list, local_client_kill;
@@ -35,7 +36,7 @@ local_command local_client_info, local_client_list, local_client_kill;
 /* local_server.c */
 local_command local_role, local_debug;
 
-/* local_acl.c */
+/* local_acl.c; the log is in acl_log.c */
 local_command local_whoami, local_acl_list, local_acl_users, local_acl_getuser, local_acl_log,
     local_acl_dryrun;
 
@@ -48,11 +49,11 @@ local_command local_cluster, local_node_only;
 /* info.c */
 local_command local_info;
 
-/* transaction.c */
-local_command local_multi, local_exec, local_discard;
+/* transaction.c, local_watch.c */
+local_command local_multi, local_exec, local_discard, local_watch, local_unwatch;
 
-/* local_watch.c */
-local_command local_watch, local_unwatch;
+/* Writes an array of simple strings. */
+void local_write_lines(struct writer *w, const char *const *lines, size_t count);
 
 struct merge_rule;
 
@@ -78,17 +79,15 @@ local_command local_latency_latest, local_latency_history, local_latency_reset, 
 /* latency_histogram.c */
 local_command local_latency_histogram, local_config_resetstat;
 
-/* local_fence.c */
-local_command local_proxy_fence;
-
-/* local_proxy.c */
-local_command local_proxy_command, local_proxy_help;
+/* local_fence.c, local_proxy.c */
+local_command local_proxy_fence, local_proxy_command, local_proxy_help;
 
 /* local_proxy_admin.c */
-local_command local_proxy_client, local_proxy_config, local_proxy_log, local_proxy_shutdown;
+local_command local_proxy_client, local_proxy_config, local_proxy_log, local_proxy_shutdown,
+    local_proxy_debug;
 
 /* local_proxy_info.c */
-local_command local_proxy_cluster, local_proxy_info;
+local_command local_proxy_cluster, local_proxy_info, local_proxy_multiplexing;
 
 /* key_report.c */
 local_command local_proxy_hotkeys, local_proxy_bigkeys;

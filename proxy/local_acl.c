@@ -1,7 +1,6 @@
 /* What ACL tells of the users, as Redis 7.0 does; acl.h. The users of the nodes are others. */
 #include <stdlib.h>
 
-#include "base/text.h"
 #include "proxy/access.h"
 #include "proxy/local.h"
 #include "proxy/worker.h"
@@ -66,29 +65,5 @@ bool local_acl_dryrun(struct client *c, const struct argv *argv, struct writer *
         enum acl_verdict v = acl_check(u, cmd, &call, c->worker->config.acl_scripts, &arg);
         acl_write_dry_run(w, v, cmd, argv_get(&call, arg));
     }
-    return true;
-}
-
-/* Who was refused what stands in the log of the proxy, where it can be collected. */
-bool local_acl_log(struct client *c, const struct argv *argv, struct writer *w)
-{
-    (void)c;
-    struct span how_many = argv->count == 3 ? argv_get(argv, 2) : SPAN("10");
-    struct span log = argv_get(argv, 1);
-    int64_t count;
-    if (argv->count > 3)
-        write_error(w,
-                    "ERR unknown subcommand or wrong number of arguments for '%.*s'. Try ACL "
-                    "HELP.",
-                    (int)log.len, log.at);
-    else if (span_is(how_many, "reset"))
-        write_simple(w, "OK");
-    else if (!text_to_i64(how_many.at, how_many.len, &count))
-        write_error(w, "ERR value is not an integer or out of range");
-    else if (c->worker->config.acl_file != NULL)
-        write_error(w, "ERR slotgate: ACL LOG is not kept: see \"command refused to its user\" and "
-                       "\"client login refused\" in the log of the proxy");
-    else
-        write_array(w, 0);
     return true;
 }

@@ -6,6 +6,7 @@
 #include "base/error.h"
 #include "base/text.h"
 #include "proxy/access.h"
+#include "proxy/client_line.h"
 #include "proxy/local.h"
 #include "proxy/survey_rows.h"
 #include "proxy/transaction.h"
@@ -52,11 +53,12 @@ static const char *flags_of(const struct client *c, char out[8])
     return out;
 }
 
-static void write_line(struct writer *line, const struct client *c, uint64_t now)
+void client_line_write(struct writer *line, const struct client *c)
 {
     static const struct client_labels none;
     static const struct subscriber nothing;
     const struct client_labels *labels = c->labels != NULL ? c->labels : &none;
+    uint64_t now = uv_now(&c->worker->loop);
     const struct subscriber *s = c->subscriber != NULL ? c->subscriber : &nothing;
     char peer[ADDRESS_MAX], local[ADDRESS_MAX], command[64] = "NULL", flags[8];
     stream_peer_text(&c->stream, peer, sizeof(peer));
@@ -75,7 +77,8 @@ static void write_line(struct writer *line, const struct client *c, uint64_t now
         "ssub=%u multi=%lld qbuf=%llu qbuf-free=%llu argv-mem=0 multi-mem=0 rbs=0 rbp=0 obl=0 "
         "oll=%u "
         "omem=%llu tot-mem=%llu events=%s cmd=%s user=%s redir=-1 resp=%u lib-name=%s "
-        "lib-ver=%s tot-net-in=%llu tot-net-out=%llu tot-cmds=%llu\n",
+        "lib-ver=%s tot-net-in=%llu tot-net-out=%llu tot-cmds=%llu "
+        "tot-usec=%llu max-usec=%u",
         (unsigned long long)c->id, peer, local, stream_fd(&c->stream), label_or_empty(labels->name),
         (unsigned long long)((now - c->created_at) / 1000),
         (unsigned long long)((now - c->active_at) / 1000), flags_of(c, flags), c->flow.database,
@@ -84,10 +87,17 @@ static void write_line(struct writer *line, const struct client *c, uint64_t now
         c->flow.count, (unsigned long long)omem, (unsigned long long)total, c->paused ? "" : "r",
         command, access_user_name(c), c->flow.protocol, label_or_empty(labels->lib_name),
         label_or_empty(labels->lib_ver), (unsigned long long)c->stream.received,
-        (unsigned long long)stream_sent(&c->stream), (unsigned long long)c->commands);
+        (unsigned long long)stream_sent(&c->stream), (unsigned long long)c->commands,
+        (unsigned long long)c->took_us, c->slowest_us);
     REQUIRE(n >= 0);
     write_raw(line, (struct span){ text, (size_t)n });
     free(text);
+}
+
+static void write_line(struct writer *lines, const struct client *c)
+{
+    client_line_write(lines, c);
+    write_raw(lines, SPAN("\n"));
 }
 
 /* "txt" is how Redis marks such a text for RESP3. */
@@ -102,7 +112,7 @@ bool local_client_info(struct client *c, const struct argv *argv, struct writer 
     (void)argv;
     struct writer lines;
     writer_init(&lines, 2);
-    write_line(&lines, c, uv_now(c->worker->net.loop));
+    write_line(&lines, c);
     write_lines(w, &lines);
     return true;
 }
@@ -201,7 +211,7 @@ static void list_here(struct worker *w, struct client *c, const struct argv *arg
         struct client *one = LIST_ENTRY(n, struct client, in_worker);
         bool listed = f.by_id ? named_in(argv, 3, one->id) : type_matches(f.type, one);
         if (listed && !one->stream.closing)
-            write_line(out, one, uv_now(&w->loop));
+            write_line(out, one);
     }
 }
 
@@ -264,9 +274,11 @@ struct kill_filter {
     bool skip_me;
 };
 
-/* Reads the option at i and its value; false: an error has been written. */
-static bool read_filter(struct kill_filter *f, struct span option, struct span value,
-                        struct writer *w)
+static const struct span the_admin = { "admin", 5 };
+
+/* Reads an option and its value; false: an error has been written. */
+static bool read_filter(struct kill_filter *f, const struct acl *users, struct span option,
+                        struct span value, struct writer *w)
 {
     if (span_is(option, "id")) {
         if (!text_to_i64(value.at, value.len, &f->id) || f->id <= 0) {
@@ -284,7 +296,7 @@ static bool read_filter(struct kill_filter *f, struct span option, struct span v
         f->laddr = value;
     } else if (span_is(option, "user")) {
         f->user = value;
-        if (!span_equal(value, SPAN("default")) && !span_equal(value, SPAN("admin"))) {
+        if (acl_find(users, value) == NULL && !span_equal(value, the_admin)) {
             write_error(w, "ERR No such user '%.*s'", (int)value.len, value.at);
             return false;
         }
@@ -330,7 +342,8 @@ static uint64_t kill_matching(struct worker *w, struct client *caller, const str
 }
 
 /* The old form names an address and kills even its caller. False: an error has been written. */
-static bool read_kill_filter(struct kill_filter *f, const struct argv *argv, struct writer *w)
+static bool read_kill_filter(struct kill_filter *f, const struct acl *users,
+                             const struct argv *argv, struct writer *w)
 {
     *f = (struct kill_filter){ .type = TYPE_ANY };
     if (argv->count == 3) {
@@ -343,7 +356,7 @@ static bool read_kill_filter(struct kill_filter *f, const struct argv *argv, str
         return false;
     }
     for (uint32_t i = 2; i < argv->count; i += 2)
-        if (!read_filter(f, argv_get(argv, i), argv_get(argv, i + 1), w))
+        if (!read_filter(f, users, argv_get(argv, i), argv_get(argv, i + 1), w))
             return false;
     return true;
 }
@@ -352,7 +365,7 @@ static void kill_here(struct worker *w, struct client *c, const struct argv *arg
                       struct writer *out)
 {
     struct kill_filter f;
-    if (read_kill_filter(&f, argv, out))
+    if (read_kill_filter(&f, w->config.acl, argv, out))
         survey_write_number(out, kill_matching(w, c, &f));
 }
 
@@ -375,5 +388,6 @@ const struct survey_row survey_client_kill = { .command = "client|kill",
 bool local_client_kill(struct client *c, const struct argv *argv, struct writer *w)
 {
     struct kill_filter f;
-    return !read_kill_filter(&f, argv, w) || survey_run(c, argv, w, &survey_client_kill);
+    return !read_kill_filter(&f, c->worker->config.acl, argv, w) ||
+           survey_run(c, argv, w, &survey_client_kill);
 }

@@ -84,7 +84,7 @@ bool local_auth(struct client *c, const struct argv *argv, struct writer *w)
     else if (!named && access_needs_no_password(c->worker))
         write_error(w, "ERR AUTH <password> called without any password configured for the default "
                        "user. Are you sure your configuration is correct?");
-    else if (!access_login(c, named ? argv_get(argv, 1) : SPAN("default"),
+    else if (!access_login(c, argv_get(argv, 0), named ? argv_get(argv, 1) : SPAN("default"),
                            argv_get(argv, argv->count - 1)))
         write_error(w, "%s", wrong_pass);
     else
@@ -118,7 +118,7 @@ static bool read_hello(struct client *c, const struct argv *argv, struct writer 
     for (uint32_t i = 2; i < argv->count; i++) {
         struct span option = argv_get(argv, i);
         if (span_is(option, "auth") && i + 2 < argv->count) {
-            if (!access_login(c, argv_get(argv, i + 1), argv_get(argv, i + 2))) {
+            if (!access_login(c, argv_get(argv, 0), argv_get(argv, i + 1), argv_get(argv, i + 2))) {
                 write_error(w, "%s", wrong_pass);
                 return false;
             }
@@ -185,7 +185,8 @@ bool local_reset(struct client *c, const struct argv *argv, struct writer *w)
     subscriber_reset(c);
     c->flow.protocol = 2;
     c->flow.database = 0;
-    client_set_reply_mode(c, REPLY_ON);
+    if (c->reply_mode == REPLY_OFF) /* a SKIP is about this very reply */
+        client_set_reply_mode(c, REPLY_ON);
     transaction_drop(c);
     watch_drop(c);
     c->no_evict = c->no_touch = false;

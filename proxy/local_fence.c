@@ -11,7 +11,9 @@
  *   FORCE, any worker: the other one cannot be reached; all of its connections are killed at the
  *   nodes, by a map that was asked for since. It may live: see exact.h
  *
- * Our connections to nodes bear the worker's name from their login on.
+ * Our connections to nodes bear the worker's name from their login on. Those that a client has for
+ * itself (lease.h: BLPOP, WATCH ...) bear none: they are no part of this, so that others who wait
+ * go on waiting. Whoever has to know what became of a command does not send it over such a one.
  */
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,4 +1,5 @@
-/* PROXY CLIENT, CONFIG, LOG and SHUTDOWN. What changes something is for the admin: see access.h. */
+/* PROXY CLIENT, CONFIG, DEBUG, LOG and SHUTDOWN. What changes something is for the admin: see
+ * access.h. */
 #include <signal.h>
 #include <unistd.h>
 
@@ -13,11 +14,18 @@ static const char *const syntax_error = "ERR syntax error, try PROXY HELP";
 
 bool local_proxy_client(struct client *c, const struct argv *argv, struct writer *w)
 {
+    static const char *const help[] = {
+        "PROXY CLIENT <subcommand>",
+        "ID     -- the id of this connection",
+        "THREAD -- the number of the worker that serves it",
+    };
     struct span what = argv_get(argv, 2);
     if (span_is(what, "id"))
         write_integer(w, (long long)c->id);
     else if (span_is(what, "thread"))
         write_integer(w, c->worker->number);
+    else if (span_is(what, "help"))
+        local_write_lines(w, help, ARRAY_LEN(help));
     else
         write_error(w, "%s", syntax_error);
     return true;
@@ -125,5 +133,35 @@ bool local_proxy_shutdown(struct client *c, const struct argv *argv, struct writ
     log_warn("told to stop", "id=%llu asap=%s", (unsigned long long)c->id, now ? "yes" : "no");
     kill(getppid(), now ? SIGQUIT : SIGTERM);
     write_simple(w, "OK");
+    return true;
+}
+
+/* --- DEBUG ------------------------------------------------------------------------------------ */
+
+/* To see that a worker is replaced and somebody is told, before one dies by itself. */
+bool local_proxy_debug(struct client *c, const struct argv *argv, struct writer *w)
+{
+    static const char *const help[] = {
+        "PROXY DEBUG <subcommand>",
+        "SEGFAULT -- end the worker that serves this connection by SIGSEGV",
+        "ASSERT   -- end it by SIGABRT",
+    };
+    struct span what = argv_get(argv, 2);
+    if (span_is(what, "help")) {
+        local_write_lines(w, help, ARRAY_LEN(help));
+        return true;
+    }
+    if (!access_is_admin(c, "PROXY DEBUG", w))
+        return true;
+    if (!span_is(what, "segfault") && !span_is(what, "assert")) {
+        write_error(w, "%s", syntax_error);
+        return true;
+    }
+    int how = span_is(what, "assert") ? SIGABRT : SIGSEGV;
+    log_warn("told to crash", "id=%llu worker=%u signal=%d", (unsigned long long)c->id,
+             c->worker->number, how);
+    log_flush();
+    signal(how, SIG_DFL);
+    raise(how);
     return true;
 }

@@ -1,5 +1,5 @@
-/* PROXY INFO and PROXY CLUSTER: what this worker knows of the proxy and of the cluster behind it.
- */
+/* PROXY INFO, CLUSTER and MULTIPLEXING: what this worker knows of the proxy and of the cluster
+ * behind it. CLUSTER answers in the old tool's form. */
 #include <sys/utsname.h>
 #include <unistd.h>
 
@@ -99,12 +99,9 @@ bool local_proxy_info(struct client *c, const struct argv *argv, struct writer *
 
 /* --- PROXY CLUSTER ---------------------------------------------------------------------------- */
 
-static void cluster_info(struct client *c, struct writer *w)
+static bool is_private(const struct client *c)
 {
-    struct writer text;
-    writer_init(&text, 2);
-    print_cluster(c->worker, &text);
-    send_text(w, &text);
+    return c->watch != NULL || c->blocked != NULL;
 }
 
 static void cluster_status(struct client *c, struct writer *w)
@@ -114,7 +111,7 @@ static void cluster_status(struct client *c, struct writer *w)
 
 static void cluster_connection(struct client *c, struct writer *w)
 {
-    write_simple(w, c->watch != NULL || c->blocked != NULL ? "private" : "shared");
+    write_simple(w, is_private(c) ? "private" : "shared");
 }
 
 static uint32_t slots_of(const struct slotmap *map, uint32_t shard)
@@ -125,22 +122,71 @@ static uint32_t slots_of(const struct slotmap *map, uint32_t shard)
     return n;
 }
 
-/* For each shard: its master, how many slots it has, its replicas. */
+static bool is_connected(const struct worker *w, const struct endpoint *e)
+{
+    const struct node *n = node_find(&w->router.nodes, e);
+    bool ready = false;
+    for (int i = 0; n != NULL && i < LINK_KINDS; i++)
+        ready = ready || n->links[i].state == LINK_READY;
+    return ready;
+}
+
+static void write_shard(const struct worker *w, uint32_t i, struct writer *out)
+{
+    const struct slotmap_shard *shard = &w->router.map->shards[i];
+    char text[ENDPOINT_TEXT_MAX];
+    write_map(out, 7);
+    write_bulk_text(out, "name");
+    write_bulk_text(out, endpoint_text(&shard->master, text));
+    write_bulk_text(out, "ip");
+    write_bulk_text(out, shard->master.host);
+    write_bulk_text(out, "port");
+    write_integer(out, shard->master.port);
+    write_bulk_text(out, "slots");
+    write_integer(out, slots_of(w->router.map, i));
+    write_bulk_text(out, "replicas");
+    write_integer(out, shard->replica_count);
+    write_bulk_text(out, "connected");
+    write_integer(out, is_connected(w, &shard->master));
+    write_bulk_text(out, "replica-names");
+    write_array(out, shard->replica_count);
+    for (uint32_t n = 0; n < shard->replica_count; n++)
+        write_bulk_text(out, endpoint_text(&shard->replicas[n], text));
+}
+
+/* The masters. */
 static void cluster_nodes(struct client *c, struct writer *w)
 {
     const struct slotmap *map = c->worker->router.map;
-    char text[ENDPOINT_TEXT_MAX];
     uint32_t shards = map == NULL ? 0 : map->shard_count;
     write_array(w, shards);
-    for (uint32_t i = 0; i < shards; i++) {
-        const struct slotmap_shard *shard = &map->shards[i];
-        write_array(w, 3);
-        write_bulk_text(w, endpoint_text(&shard->master, text));
-        write_integer(w, slots_of(map, i));
-        write_array(w, shard->replica_count);
-        for (uint32_t n = 0; n < shard->replica_count; n++)
-            write_bulk_text(w, endpoint_text(&shard->replicas[n], text));
-    }
+    for (uint32_t i = 0; i < shards; i++)
+        write_shard(c->worker, i, w);
+}
+
+static void cluster_info(struct client *c, struct writer *w)
+{
+    write_map(w, 3);
+    write_bulk_text(w, "status");
+    cluster_status(c, w);
+    write_bulk_text(w, "connection");
+    cluster_connection(c, w);
+    write_bulk_text(w, "nodes");
+    cluster_nodes(c, w);
+}
+
+static void cluster_help(struct client *c, struct writer *w)
+{
+    static const char *const lines[] = {
+        "PROXY CLUSTER [subcommand]",
+        "INFO       -- names and values of what follows, also without a subcommand",
+        "STATUS     -- updated, or broken while slots have no master",
+        "CONNECTION -- private while this client has connections of its own, else shared",
+        "NODES      -- each master: its name, address, number of slots and of replicas ...",
+        "UPDATE     -- ask the cluster for its slots soon; for the admin",
+    };
+    (void)c;
+    local_write_lines(w, lines, ARRAY_LEN(lines));
 }
 
 static void cluster_update(struct client *c, struct writer *w)
@@ -161,6 +207,7 @@ bool local_proxy_cluster(struct client *c, const struct argv *argv, struct write
                  { "status", cluster_status },
                  { "connection", cluster_connection },
                  { "nodes", cluster_nodes },
+                 { "help", cluster_help },
                  { "update", cluster_update } };
     struct span what = argv->count == 2 ? SPAN("info") : argv_get(argv, 2);
     for (size_t i = 0; argv->count <= 3 && i < ARRAY_LEN(subs); i++) {
@@ -170,5 +217,18 @@ bool local_proxy_cluster(struct client *c, const struct argv *argv, struct write
         return true;
     }
     write_error(w, "ERR syntax error, try PROXY HELP");
+    return true;
+}
+
+bool local_proxy_multiplexing(struct client *c, const struct argv *argv, struct writer *w)
+{
+    struct span what = argv_get(argv, 2);
+    if (span_is(what, "status"))
+        write_simple(w, is_private(c) ? "off" : "on");
+    else if (span_is(what, "off"))
+        write_error(w, "ERR slotgate: multiplexing cannot be turned off: a client gets a "
+                       "connection of its own when it needs one");
+    else
+        write_error(w, "ERR syntax error, try PROXY HELP");
     return true;
 }

@@ -150,7 +150,9 @@ static void count_answer(const struct op *op)
     struct worker *w = op->worker;
     struct span answer = writer_span(&op->answer);
     const struct command *cmd = op->cmd != NULL ? op->cmd : op->client->last_command;
-    stats_latency(&w->stats, cmd, (uint32_t)net_clock(&w->net) - op->began);
+    uint32_t us = (uint32_t)net_clock(&w->net) - op->began;
+    stats_latency(&w->stats, cmd, us);
+    client_took(op->client, us);
     if (answer.len > 0 && *answer.at == '-') {
         stats_error(&w->stats, cmd, answer);
         op->client->errors++;

@@ -333,6 +333,10 @@ const struct option options_rows[] = {
     { .name = "slowlog-max-len", .type = OPTION_INT, .group = LIMITS, .argument = "number",
       .fallback = "128", .min = 0, .max = 1000000, .flags = OPTION_RELOADABLE,
       FIELD(slowlog_max_len), .help = "How many of them each worker keeps." },
+    { .name = "acllog-max-len", .type = OPTION_INT, .group = LIMITS, .argument = "number",
+      .fallback = "128", .min = 0, .max = 10000, .flags = OPTION_RELOADABLE,
+      FIELD(acllog_max_len),
+      .help = "How many refusals ACL LOG shows at most, and each worker keeps." },
     { .name = "latency-monitor-threshold", .type = OPTION_INT, .group = LIMITS,
       .argument = "milliseconds", .fallback = "0", .min = 0, .max = INT32_MAX,
       .flags = OPTION_RELOADABLE, FIELD(latency_monitor_threshold),
@@ -370,6 +374,12 @@ const struct option options_rows[] = {
       .argument = "duration", .fallback = "10s", .bare_ms = SECOND, .max = DAY,
       .flags = OPTION_RELOADABLE, FIELD(shutdown_timeout),
       .help = "After SIGTERM, time to finish what is in flight. A plain number is seconds." },
+    { .name = "shutdown-delay", .type = OPTION_DURATION, .group = PROCESS,
+      .argument = "duration", .fallback = "0", .bare_ms = SECOND, .max = DAY,
+      .flags = OPTION_BY_RELOAD, FIELD(shutdown_delay),
+      .help = "After SIGTERM, time in which clients are still accepted while /readyz of admin-port "
+              "says 503, so that a balancer that asks there sends no new ones; shutdown-timeout "
+              "begins behind it. A plain number is seconds." },
     { .name = "check", .type = OPTION_BOOL, .group = PROCESS,
       .flags = OPTION_NO_FILE | OPTION_NO_ENV, FIELD(check),
       .help = "Ask a running slotgate of this configuration whether it serves; the exit code is 0 "

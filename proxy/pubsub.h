@@ -30,10 +30,8 @@ void pubsub_free(struct pubsub *ps);
 /* Answers SUBSCRIBEs that were confirmed or refused in this turn. */
 void pubsub_run_checks(struct pubsub *ps);
 
-/* pubsub_count.c: whether any worker has a subscriber. */
-bool pubsub_is_used(const struct worker *w);
-/* TALK_RECEIVERS, TALK_SUBSCRIBED. */
-talk_handler pubsub_on_receivers, pubsub_on_subscribed;
+/* TALK_PUBLISHED in publish.c, TALK_SUBSCRIBED. */
+talk_handler publish_on_asked, pubsub_on_subscribed;
 
 static inline bool pubsub_has_checks(const struct pubsub *ps)
 {

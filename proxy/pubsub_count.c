@@ -1,5 +1,5 @@
 /*
- * How many receive a message, and who is subscribed to what: PUBLISH and PUBSUB.
+ * Who is subscribed to what: PUBSUB.
  *
  * Each worker knows its own members exactly, and which nodes count a subscription of it; the others
  * are asked for that (counting.h). The nodes count the connections that they see: of these ours, of
@@ -26,17 +26,6 @@ static enum topic_kind kind_of_group(const struct group *g)
     return strncmp(g->cmd->name, "shard", 5) == 0 ? TOPIC_SHARD : TOPIC_CHANNEL;
 }
 
-static bool has_topics(struct seat *seat)
-{
-    return atomic_load_explicit(&seat->topics, memory_order_relaxed) > 0;
-}
-
-bool pubsub_is_used(const struct worker *w)
-{
-    static const struct talk_asker asker = { .concerns = has_topics };
-    return w->pubsub.topics.table != NULL || talk_has_company(&w->talk, &asker);
-}
-
 /* The error of a node is the whole reply. */
 static bool send_error(struct client *c, const struct replies *all)
 {
@@ -47,69 +36,6 @@ static bool send_error(struct client *c, const struct replies *all)
         return true;
     }
     return false;
-}
-
-/* --- PUBLISH ---------------------------------------------------------------------------------- */
-
-static bool read_receivers(struct span part, struct receivers *r)
-{
-    struct value_cursor at = { part.at, part.at + part.len };
-    struct value v[4] = { 0 };
-    for (size_t i = 0; i < ARRAY_LEN(v); i++)
-        if (!value_next(&at, &v[i]) || v[i].kind != VALUE_INTEGER)
-            return false;
-    *r = (struct receivers){ v[0].number, v[1].number, v[2].number, v[3].number };
-    return true;
-}
-
-static void count_receivers(struct client *c, const struct counting *n, struct part_reply *p)
-{
-    struct survey_part *parts = counting_parts(n);
-    struct value v;
-    int64_t reached = 0, own = 0;
-    if (!value_next(&p->at, &v) || v.kind != VALUE_INTEGER) {
-        free(parts);
-        merge_odd_reply(c);
-        return;
-    }
-    for (uint32_t i = 0; i < n->count; i++) {
-        struct receivers r;
-        if (!read_receivers(parts[i].bytes, &r))
-            continue;
-        reached += r.reached;
-        own += r.main == (int64_t)p->node ? r.at_main : r.elsewhere;
-    }
-    struct writer *w = worker_writer(c->worker, c->flow.protocol);
-    write_integer(w, reached + not_below_zero(v.number - own));
-    stream_send(&c->stream, writer_span(w));
-    free(parts);
-}
-
-static void send_receivers(struct client *c, const struct group *g, struct replies *all)
-{
-    struct counting *n = counting_of(g);
-    if (!send_error(c, all))
-        count_receivers(c, n, &all->part[0]);
-    counting_end(n);
-}
-
-bool local_publish(struct client *c, const struct argv *argv, struct writer *w)
-{
-    static const struct merge_rule rule = { .send = send_receivers, .takes_failures = true };
-    struct writer own;
-    (void)w;
-    if (c->reply_mode != REPLY_ON) {
-        local_route(c, argv, SLOT_ANY);
-        return true;
-    }
-    struct group *g = group_one(&c->worker->router, &c->flow, c->last_command, NULL, SLOT_ANY,
-                                local_request(argv), false);
-    g->rule = &rule;
-    writer_init(&own, 2);
-    pubsub_say_receivers(&c->worker->pubsub.topics, argv_get(argv, 1), &own);
-    counting_add(counting_begin(c, g, TALK_RECEIVERS, argv_get(argv, 1), true), writer_span(&own));
-    writer_close(&own);
-    return true;
 }
 
 /* --- PUBSUB ----------------------------------------------------------------------------------- */

@@ -1,6 +1,6 @@
 /*
- * What one worker says of its topics, for PUBLISH and PUBSUB; pubsub_count.c puts together what all
- * of them say. Forms: a series of RESP values each, see there.
+ * What one worker says of its topics, for PUBLISH and PUBSUB; publish.c and pubsub_count.c put
+ * together what all of them say. Forms: a series of RESP values each, see there.
  */
 #include "proxy/pubsub_say.h"
 #include "base/text.h"
@@ -30,9 +30,34 @@ static void count_matches(const struct topic *t, struct receivers *r)
     r->elsewhere += t->everywhere;
 }
 
-void pubsub_say_receivers(const struct topics *ts, struct span channel, struct writer *out)
+static void write_receivers(const struct receivers *r, struct writer *out)
+{
+    write_integer(out, r->reached);
+    write_integer(out, r->at_main);
+    write_integer(out, r->elsewhere);
+    write_integer(out, r->main);
+}
+
+static void say_shard_receivers(const struct topics *ts, struct span channel, struct writer *out)
+{
+    struct receivers r = { .reached = members_of(ts, TOPIC_SHARD, channel), .main = -1 };
+    for (struct list_node *n = ts->feeds.next; n != &ts->feeds && r.main < 0; n = n->next) {
+        uint32_t node = LIST_ENTRY(n, struct feed, in_topics)->fingerprint;
+        r.at_main = topics_at_node(ts, node, TOPIC_SHARD, channel);
+        if (r.at_main > 0)
+            r.main = node;
+    }
+    write_receivers(&r, out);
+}
+
+void pubsub_say_receivers(const struct topics *ts, enum topic_kind kind, struct span channel,
+                          struct writer *out)
 {
     struct receivers r = { .main = -1 };
+    if (kind == TOPIC_SHARD) {
+        say_shard_receivers(ts, channel, out);
+        return;
+    }
     if (ts->main != NULL)
         r.main = ts->main->fingerprint;
     const struct topic *t = topics_find(ts, TOPIC_CHANNEL, channel);
@@ -44,20 +69,7 @@ void pubsub_say_receivers(const struct topics *ts, struct span channel, struct w
         if (text_glob(name.at, name.len, channel.at, channel.len, false))
             count_matches(t, &r);
     }
-    write_integer(out, r.reached);
-    write_integer(out, r.at_main);
-    write_integer(out, r.elsewhere);
-    write_integer(out, r.main);
-}
-
-void pubsub_on_receivers(void *context, const struct talk_letter *letter)
-{
-    struct worker *w = context;
-    struct writer out;
-    writer_init(&out, 2);
-    pubsub_say_receivers(&w->pubsub.topics, letter->body, &out);
-    talk_answer(&w->talk, letter, writer_span(&out));
-    writer_close(&out);
+    write_receivers(&r, out);
 }
 
 /* --- PUBSUB ----------------------------------------------------------------------------------- */

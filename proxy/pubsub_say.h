@@ -1,7 +1,7 @@
 /*
  * pubsub_say.h: what one worker says of its subscribers: members that messages are delivered to,
  * and subscriptions of its own, by the fingerprints of the nodes that count them. For
- * pubsub_count.c, which adds up what all workers say.
+ * publish.c and pubsub_count.c, which add up what all workers say.
  */
 #ifndef PROXY_PUBSUB_SAY_H
 #define PROXY_PUBSUB_SAY_H
@@ -12,13 +12,15 @@
 struct worker;
 
 /* What a worker says of a message: members that it will reach, subscriptions that it matches at the
-   node of the main connection, and at any other master; that node, or -1. */
+   node of the main connection (of a shard channel: at the one that carries it), and at any other
+   master; that node, or -1. */
 struct receivers {
     int64_t reached, at_main, elsewhere, main;
 };
 
-/* Four integers. */
-void pubsub_say_receivers(const struct topics *ts, struct span channel, struct writer *out);
+/* Four integers. kind: TOPIC_CHANNEL or TOPIC_SHARD. */
+void pubsub_say_receivers(const struct topics *ts, enum topic_kind kind, struct span channel,
+                          struct writer *out);
 
 /*
  * For a request of PUBSUB:

@@ -55,6 +55,31 @@ static void leave(struct supervisor *s)
         kill(s->leavers[i].pid, SIGTERM);
 }
 
+static bool somebody_serves(struct supervisor *s)
+{
+    for (uint32_t i = 0; i < s->crew.count; i++)
+        if (seat_state(crew_seat(&s->crew, i)) == SEAT_SERVING)
+            return true;
+    return false;
+}
+
+/* Told to end: at once, or after shutdown-delay, in which only /readyz tells of it. */
+static void depart(struct supervisor *s)
+{
+    uint64_t delay = s->worker->config.shutdown_delay;
+    if (s->leaving || delay == 0 || !somebody_serves(s)) {
+        leave(s);
+        return;
+    }
+    if (s->depart_at != 0)
+        return;
+    s->depart_at = s->now + delay;
+    atomic_store(&s->board->departing, 1);
+    notify_stopping(&s->notify);
+    takeover_fail(s, "shutdown");
+    log_info("will leave", "delay_ms=%llu", (unsigned long long)delay);
+}
+
 static void give_up(struct supervisor *s, const char *why)
 {
     log_error("giving up", "reason=%s", why);
@@ -204,6 +229,8 @@ static void kill_overdue(struct supervisor *s)
 static void tick(struct supervisor *s)
 {
     reap(s);
+    if (s->depart_at != 0 && !s->leaving && s->now >= s->depart_at)
+        leave(s);
     for (uint32_t i = 0; i < s->crew.count; i++)
         look_after(s, i);
     kill_overdue(s);
@@ -230,7 +257,7 @@ static void on_signal(struct supervisor *s, uint32_t signum)
     switch (signum) {
     case SIGTERM:
     case SIGINT:
-        leave(s);
+        depart(s);
         break;
     case SIGQUIT: /* at once, whatever is in flight */
         leave(s);
@@ -241,7 +268,7 @@ static void on_signal(struct supervisor *s, uint32_t signum)
             reload(s);
         break;
     case SIGUSR2:
-        if (!s->leaving)
+        if (!s->leaving && s->depart_at == 0)
             takeover_begin(s);
         break;
     default: /* SIGCHLD: every tick reaps */

@@ -34,7 +34,8 @@ struct supervisor {
     size_t leaver_count;
     struct takeover takeover;
     struct notify notify;
-    uint64_t now; /* ms of the monotonic clock */
+    uint64_t now;       /* ms of the monotonic clock */
+    uint64_t depart_at; /* when shutdown-delay is over; 0: nobody has told us to end */
     uint64_t leave_by;
     bool leaving, failed;
 };

@@ -8,7 +8,7 @@ static const struct survey_row *const rows[] = {
     &survey_latency_reset,  &survey_client_kill,    &survey_client_list,     &survey_client_pause,
     &survey_client_unblock, &survey_client_unpause, &survey_monitor,         &survey_slowlog_get,
     &survey_slowlog_len,    &survey_slowlog_reset,  &survey_config_set,      &survey_proxy_slowlog,
-    &survey_proxy_fence,
+    &survey_proxy_fence,    &survey_acl_log,
 };
 
 static bool is_named(const struct survey_row *row, const struct argv *argv)

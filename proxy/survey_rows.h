@@ -7,6 +7,9 @@
 
 #include "proxy/survey.h"
 
+/* acl_log.c */
+extern const struct survey_row survey_acl_log;
+
 /* local_client_list.c */
 extern const struct survey_row survey_client_list, survey_client_kill;
 

@@ -16,6 +16,6 @@ const struct talk_topic talk_topics[TALK_TOPICS] = {
     [TALK_CONFIG] = { "config", config_sets_on_letter },
     [TALK_SCRIPTS] = { "scripts", script_news_on_letter },
     [TALK_NEWS] = { "news", news_on_asked },
-    [TALK_RECEIVERS] = { "receivers", pubsub_on_receivers },
     [TALK_SUBSCRIBED] = { "subscribed", pubsub_on_subscribed },
+    [TALK_PUBLISHED] = { "published", publish_on_asked },
 };

@@ -17,9 +17,9 @@ enum talk_topic_number {
     TALK_CONFIG = 4,       /* told or asked: values of options, see config_sets.h */
     TALK_SCRIPTS = 5,      /* told: SCRIPT LOAD and the like as requests, see script_news.h */
     TALK_NEWS = 6,         /* asked: by a worker that starts, see news.h */
-    TALK_RECEIVERS = 7,    /* asked: a channel, that a message is published to */
     TALK_SUBSCRIBED = 8,   /* asked: PUBSUB as a request */
-    TALK_ADMIN_PART = 32,  /* asked: the name of an admin_part; answered: its JSON values */
+    TALK_PUBLISHED = 9,   /* asked: where messages are published to, see publish.c; 7 was it, too */
+    TALK_ADMIN_PART = 32, /* asked: the name of an admin_part; answered: its JSON values */
     TALK_TOPICS
 };
 

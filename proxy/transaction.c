@@ -64,6 +64,7 @@ static enum queued_kind kind_of(const struct client *c, const struct command *cm
     case HOW_KEYS:
     case HOW_SPLIT:
     case HOW_GATHER:
+    case HOW_PUBLISH:
     case HOW_BLOCK: /* inside MULTI nothing blocks */
         return kind_by_keys(cmd, argv, slot);
     case HOW_ANY:
@@ -72,7 +73,9 @@ static enum queued_kind kind_of(const struct client *c, const struct command *cm
     case HOW_LOCAL:
         if (is_same_anywhere(cmd)) /* but PING has another reply for who is subscribed */
             return c->transaction->subscribes ? QUEUED_HERE : QUEUED_FREE;
-        /* The facade asks nodes, a survey the other workers. */
+        /* The facade and CLIENT UNBLOCK ask nodes, a survey the other workers. */
+        if (is_sub_of(cmd, "client") && strcmp(cmd->name, "unblock") == 0)
+            return QUEUED_STEP;
         return is_sub_of(cmd, "cluster") || survey_concerns(c, argv) ? QUEUED_STEP : QUEUED_HERE;
     default:
         return QUEUED_STEP;
@@ -178,6 +181,7 @@ static void keep(struct transaction *t, const struct command *cmd, enum queued_k
     t->in_phases |= kind == QUEUED_HERE || kind == QUEUED_STEP;
     t->writes |= may_change_data(cmd);
     t->subscribes |= subscriber_is_verb(cmd);
+    t->publishes |= cmd->how == HOW_PUBLISH;
     join_slot(t, slot);
 }
 

@@ -45,6 +45,7 @@ struct transaction {
     bool has_steps;  /* QUEUED_STEP is among them */
     bool in_phases;  /* something has been queued that is no part of a block */
     bool writes;     /* something has been queued that may change data */
+    bool publishes;  /* PUBLISH or SPUBLISH has been queued */
     bool subscribes; /* SUBSCRIBE or one of its like has been queued */
     bool running;    /* in phases */
     bool halfway;    /* running: of this phase only the last block has not been sent */

@@ -19,6 +19,7 @@
 #include "base/error.h"
 #include "cluster/block.h"
 #include "proxy/merge.h"
+#include "proxy/publish.h"
 #include "proxy/worker.h"
 
 /* --- the reply of a phase ------------------------------------------------------------------ */
@@ -92,7 +93,8 @@ static void take_note(struct transaction *t, bool all_failed)
     t->failed = !t->executed;
 }
 
-static void send_phase(struct client *c, const struct group *g, struct replies *all)
+static void send_elements(struct client *c, const struct group *g, struct replies *all,
+                          struct publish_counts *counts)
 {
     REQUIRE(all->count > 0 && all->part != NULL);
     bool whole = (g->note & whole_reply) != 0;
@@ -127,8 +129,18 @@ static void send_phase(struct client *c, const struct group *g, struct replies *
             stream_close(&c->stream, ERR_REPLY);
             return;
         }
+        if (part != here)
+            element = publish_element(counts, i, element, from->node);
         merge_send(c, from, element);
     }
+}
+
+static void send_phase(struct client *c, const struct group *g, struct replies *all)
+{
+    struct publish_counts counts;
+    publish_open(&counts, g);
+    send_elements(c, g, all, &counts);
+    publish_close(&counts);
 }
 
 static const struct merge_rule phase_rule = { .send = send_phase, .takes_failures = true };
@@ -145,18 +157,22 @@ static struct span element_in_front(struct part_reply *from, bool odd)
 static void keep_front(struct client *c, const struct group *g, struct replies *all)
 {
     struct transaction *t = c->transaction;
+    struct publish_counts counts;
     bool odd = !enter_blocks(g, all);
+    publish_open(&counts, g);
     take_note(t, odd || failures(all) == all->count);
     for (uint32_t i = 0; i < g->keys; i++) {
         if (g->part_of_key[i] == here)
             continue;
-        struct span element = element_in_front(&all->part[g->part_of_key[i]], odd);
+        struct part_reply *from = &all->part[g->part_of_key[i]];
+        struct span element = element_in_front(from, odd);
         if (element.at == NULL) { /* the blocks' sizes add up, but not one by one */
             stream_close(&c->stream, ERR_REPLY);
-            return;
+            break;
         }
-        write_raw(&t->front, element);
+        write_raw(&t->front, publish_element(&counts, i, element, from->node));
     }
+    publish_close(&counts);
 }
 
 static const struct merge_rule front_rule = { .send = keep_front, .takes_failures = true };
@@ -316,6 +332,22 @@ static void submit_one(struct phase *p, struct group *g, uint32_t block)
     transaction_submit(rt, r, writer_span(w), NULL);
 }
 
+/* Who hears what the blocks of the group publish is counted. */
+static void count_hearers(const struct phase *p, struct group *g)
+{
+    struct client *c = p->client;
+    struct writer notes;
+    if (!p->t->publishes || c->reply_mode != REPLY_ON || !publish_may_be_heard(c->worker))
+        return;
+    writer_init(&notes, 2);
+    for (uint32_t i = 0; i < p->count; i++)
+        if (g->part_of_key[i] != here)
+            publish_note(&notes, i, command_of(p, i)->cmd,
+                         transaction_bytes(p->t, command_of(p, i)));
+    publish_count(c, g, writer_span(&notes));
+    writer_close(&notes);
+}
+
 /* The blocks but one, side by side. */
 static void submit_front(struct phase *p, const struct command *exec, uint32_t last)
 {
@@ -330,6 +362,7 @@ static void submit_front(struct phase *p, const struct command *exec, uint32_t l
     for (uint32_t block = 0; block < p->blocks; block++)
         if (block != last)
             submit_one(p, g, block);
+    count_hearers(p, g);
     writer_init(&t->front, p->client->flow.protocol);
     t->halfway = true;
 } /* NOLINT(clang-analyzer-unix.Malloc): the parts own the group */
@@ -394,6 +427,7 @@ static void submit_blocks(struct phase *p, const struct command *exec, uint64_t 
         memcpy(&g->part_of_key[p->count], p->made.at, p->made.len);
     for (uint32_t block = 0; block < p->blocks; block++)
         submit_one(p, g, block);
+    count_hearers(p, g);
 } /* NOLINT(clang-analyzer-unix.Malloc): the parts own the group */
 
 static void leave_halfway(struct transaction *t)

@@ -1,7 +1,8 @@
 /*
  * How EXEC is executed.
  *
- * All in one slot: one block, one request; nothing of the reply is looked at.
+ * All in one slot: one block, one request; nothing of the reply is looked at, but for the number of
+ * those who hear what it publishes.
  *
  * Otherwise in phases. A phase is what stands between two steps (QUEUED_STEP); transaction_phase.c
  * runs it. A step is executed as if it had been sent by itself, and its reply is simply the next
@@ -17,8 +18,11 @@
 
 #include <string.h>
 
+#include "base/error.h"
 #include "cluster/block.h"
 #include "proxy/dispatch.h"
+#include "proxy/merge.h"
+#include "proxy/publish.h"
 #include "proxy/subscriber.h"
 #include "proxy/transaction_phase.h"
 #include "proxy/worker.h"
@@ -54,18 +58,75 @@ struct span transaction_block(struct client *c)
     return (struct span){ bytes->bytes, bytes->used };
 }
 
+static void submit_block(struct client *c, struct request *r)
+{
+    struct transaction *t = c->transaction;
+    block_of(r, t->count);
+    r->safe = !t->writes;
+    for (uint32_t i = 0; i < t->count && !r->scripted; i++)
+        r->scripted = transaction_calls_script(t->commands[i].cmd);
+    transaction_submit(&c->worker->router, r, transaction_block(c), t->bytes);
+}
+
+static void send_elements(struct client *c, struct part_reply *p, uint64_t count,
+                          struct publish_counts *counts)
+{
+    struct writer *w = worker_writer(c->worker, c->flow.protocol);
+    write_array(w, count);
+    stream_send(&c->stream, writer_span(w));
+    for (uint32_t i = 0; i < count; i++) {
+        struct span element = merge_take(p);
+        if (element.at == NULL) { /* cannot be: the reply has been delimited */
+            stream_close(&c->stream, ERR_REPLY);
+            return;
+        }
+        merge_send(c, p, publish_element(counts, i, element, p->node));
+    }
+}
+
+static void send_counted(struct client *c, const struct group *g, struct replies *all)
+{
+    struct part_reply *p = &all->part[0];
+    struct value_cursor inside = p->at;
+    struct publish_counts counts;
+    struct value list;
+    publish_open(&counts, g);
+    if (!p->failed && value_next(&inside, &list) && list.kind == VALUE_LIST) {
+        p->at = inside;
+        send_elements(c, p, list.count, &counts);
+    } else {
+        merge_send_part(c, p);
+    }
+    publish_close(&counts);
+}
+
+/* The same, and who hears what it publishes is counted. */
+static void send_counted_block(struct client *c, uint16_t slot)
+{
+    static const struct merge_rule rule = { .send = send_counted, .takes_failures = true };
+    struct transaction *t = c->transaction;
+    struct group *g = group_new(c->last_command, 0, 0);
+    struct writer notes;
+    g->rule = &rule;
+    writer_init(&notes, 2);
+    for (uint32_t i = 0; i < t->count; i++)
+        publish_note(&notes, i, t->commands[i].cmd, transaction_bytes(t, &t->commands[i]));
+    submit_block(c, group_add(&c->worker->router, &c->flow, g, slot, false));
+    publish_count(c, g, writer_span(&notes));
+    writer_close(&notes);
+}
+
 void transaction_send_block(struct client *c)
 {
     struct transaction *t = c->transaction;
-    struct router *rt = &c->worker->router;
     uint16_t slot = t->slot >= 0 ? (uint16_t)t->slot : SLOT_ANY;
-    struct request *r = router_request(rt, &c->flow, c->last_command, slot);
-    block_of(r, t->count);
-    r->safe = !t->writes;
+    if (t->publishes && c->reply_mode == REPLY_ON && publish_may_be_heard(c->worker)) {
+        send_counted_block(c, slot);
+        return;
+    }
+    struct request *r = router_request(&c->worker->router, &c->flow, c->last_command, slot);
     r->silent = c->reply_mode != REPLY_ON;
-    for (uint32_t i = 0; i < t->count && !r->scripted; i++)
-        r->scripted = transaction_calls_script(t->commands[i].cmd);
-    transaction_submit(rt, r, transaction_block(c), t->bytes);
+    submit_block(c, r);
 }
 
 uint32_t transaction_write_block(const struct client *c, uint16_t slot, struct writer *w)

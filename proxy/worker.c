@@ -364,6 +364,7 @@ static void open_all(struct worker *w)
     scripts_open(&w->scripts, &w->router);
     latency_open(w);
     slowlog_open(w);
+    acl_log_open(&w->acl_log);
     pubsub_open(w);
     pause_open(w);
     w->random = uv_hrtime() | 1;
@@ -385,6 +386,7 @@ static void free_all(struct worker *w)
     router_free(&w->router);
     scripts_close(&w->scripts);
     slowlog_reset(&w->slowlog);
+    acl_log_reset(&w->acl_log);
     reads_free(&w->reads);
     poller_free(&w->poller);
     net_free(&w->net);

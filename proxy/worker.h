@@ -16,6 +16,7 @@
 #include "cluster/reads.h"
 #include "cluster/slot_tag.h"
 #include "net/listener.h"
+#include "proxy/acl_log.h"
 #include "proxy/balance.h"
 #include "proxy/blocked.h"
 #include "proxy/config_sets.h"
@@ -60,6 +61,7 @@ struct worker {
     struct readiness readiness;
     struct scripts scripts;
     struct slowlog slowlog;
+    struct acl_log acl_log;
     struct latency latency;
     struct stats stats;
     struct pubsub pubsub;
@@ -79,7 +81,7 @@ struct worker {
     struct slot_tags *slot_tags; /* made when first needed */
     bool *script_slots;          /* per slot, made when first needed: see script_slots.h */
     struct slab client_slab;
-    uint32_t exact_clients;                                       /* see exact.h */
+    uint32_t exact_clients, ended_clients;                        /* those of clients that are so */
     uint32_t client_count, max_pipeline, max_clients, max_leases; /* the limits from config */
     unsigned keepalive;                                           /* s */
     struct request_limits limits;
@@ -104,17 +106,14 @@ void worker_prepare(struct worker *w);
 /* Runs member w->number of w->crew until it has drained. Gives the exit code. */
 int worker_run(struct worker *w);
 
-/* Commands are paused or monitored, or are so no more. */
-void worker_mind(struct worker *w);
+void worker_mind(struct worker *w); /* commands are paused or monitored, or are so no more */
 /* An empty writer for one reply; the next call takes it back. */
 struct writer *worker_writer(struct worker *w, int protocol);
-/* For choices that need no secrecy. */
-uint64_t worker_random(struct worker *w);
+uint64_t worker_random(struct worker *w); /* for choices that need no secrecy */
 /* Unique over the workers of one proxy, also those that have been replaced. */
 uint64_t worker_next_client_id(struct worker *w);
 /* A client or an op is gone: a draining worker may be done. */
 void worker_client_left(struct worker *w);
-/* Tells the others how many clients there are. */
-void worker_publish_clients(struct worker *w);
+void worker_publish_clients(struct worker *w); /* tells the others how many there are */
 
 #endif

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """Holds the source tree to its rules: layers, include cycles, self-contained headers, sizes, words,
-and tests that docs/testing.md tells of.
+tests that docs/testing.md tells of, and what slotgate-migrate tells an operator to do.
 
 Usage: structure.py [ROOT]. Prints one line per finding and exits 1 if any is an error.
 What is checked here is what a reviewer would otherwise have to count.
@@ -221,6 +221,59 @@ def check_tests(root, files):
                     error(path, number, "await a condition (wait_until); rest_us where time is what is tested")
 
 
+# What a function or field of migrate/ takes that ends as the reason of a logged error. Wrong usage and
+# --dry-run are not among them.
+REASON = re.compile(r"(?<![\w.])(apply_failed|apply_fail|source_fail|fail_with|fail|target_fail|give_up|"
+                    r"sync_give_up|sync_give_up_file|probe_again|set_error|put_back|copy_failed|tell_failed|"
+                    r"admin_refuse|cutover_stop|tell_not_loaded)\(|->(?:error|why|unable) = ")
+LOGGED = re.compile(r"\blog_(warn|error)\(")
+NO_REASONS = re.compile(r"migrate/(config|options|key_owner|databases|url|filter|fence|repair_batch)\.c$")
+
+
+def literals(code):
+    """The string literals of a statement, their pieces put together; without those that are names."""
+    code = re.sub(r"SPAN\([^)]*\)|strerror\([^;]*?\)", "", code)
+    for match in re.finditer(r'(?:"(?:[^"\\]|\\.)*"\s*)+', code):
+        text = "".join(re.findall(r'"((?:[^"\\]|\\.)*)"', match.group()))
+        if len(text) > 8 and " " in text and text != "value type":
+            yield text
+
+
+def statements(text, start):
+    """(line number, statement) of each place where the pattern begins one, or the head of a function."""
+    for match in start.finditer(text):
+        code = text[match.start():text.find(";\n", match.start())]
+        yield text.count("\n", 0, match.start()) + 1, code.split("\n{\n")[0]
+
+
+def check_advice_rows(table):
+    rows = re.findall(r'^    \{ "([^"]+)", "((?:[^"\\]|\\.)*)" \},$', table, re.M)
+    for i, (why, what) in enumerate(rows):
+        if len(what) > 200:
+            error("migrate/advice.c", 1, f"too long: {what}")
+        for other, _ in rows[:i]:
+            if why.startswith(other):
+                error("migrate/advice.c", 1, f'"{why}" stands behind "{other}", which hides it')
+    return [why for why, _ in rows]
+
+
+def check_advice(files):
+    """An operator learns what to do: each error and warning says it, and each reason has its row."""
+    if "migrate/advice.c" not in files:
+        return
+    rows = check_advice_rows(files["migrate/advice.c"])
+    for path, text in files.items():
+        if not path.startswith("migrate/") or not path.endswith(".c"):
+            continue
+        for number, code in statements(text, LOGGED):
+            if "action=%s" not in code:
+                error(path, number, "does not say what to do (action=, advice.h)")
+        for number, code in statements(text, REASON) if not NO_REASONS.match(path) else []:
+            for reason in literals(code):
+                if not any(reason.startswith(why) for why in rows):
+                    error(path, number, f'no advice for "{reason}" (advice.c)')
+
+
 def main():
     root = os.path.abspath(sys.argv[1] if len(sys.argv) > 1 else
                            os.path.join(os.path.dirname(__file__), ".."))
@@ -237,6 +290,7 @@ def main():
     check_sizes(files)
     check_words(files)
     check_tests(root, files)
+    check_advice(files)
     check_headers_alone(root, files)
     for line in warnings:
         print("warning:", line)

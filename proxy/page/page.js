@@ -321,6 +321,13 @@ function clientRate(c) {
   return (1000 * (c.commands - (before ? before.commands : 0))) / Math.max(ms, 1000);
 }
 
+/* The mean time of those commands, in microseconds; null: there were none. */
+function clientTook(c) {
+  const before = commandsOf.get(c.id) || { commands: 0, took_us: 0 };
+  const calls = c.commands - before.commands;
+  return calls > 0 ? (c.took_us - before.took_us) / calls : null;
+}
+
 /* A name stands above its address; what the client does, if it is neither busy nor idle, at its command. */
 function clientRow(c) {
   const who = make("td", "text client", ...(c.name ? [make("b", "", c.name), make("br", "")] : []), c.address);
@@ -328,17 +335,18 @@ function clientRow(c) {
   const doing = ["busy", "idle"].includes(c.doing) ? "" : ", " + c.doing;
   return cells(who, make("td", "wide", String(c.worker)),
     make("td", "key", (c.command || "–").replace("|", " ") + doing), number(perSecond(c.rate), "wide"),
+    number(micros(c.took), "wide"), number(micros(c.slowest_us), "wide"),
     number(bytes(c.held_bytes), c.held_bytes >= MUCH_HELD ? "warn" : c.held_bytes > 0 ? "" : "zero"),
     number(duration(c.idle_ms / 1000)), number(duration(c.age_ms / 1000), "wide"));
 }
 
 function showTopClients(answer) {
-  const all = answer.top_clients.map((c) => ({ ...c, rate: clientRate(c) }));
+  const all = answer.top_clients.map((c) => ({ ...c, rate: clientRate(c), took: clientTook(c) }));
   const much = (c) => (c.held_bytes >= MUCH_HELD ? c.held_bytes : 0);
   all.sort((a, b) => much(b) - much(a) || b.rate - a.rate || a.id - b.id);
   commandsOf.clear();
   for (const c of all) commandsOf.set(c.id, c);
-  fill("client-rows", all.slice(0, CLIENT_ROWS).map(clientRow), "No client is connected.", 7);
+  fill("client-rows", all.slice(0, CLIENT_ROWS).map(clientRow), "No client is connected.", 9);
 }
 
 /* Counts are halved each minute, so they are shares rather than numbers. */

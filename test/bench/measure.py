@@ -13,7 +13,7 @@ from fleet import LOAD_CPU, BenchError
 
 IDLE_CONNECTIONS = 10000
 IDLE_GROUP = 50       # this many idle clients are opened and answered at a time
-SETTLE_SECONDS = 2
+SETTLE_SECONDS = 2    # for what a proxy frees later; nothing tells that it is done
 SYSCALLS = ("read", "readv", "recvfrom", "recvmsg", "write", "writev", "sendto", "sendmsg",
             "epoll_wait", "epoll_pwait", "epoll_ctl")
 
@@ -131,7 +131,7 @@ def perf_counts(fleet, pids, load):
     out = fleet.path("perf.csv")
     perf = fleet.spawn("perf", ["perf", "stat", "-x,", "-o", out, "-e", ",".join(events),
                                 "-p", ",".join(map(str, pids))], LOAD_CPU)
-    time.sleep(0.5)
+    time.sleep(0.5)  # it does not tell when it has begun to count
     if perf.poll() is not None:
         return None
     result = load.go()
@@ -152,7 +152,7 @@ def strace_counts(fleet, pids, load):
     for pid in pids:
         argv += ["-p", str(pid)]
     strace = fleet.spawn("strace", argv, LOAD_CPU)
-    time.sleep(0.5)
+    time.sleep(0.5)  # nor does this
     if strace.poll() is not None:
         raise BenchError("neither perf nor strace can count: " + fleet.log_tail("strace"))
     result = load.go()

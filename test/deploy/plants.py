@@ -42,6 +42,9 @@ PLANTS = [
     ("a right to everything", "Action: autoscaling:CompleteLifecycleAction", "Action: autoscaling:*"),
     ("a group that ignores the balancer's check", "HealthCheckType: ELB", "HealthCheckType: EC2"),
     ("a signal to somebody else", "--resource AutoScalingGroup", "--resource LaunchTemplate"),
+    ("a balancer that cuts connections while they are drained", 'termination.enabled, Value: "false"', 'termination.enabled, Value: "true"'),
+    ("a hook that ends before the drain", "HeartbeatTimeout: !Ref RedisProxyDrainSeconds", "HeartbeatTimeout: 30"),
+    ("a log group that stands in the way of the next stack", ', !Select [2, !Split ["/", !Ref AWS::StackId]]', ""),
     ("a default outside of its own bounds", "Default: 10.0.0.0/8", "Default: everybody"),
 ]
 EVERYWHERE = {"RedisClusterProxyAutoScallingCPUThreshold"}

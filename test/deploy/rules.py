@@ -100,6 +100,8 @@ def check_group(template):
         for hook in hooks:
             if hook["LifecycleTransition"] not in TRANSITIONS:
                 yield f"{name}: no such transition: {hook['LifecycleTransition']}"
+            if hook["HeartbeatTimeout"] != {"Ref": "RedisProxyDrainSeconds"}:
+                yield f"{name}: the hook may end before the drain"
         if not any(h["LifecycleHookName"] == "drain" for h in hooks):
             yield f"{name}: no hook named drain, which the instance completes"
 
@@ -128,6 +130,8 @@ def check_balancer(template):
             yield f"{name}: checks every {properties['HealthCheckIntervalSeconds']} seconds instead of 10"
         if attributes.get("deregistration_delay.timeout_seconds") != {"Ref": "RedisProxyDrainSeconds"}:
             yield f"{name}: the balancer's delay is not that of the proxy's drain"
+        if attributes.get("deregistration_delay.connection_termination.enabled") != "false":
+            yield f"{name}: the balancer cuts connections that the proxy closes behind a reply"
     for name, balancer in cfn.resources(template, "ElasticLoadBalancingV2::LoadBalancer"):
         properties = balancer["Properties"]
         attributes = {a["Key"]: a["Value"] for a in properties["LoadBalancerAttributes"]}
@@ -137,6 +141,13 @@ def check_balancer(template):
             yield f"{name}: not an internal network load balancer"
         if not properties.get("SecurityGroups"):
             yield f"{name}: a security group can only be given at the start"
+
+
+def check_logs(template):
+    """A group that is kept has a name that no other stack wants."""
+    for name, group in cfn.resources(template, "Logs::LogGroup"):
+        if group.get("DeletionPolicy") == "Retain" and "AWS::StackId" not in str(group["Properties"].get("LogGroupName")):
+            yield f"{name}: stays when the stack goes, and then another stack of that name cannot be made"
 
 
 def check_rights(template):
@@ -162,8 +173,8 @@ def check_original(template):
         yield f"the output {name} is missing"
 
 
-CHECKS = [check_parameters, check_attributes, check_group, check_instances, check_balancer, check_rights,
-          check_original]
+CHECKS = [check_parameters, check_attributes, check_group, check_instances, check_balancer, check_logs,
+          check_rights, check_original]
 
 
 def findings(text):

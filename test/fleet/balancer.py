@@ -3,11 +3,12 @@
 
 It does what AWS's does, faster: a new flow goes to a target by a hash of its source, and stays there. A target is in
 service after one passed TCP check, out of it after two failed ones (then its flows are reset), and in again after two
-passed ones. A deregistered target gets no new flows and keeps its old ones for DELAY seconds; what is left then is
-reset. A flow that was silent for too long is forgotten, and the next packet of it answered with RST. When no target is
-healthy, all get traffic.
+passed ones. A deregistered target gets new flows for LAG seconds more, as people have seen AWS's do it for two minutes,
+and keeps its old ones for DELAY seconds; what is left then is reset. A flow that was silent for too long is forgotten, and the next packet of it answered with RST. When no target is
+healthy, all get traffic. Asked to check by HTTP it does what others do: /readyz has to say 200, and the flows of a target
+that is out are let be.
 
-Commands on stdin: add NAME ADDRESS, remove NAME, idle SECONDS. Events on stdout, a line each: in NAME, out NAME,
+Commands on stdin: add NAME ADDRESS, remove NAME, idle SECONDS, check tcp|http. Events on stdout, a line each: in NAME, out NAME,
 removed NAME, cut NAME.
 """
 
@@ -17,10 +18,13 @@ import subprocess
 import sys
 import threading
 import time
+import urllib.request
 
 ADDRESS, PORT = sys.argv[1], int(sys.argv[2])
 DELAY = float(sys.argv[3])
 INTERVAL = TIMEOUT = 1.0
+LAG = 1.0
+ADMIN_PORT = 9121
 
 RULES = """
 table ip balancer {{
@@ -50,7 +54,7 @@ def sysctl(**values):
 class Target:
     def __init__(self, name, address):
         self.name, self.address = name, address
-        self.state = "new"  # new, in, out, removed
+        self.state = "new"  # new, in, out, leaving, removed
         self.streak = 0     # of checks whose result differs from the state
 
     def check(self, number):
@@ -63,10 +67,18 @@ class Target:
         except OSError:
             return False
 
+    def is_ready(self):
+        try:
+            with urllib.request.urlopen(f"http://{self.address}:{ADMIN_PORT}/readyz", timeout=TIMEOUT) as answer:
+                return answer.status == 200
+        except OSError:
+            return False
+
 
 class Balancer:
     def __init__(self):
         self.targets = {}
+        self.by_http = False
         self.lock = threading.RLock()
         nft(RULES.format())
         # A packet in the middle of a connection that is not known is nobody's: RST.
@@ -75,7 +87,7 @@ class Balancer:
     def deal(self):
         """One transaction, so that no connection falls between two rules."""
         able = [t for t in self.targets.values() if t.state != "removed"]
-        able = [t for t in able if t.state == "in"] or able
+        able = [t for t in able if t.state in ("in", "leaving")] or able
         text = "flush chain ip balancer arriving\n"
         if able:
             places = ", ".join(f"{i} : {t.address}" for i, t in enumerate(able))
@@ -93,10 +105,15 @@ class Balancer:
     def remove(self, name):
         with self.lock:
             target = self.targets[name]
+            target.state = "leaving" if target.state == "in" else "removed"
+        say("removed", name)
+        threading.Timer(LAG, self.deal_no_more, [target]).start()
+        threading.Timer(DELAY, self.forget, [target]).start()
+
+    def deal_no_more(self, target):
+        with self.lock:
             target.state = "removed"
             self.deal()
-        say("removed", name)
-        threading.Timer(DELAY, self.forget, [target]).start()
 
     def forget(self, target):
         with self.lock:
@@ -106,7 +123,7 @@ class Balancer:
 
     def judge(self, target, passed):
         with self.lock:
-            if target.state == "removed":
+            if target.state in ("leaving", "removed"):
                 return
             good = target.state == "in"
             target.streak = target.streak + 1 if passed != good else 0
@@ -115,7 +132,7 @@ class Balancer:
             target.streak = 0
             if not passed and target.state == "new":
                 return
-            if target.state != "new":
+            if target.state != "new" and not self.by_http:
                 self.cut(target, not passed)
             target.state = "in" if passed else "out"
             self.deal()
@@ -127,9 +144,9 @@ class Balancer:
             began = time.monotonic()
             number += 1
             with self.lock:
-                targets = [t for t in self.targets.values() if t.state != "removed"]
+                targets = [t for t in self.targets.values() if t.state not in ("leaving", "removed")]
             for target in targets:
-                self.judge(target, target.check(number))
+                self.judge(target, target.is_ready() if self.by_http else target.check(number))
             time.sleep(max(0, INTERVAL - (time.monotonic() - began)))
 
 
@@ -143,6 +160,8 @@ def main():
             balancer.add(*words)
         elif command == "remove":
             balancer.remove(*words)
+        elif command == "check":
+            balancer.by_http = words[0] == "http"
         elif command == "idle":
             sysctl(**{"netfilter.nf_conntrack_tcp_timeout_established": words[0]})
 

@@ -17,7 +17,7 @@ import fleet as fleets
 CLIENTS = 7   # that write all the time, each with one connection
 KILLED = 1.0  # seconds before a master's death in which Redis may have acknowledged what its replica never got
 
-WORDS = {"in": "is in service", "out": "has failed its check twice", "removed": "gets no new connections",
+WORDS = {"in": "is in service", "out": "has failed its check twice", "removed": "gets no new connections in a second",
          "cut": "is forgotten, and what it still had is reset"}
 
 
@@ -94,9 +94,20 @@ class Demo:
         step.may = {"refused": (None, 1000)}
         step.until = self.fleet.balancer.heard("out", victim.name) + 0.5
 
+    def stop_asked(self, step):
+        victim = self.fleet.instances[0]
+        victim.tell_before_leaving()
+        self.fleet.balancer.tell("check", "http")
+        self.say(f"SIGTERM to {victim.name}; the balancer asks for /readyz, and there is a shutdown-delay")
+        victim.leave()
+        self.fleet.instances.remove(victim)
+        self.fleet.balancer.wait_for("out", victim.name)
+        self.replace(victim)
+        self.fleet.balancer.tell("check", "tcp")
+
     def stop_told(self, step):
         victim = self.fleet.instances[0]
-        self.say(f"the balancer forgets {victim.name}, then SIGTERM")
+        self.say(f"the balancer is told to forget {victim.name}; when it surely has, SIGTERM")
         self.fleet.retire(victim)
         self.fleet.grow(1)
 
@@ -137,7 +148,7 @@ class Demo:
             raise RuntimeError(f"idle clients cannot connect: {opened}")
         self.say(f"{len(opened)} clients say nothing for 5 s; the balancer forgets a flow after 3 s, "
                  f"the proxy's keepalive is {self.fleet.keepalive}")
-        time.sleep(5)
+        time.sleep(5)  # the silence itself
         step.idle = self.fleet.ledger.ask("idle-use")
         self.fleet.balancer.tell("idle", "350")
 
@@ -230,6 +241,7 @@ class Demo:
                 Step("nothing happens", self.steady),
                 Step("kill -9 an instance", self.kill_instance, graceful=False),
                 Step("SIGTERM, the balancer does not know", self.stop_untold, graceful=False),
+                Step("SIGTERM, the balancer asks /readyz", self.stop_asked),
                 Step("SIGTERM, deregistered before", self.stop_told),
                 Step("scale from 3 to 5", self.scale_out),
                 Step("scale from 5 to 2", self.scale_in),

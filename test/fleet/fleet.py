@@ -14,7 +14,8 @@ import box
 HERE = os.path.dirname(os.path.abspath(__file__))
 WORKERS = 2
 DRAIN = 4         # seconds of shutdown-timeout
-FORGOTTEN = 1.0   # after deregistration the balancer surely sends new flows elsewhere; 15 s on AWS
+FORGOTTEN = 1.5   # after deregistration the balancer surely sends new flows elsewhere; 150 s on AWS
+SPARE = 4         # seconds of shutdown-delay where it is asked for: more than two checks take
 DELAY = 6         # of deregistration: what is left then is reset
 
 
@@ -60,14 +61,20 @@ class Instance:
         self.renew()
         self.process = box.start(self.name, self.program, "-c", os.path.join(self.folder, "slotgate.conf"), log=self.log)
 
-    def renew(self):
+    def renew(self, delay=0):
         """A new program and a new configuration, put into the old one's place as a package does."""
         with open(os.path.join(self.folder, "slotgate.conf"), "w", encoding="utf-8") as f:
             f.write(f"cluster-nodes {box.NODES}:{box.FIRST_NODE} {box.NODES}:{box.FIRST_NODE + 1}\n"
-                    f"port {box.PORT}\nworkers {WORKERS}\nshutdown-timeout {DRAIN}s\n"
+                    f"port {box.PORT}\nworkers {WORKERS}\nshutdown-timeout {DRAIN}s\nshutdown-delay {delay}s\n"
+                    "admin-port 9121\nadmin-bind *\n"
                     f"tcp-keepalive {self.fleet.keepalive}\n")
         shutil.copy(self.fleet.program, self.program + ".new")
         os.rename(self.program + ".new", self.program)
+
+    def tell_before_leaving(self):
+        self.renew(SPARE)
+        self.process.send_signal(signal.SIGHUP)
+        box.wait_until(lambda: self.log_has("configuration reloaded"), f"{self.name} has the new configuration")
 
     def log_has(self, event):
         with open(self.log, encoding="utf-8", errors="replace") as f:
@@ -94,7 +101,7 @@ class Instance:
 
     def leave(self):
         self.process.send_signal(signal.SIGTERM)
-        code = self.process.wait(DRAIN + 10)
+        code = self.process.wait(SPARE + DRAIN + 10)
         if code != 0:
             raise RuntimeError(f"{self.name} left with {code}, see {self.log}")
 
@@ -118,7 +125,7 @@ class Load:
             began = time.time()
             trouble = self.burst(command)
             self.bursts.append((began, time.time(), trouble))
-            time.sleep(0.2)
+            time.sleep(0.2)  # the pace
 
     def burst(self, command):
         """What went wrong, or None."""

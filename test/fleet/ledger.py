@@ -43,6 +43,8 @@ class Client:
         self.set = {}  # number of the key: when it was acknowledged
         self.counted = self.uncertain = self.asked = 0
         self.last = time.monotonic()
+        self.over = threading.Event()
+        self.thread = threading.Thread(target=self.work, daemon=True)
         self.forget()
 
     def forget(self):
@@ -83,10 +85,10 @@ class Client:
 
     def work(self):
         tasks = [self.do_set, self.do_get, self.do_count]
-        while True:
+        while not self.over.is_set():
             for task in tasks:
                 self.try_once(task)
-                time.sleep(random.uniform(0.5, 1.5) * self.pause)
+                self.over.wait(random.uniform(0.5, 1.5) * self.pause)  # the pace
 
     def try_once(self, task):
         try:
@@ -95,7 +97,7 @@ class Client:
             with self.lock:
                 self.errors.append({"kind": kind_of(e), "instance": self.instance, "client": self.name,
                                     "time": time.time()})
-            time.sleep(0.02)
+            self.over.wait(0.02)  # the pace of one that is refused
             return
         now = time.monotonic()
         with self.lock:
@@ -157,7 +159,7 @@ def main():
     clients = [Client(f"busy{i}", PAUSE) for i in range(BUSY)] + [Client("rare", 0.25)]
     idle = []
     for c in clients:
-        threading.Thread(target=c.work, daemon=True).start()
+        c.thread.start()
     for line in sys.stdin:
         command = line.strip()
         if command == "step":
@@ -169,8 +171,9 @@ def main():
             answer = [use(c) for c in idle]
         else:
             for c in clients:
-                c.pause = 3600
-            time.sleep(0.5)
+                c.over.set()
+            for c in clients:
+                c.thread.join()  # each command of redis-py has a deadline
             answer = finish(clients)
         print(json.dumps(answer), flush=True)
 

@@ -45,18 +45,6 @@ static int start(void **state)
     return 0;
 }
 
-static void open_both(struct client *c, struct client *o)
-{
-    assert_true(client_open(c, proxy.port));
-    assert_true(client_open(o, oracle.port));
-}
-
-static void close_both(struct client *c, struct client *o)
-{
-    client_close(c);
-    client_close(o);
-}
-
 /* --- requirepass, as one Redis ---------------------------------------------------------------- */
 
 static void test_nobody(void **state)
@@ -69,10 +57,10 @@ static void test_nobody(void **state)
     };
     struct client c, o;
     (void)state;
-    open_both(&c, &o);
+    beside_open(&c, &o);
     for (size_t i = 0; i < ARRAY_LEN(words); i++)
         oracle_compare_words(&c, &o, words[i]);
-    close_both(&c, &o);
+    beside_close(&c, &o);
 }
 
 static void test_login(void **state)
@@ -81,7 +69,7 @@ static void test_login(void **state)
     static const char named[] = "*3\r\n$4\r\nAUTH\r\n$7\r\ndefault\r\n$11\r\nopen sesame\r\n";
     struct client c, o;
     (void)state;
-    open_both(&c, &o);
+    beside_open(&c, &o);
     oracle_compare(&c, &o, auth, sizeof(auth) - 1);
     oracle_compare_words(&c, &o, "SET a 1");
     oracle_compare_words(&c, &o, "ACL WHOAMI");
@@ -92,7 +80,7 @@ static void test_login(void **state)
     oracle_compare_words(&c, &o, "GET a");
     oracle_compare(&c, &o, named, sizeof(named) - 1);
     oracle_compare_words(&c, &o, "GET a");
-    close_both(&c, &o);
+    beside_close(&c, &o);
 
     assert_true(client_open(&c, proxy.port));
     assert_true(client_send_command(&c, "HELLO", "3", "AUTH", "default", "open sesame", "SETNAME",
@@ -250,10 +238,51 @@ static void test_info(void **state)
     client_ask_expect(&c, "+OK\r\n", "WATCH", "a");
     client_ask_expect(&c, "+private\r\n", "PROXY", "CLUSTER", "CONNECTION");
     assert_true(client_send_command(&c, "PROXY", "CLUSTER", "NODES", NULL));
-    client_expect_start(&c, "*3\r\n*3\r\n$");
+    const char *node = client_expect_start(&c, "*3\r\n*14\r\n$4\r\nname\r\n$");
+    assert_non_null(strstr(node, "$2\r\nip\r\n$9\r\n127.0.0.1\r\n$4\r\nport\r\n:"));
+    assert_non_null(strstr(node, "$8\r\nreplicas\r\n:0\r\n$9\r\nconnected\r\n:"));
+    client_ask_expect(&c, "+off\r\n", "PROXY", "MULTIPLEXING", "STATUS");
+    client_ask_expect(&c, "+OK\r\n", "UNWATCH");
+    client_ask_expect(&c, "+on\r\n", "PROXY", "MULTIPLEXING", "status");
+    assert_true(client_send_command(&c, "PROXY", "MULTIPLEXING", "OFF", NULL));
+    client_expect_start(&c, "-ERR slotgate: multiplexing cannot be turned off");
+    for (int i = 0; i < 2; i++) {
+        assert_true(client_send_text(&c, i == 0 ? "PROXY CLUSTER\r\n" : "PROXY CLUSTER INFO\r\n"));
+        client_expect_start(&c, "*6\r\n$6\r\nstatus\r\n+updated\r\n$10\r\nconnection\r\n"
+                                "+shared\r\n$5\r\nnodes\r\n*3\r\n*14\r\n$4\r\nname\r\n");
+    }
+    static const char *const helpful[] = { "CLIENT", "CLUSTER", "DEBUG" };
+    for (size_t i = 0; i < ARRAY_LEN(helpful); i++) {
+        assert_true(client_send_command(&c, "PROXY", helpful[i], "HELP", NULL));
+        assert_non_null(strstr(client_expect_start(&c, "*"), helpful[i]));
+    }
     client_ask_expect(&c, ":0\r\n", "PROXY", "CLIENT", "THREAD");
     client_ask_expect(&c, "-ERR syntax error, try PROXY HELP\r\n", "PROXY", "CLIENT", "NONSENSE");
     client_close(&c);
+}
+
+/* A worker ends as by a crash, and is replaced. */
+static void test_debug(void **state)
+{
+    static const char *const how[] = { "SEGFAULT", "assert" };
+    char seeds[512];
+    struct proxy p;
+    struct client c;
+    (void)state;
+    proxy_start(&p, cluster_seeds(&cluster, seeds), NULL);
+    for (int i = 0; i < 2; i++) {
+        proxy_await_ready(&p, scaled_ms(10000));
+        assert_true(client_open(&c, p.port));
+        client_ask_expect(&c, FOR_THE_ADMIN("PROXY DEBUG"), "PROXY", "DEBUG", how[i]);
+        proxy_login_admin(&c);
+        client_ask_expect(&c, "-ERR syntax error, try PROXY HELP\r\n", "PROXY", "DEBUG", "x");
+        assert_true(client_send_command(&c, "PROXY", "DEBUG", how[i], NULL));
+        assert_true(client_sees_end(&c));
+        client_close(&c);
+        proxy_await_log(&p, i == 0 ? "signal=11" : "signal=6", 2, scaled_ms(5000));
+    }
+    proxy_await_ready(&p, scaled_ms(10000));
+    assert_true(proxy_stop(&p));
 }
 
 static int exit_code_of(struct proxy *p)
@@ -303,7 +332,7 @@ int main(void)
         cmocka_unit_test(test_pipeline),     cmocka_unit_test(test_nobody_is_bounded),
         cmocka_unit_test(test_new_password), cmocka_unit_test(test_admin_only),
         cmocka_unit_test(test_no_admin),     cmocka_unit_test(test_info),
-        cmocka_unit_test(test_shutdown),
+        cmocka_unit_test(test_debug),        cmocka_unit_test(test_shutdown),
     };
     return testenv_finish(cmocka_run_group_tests(tests, start, beside_end));
 }

@@ -48,18 +48,6 @@ static int start(void **state)
     return 0;
 }
 
-static void open_both(struct client *c, struct client *o)
-{
-    assert_true(client_open(c, proxy.port));
-    assert_true(client_open(o, oracle.port));
-}
-
-static void close_both(struct client *c, struct client *o)
-{
-    client_close(c);
-    client_close(o);
-}
-
 /* --- each command for each user --------------------------------------------------------------- */
 
 enum { WORDS_MAX = 16 };
@@ -105,7 +93,7 @@ static void test_every_command(void **state)
     struct client c, o;
     int compared = 0;
     (void)state;
-    open_both(&c, &o);
+    beside_open(&c, &o);
     for (uint32_t i = 0; i < command_table_size(table); i++) {
         const struct command *cmd = command_at(table, i);
         if ((cmd->flags & (CMD_AFTER_7_0 | CMD_OURS)) != 0)
@@ -114,7 +102,7 @@ static void test_every_command(void **state)
         compared++;
     }
     assert_true(compared > 300);
-    close_both(&c, &o);
+    beside_close(&c, &o);
     command_table_free(table);
 }
 
@@ -181,7 +169,7 @@ static void test_keys(void **state)
     };
     struct client c, o;
     (void)state;
-    open_both(&c, &o);
+    beside_open(&c, &o);
     for (size_t i = 0; i < ARRAY_LEN(calls); i++) {
         size_t count = 0;
         while (count < 8 && calls[i][count] != NULL)
@@ -190,7 +178,7 @@ static void test_keys(void **state)
             compare_dry_run(&c, &o, names[u], calls[i], count);
     }
     oracle_compare_words(&c, &o, "ACL DRYRUN nobody get x");
-    close_both(&c, &o);
+    beside_close(&c, &o);
 }
 
 /* --- commands that are really given ----------------------------------------------------------- */
@@ -248,17 +236,17 @@ static void test_answers(void **state)
     struct client c, o;
     (void)state;
     for (size_t l = 0; l < ARRAY_LEN(logins); l++) {
-        open_both(&c, &o);
+        beside_open(&c, &o);
         oracle_compare_words(&c, &o, logins[l]);
         for (size_t i = 0; i < ARRAY_LEN(words); i++)
             oracle_compare_words(&c, &o, words[i]);
-        close_both(&c, &o);
+        beside_close(&c, &o);
     }
-    open_both(&c, &o);
+    beside_open(&c, &o);
     for (size_t i = 0; i < ARRAY_LEN(transaction); i++)
         oracle_compare_words(&c, &o, transaction[i]);
-    close_both(&c, &o);
-    /* Lines that are too many become one later, without an id. */
+    beside_close(&c, &o);
+    /* Lines of the proxy's about how many it has left out name nobody. */
     assert_int_equal(proxy_log_count(&proxy, "event=\"command refused to its user\" id="),
                      proxy_log_count(&proxy, "addr=127.0.0.1:") -
                          proxy_log_count(&proxy, "event=\"client login refused\" id="));
@@ -266,6 +254,23 @@ static void test_answers(void **state)
 }
 
 /* HELLO logs in, too; in one packet what stands behind it has its rights. */
+/* CLIENT REPLY SKIP is about one command, also about one that is refused. */
+static void test_skipped_refusals(void **state)
+{
+    struct client c, o;
+    (void)state;
+    beside_open(&c, &o);
+    oracle_compare_words(&c, &o, "AUTH odd pw");
+    static const char text[] = "CLIENT REPLY SKIP\r\nGET forbidden\r\nECHO one\r\n"
+                               "CLIENT REPLY SKIP\r\nCONFIG SET a b\r\nECHO two\r\n"
+                               "CLIENT REPLY SKIP\r\nRESET\r\nPING\r\n";
+    oracle_compare(&c, &o, text, strlen(text));
+    oracle_compare(&c, &o, "", 0);
+    oracle_compare(&c, &o, "", 0);
+    oracle_compare_words(&c, &o, "ACL WHOAMI");
+    beside_close(&c, &o);
+}
+
 static void test_hello(void **state)
 {
     struct client c;
@@ -287,7 +292,7 @@ static void test_what_acl_tells(void **state)
     struct client c, o;
     char words[64];
     (void)state;
-    open_both(&c, &o);
+    beside_open(&c, &o);
     oracle_compare_words(&c, &o, "ACL USERS");
     for (size_t u = 0; u < ARRAY_LEN(told_alike); u++) {
         snprintf(words, sizeof(words), "ACL GETUSER %s", told_alike[u]);
@@ -303,7 +308,26 @@ static void test_what_acl_tells(void **state)
                       "-ERR slotgate: ACL SETUSER is refused: users stand in the ACL file: change "
                       "it and send SIGHUP\r\n",
                       "ACL", "SETUSER", "x");
-    close_both(&c, &o);
+    beside_close(&c, &o);
+}
+
+/* CLIENT KILL and LIST by user, for users of the file. */
+static void test_kill_by_user(void **state)
+{
+    struct client c, o, victim_c, victim_o;
+    (void)state;
+    beside_open(&c, &o);
+    beside_open(&victim_c, &victim_o);
+    oracle_compare_words(&victim_c, &victim_o, "AUTH twice pw");
+    oracle_compare_words(&c, &o, "CLIENT KILL USER nosuchuser");
+    oracle_compare_words(&c, &o, "CLIENT KILL USER gone");
+    oracle_compare_words(&c, &o, "CLIENT KILL USER twice TYPE pubsub");
+    oracle_compare_words(&victim_c, &victim_o, "PING");
+    oracle_compare_words(&c, &o, "CLIENT KILL USER twice");
+    assert_true(client_sees_end(&victim_c) && client_sees_end(&victim_o));
+    oracle_compare_words(&c, &o, "CLIENT KILL USER twice");
+    beside_close(&victim_c, &victim_o);
+    beside_close(&c, &o);
 }
 
 /* --- files that are wrong --------------------------------------------------------------------- */
@@ -478,8 +502,10 @@ int main(void)
         cmocka_unit_test(test_every_command),
         cmocka_unit_test(test_keys),
         cmocka_unit_test(test_answers),
+        cmocka_unit_test(test_skipped_refusals),
         cmocka_unit_test(test_hello),
         cmocka_unit_test(test_what_acl_tells),
+        cmocka_unit_test(test_kill_by_user),
         cmocka_unit_test(test_wrong_files),
         cmocka_unit_test_teardown(test_reload, stop_changing),
         cmocka_unit_test_teardown(test_scripts_and_admin, stop_changing),

@@ -4,7 +4,6 @@
  *
  * SLOTGATE_SEED and SLOTGATE_POINTS as in test_exact.c.
  */
-#include <errno.h>
 #include <pthread.h>
 #include <setjmp.h>
 #include <signal.h>
@@ -13,170 +12,30 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include <cmocka.h>
 
 #include "base/check.h"
-#include "cluster/keyslot.h"
-#include "test/lib/every_type.h"
-#include "test/lib/migrate_process.h"
-#include "test/lib/oracle.h"
-#include "test/lib/proxy_process.h"
-#include "test/lib/redis_cluster.h"
+#include "test/lib/chance.h"
+#include "test/lib/moving.h"
 #include "test/lib/testenv.h"
 
-static struct redis_cluster cluster;
-static struct proxy proxy;
-static struct oracle source, target;
-static redisContext *from, *to, *nodes[3];
-static char seeds[512], source_at[32], proxy_at[32], target_at[32];
-static uint64_t random_state;
 static int points;
-
-static unsigned below(unsigned n)
-{
-    random_state = random_state * 6364136223846793005ull + 1442695040888963407ull;
-    return (unsigned)(random_state >> 33) % n;
-}
-
-static int number_from(const char *variable, int fallback)
-{
-    const char *text = getenv(variable);
-    return text != NULL && text[0] != '\0' ? atoi(text) : fallback;
-}
 
 static int start(void **state)
 {
-    static const char *const debug[] = { "--enable-debug-command",
-                                         "yes",
-                                         "--repl-diskless-sync-delay",
-                                         "0",
-                                         "--repl-backlog-size",
-                                         "200mb",
-                                         NULL };
+    static const char *const backlog[] = { "--repl-backlog-size", "200mb", NULL };
     (void)state;
-    random_state = (uint64_t)number_from("SLOTGATE_SEED", 1);
-    points = number_from("SLOTGATE_POINTS", 4);
-    oracle_start_with(&source, debug);
-    oracle_start_with(&target, debug);
-    cluster_start(&cluster, &(struct cluster_options){ .masters = 3, .extra = debug });
-    proxy_start(&proxy, cluster_seeds(&cluster, seeds), NULL);
-    from = redis_open(source.port);
-    to = redis_open(target.port);
-    for (int i = 0; i < 3; i++)
-        nodes[i] = redis_open(cluster.node[i].port);
-    snprintf(source_at, sizeof(source_at), "127.0.0.1:%d", source.port);
-    snprintf(proxy_at, sizeof(proxy_at), "127.0.0.1:%d", proxy.port);
-    snprintf(target_at, sizeof(target_at), "127.0.0.1:%d", target.port);
+    points = chance_points(4);
+    moving_start(&(struct moving){ .parts = MOVING_PLAIN | MOVING_CLUSTER | MOVING_PROXY,
+                                   .source = backlog });
     return 0;
-}
-
-static int stop(void **state)
-{
-    (void)state;
-    redisFree(from);
-    redisFree(to);
-    for (int i = 0; i < 3; i++)
-        redisFree(nodes[i]);
-    proxy_stop(&proxy);
-    cluster_stop(&cluster);
-    oracle_stop(&source);
-    oracle_stop(&target);
-    return 0;
-}
-
-static void empty_all(void)
-{
-    redis_do(from, "FLUSHALL");
-    redis_do(to, "FLUSHALL");
-    for (int i = 0; i < 3; i++)
-        redis_do(nodes[i], "FLUSHALL");
-}
-
-/* --- comparing ----------------------------------------------------------------------------- */
-
-static redisContext *plain_target(void *context, const char *key, size_t len)
-{
-    (void)context, (void)key, (void)len;
-    return to;
-}
-
-/* No slot moves here, so nobody has to be asked. The test's own connections are cut, too. */
-static redisContext *node_of(void *context, const char *key, size_t len)
-{
-    int slot = keyslot_of((struct span){ key, len }), node = 0;
-    (void)context;
-    while (slot > cluster.node[node].last_slot)
-        node++;
-    return nodes[node];
-}
-
-/* Keys that the source has not, but for markers. */
-static void expect_nothing_else(redisContext *r)
-{
-    redisReply *keys = redis_ask(r, "KEYS *");
-    for (size_t i = 0; i < keys->elements; i++) {
-        const char *key = keys->element[i]->str;
-        if (strncmp(key, "__mig:", 6) == 0)
-            continue;
-        redisReply *there = redis_ask(from, "EXISTS %b", key, keys->element[i]->len);
-        if (there->integer != 1)
-            fail_msg("the target has %s, the source has not", key);
-        freeReplyObject(there);
-    }
-    freeReplyObject(keys);
-}
-
-static void expect_the_same(bool plain)
-{
-    every_type_compare(from, plain ? plain_target : node_of, NULL);
-    if (plain)
-        expect_nothing_else(to);
-    for (int i = 0; i < 3 && !plain; i++)
-        expect_nothing_else(nodes[i]);
-}
-
-/* --- one sync ------------------------------------------------------------------------------ */
-
-static bool has_said(const struct migrate *m, const char *text)
-{
-    char *log = file_text(m->process.err);
-    bool there = log != NULL && strstr(log, text) != NULL;
-    free(log);
-    return there;
-}
-
-static bool follows(void *arg)
-{
-    return has_said(arg, "full copy done") || has_said(arg, "the stream goes on");
-}
-
-static bool caught_up(void *arg)
-{
-    (void)arg;
-    redisReply *reply = redis_ask(from, "WAIT 1 2000");
-    bool yes = reply->integer == 1;
-    freeReplyObject(reply);
-    return yes;
 }
 
 static void begin(struct migrate *m, const char *const *words)
 {
     migrate_start(m, words);
-    if (!wait_until(follows, m, scaled_ms(30000)))
-        fail_msg("no full copy");
-}
-
-static void finish(struct migrate *m, int code)
-{
-    redis_do(from, "SET the-last-one yes"); /* WAIT counts what this client has written */
-    if (!wait_until(caught_up, NULL, scaled_ms(30000)))
-        fail_msg("it does not catch up");
-    process_signal(&m->process, SIGTERM);
-    migrate_wait(m, 30000);
-    if (m->code != code)
-        fail_msg("exit code %d: %.4000s%s", m->code, m->err, m->out);
+    migrate_await_stream(m);
 }
 
 /* --- every command ------------------------------------------------------------------------- */
@@ -268,14 +127,14 @@ static void run(const char *const *list, size_t count)
 static void every_command(const char *const *words, bool plain)
 {
     struct migrate m;
-    empty_all();
+    moving_empty();
     run(before, ARRAY_LEN(before));
     begin(&m, words);
     run(commands, ARRAY_LEN(commands));
-    finish(&m, 0);
+    moving_finish(&m);
     assert_int_equal(migrate_count(&m, "commands failed"), 0);
     migrate_free(&m);
-    expect_the_same(plain);
+    moving_expect_but_markers(plain);
 }
 
 static void test_into_a_cluster(void **state)
@@ -322,7 +181,7 @@ static void test_what_fails_is_told(void **state)
     (void)state;
     assert_non_null(large);
     memset(large, 'x', 100000);
-    empty_all();
+    moving_empty();
     redis_do(from, "SET large %b", large, (size_t)100000);
     redis_do(from, "SADD largeset %b", large, (size_t)100000);
     free(large);
@@ -331,15 +190,16 @@ static void test_what_fails_is_told(void **state)
         4);
     begin(&m, (const char *const[]){ "sync", source_at, "--target-cluster", seeds, "--spool-dir",
                                      testenv_dir(), "--big-key", "64kb", NULL });
-    redis_do(node_of(NULL, "lacking", 7), "DEL lacking");
-    redis_do(node_of(NULL, "lacking2", 8), "DEL lacking2");
-    redis_do(node_of(NULL, "typed", 5), "SET typed x");
+    redis_do(moving_node("lacking", 7), "DEL lacking");
+    redis_do(moving_node("lacking2", 8), "DEL lacking2");
+    redis_do(moving_node("typed", 5), "SET typed x");
     run((const char *const[]){ "RENAME large large2", "SUNIONSTORE union largeset nothing",
                                "RENAME lacking lacking1", "LMOVE lacking2 words LEFT LEFT",
                                "SORT words BY weight:* STORE sorted",
                                "LMOVE words typed LEFT LEFT" },
         6);
-    finish(&m, 1);
+    moving_catch_up(&m);
+    migrate_stop(&m, 1);
     assert_int_equal(migrate_count(&m, "commands failed"), ARRAY_LEN(reasons));
     for (size_t i = 0; i < ARRAY_LEN(reasons); i++)
         if (strstr(m.err, reasons[i]) == NULL)
@@ -352,14 +212,14 @@ static void test_as_it_is(void **state)
 {
     struct migrate m;
     (void)state;
-    empty_all();
+    moving_empty();
     run((const char *const[]){ "RPUSH words b a", "SET weight:a 1", "SET weight:b 2" }, 3);
     begin(&m,
           (const char *const[]){ "sync", source_at, proxy_at, "--spool-dir", testenv_dir(), NULL });
     redis_do(from, "SORT words BY weight:* STORE sorted");
-    finish(&m, 0);
+    moving_finish(&m);
     migrate_free(&m);
-    expect_the_same(false);
+    moving_expect_but_markers(false);
 }
 
 /* A time to live that is held back goes along with the value. */
@@ -367,17 +227,17 @@ static void test_times_go_along(void **state)
 {
     struct migrate m;
     (void)state;
-    empty_all();
+    moving_empty();
     run((const char *const[]){ "SET a x EX 1000", "SET b x EX 2000", "SET c y EX 3000" }, 3);
     begin(&m, (const char *const[]){ "sync", source_at, "--target-cluster", seeds, "--spool-dir",
                                      testenv_dir(), "--ttl-exact", "--ttl-calm", "60s", NULL });
     run((const char *const[]){ "RENAME a a2", "COPY b b2", "COPY b c REPLACE", "SET d x",
                                "RENAME d b2" },
         5);
-    finish(&m, 0); /* which sets them */
+    moving_finish(&m); /* which sets them */
     assert_int_equal(migrate_count(&m, "times to live a day too long"), 0);
     migrate_free(&m);
-    expect_the_same(false);
+    moving_expect_but_markers(false);
 }
 
 /* With --db prefix, keys that leave their database leave their slot, too. */
@@ -388,7 +248,7 @@ static void test_between_databases(void **state)
     };
     struct migrate m;
     (void)state;
-    empty_all();
+    moving_empty();
     begin(&m, (const char *const[]){ "sync", source_at, "--target-cluster", seeds, "--spool-dir",
                                      testenv_dir(), "--db", "prefix", NULL });
     run((const char *const[]){ "SET moved x", "SET copied y EX 1000", "MOVE moved 2",
@@ -396,12 +256,12 @@ static void test_between_databases(void **state)
                                "RENAME there back", "INCR back", "INCR back", "MOVE moved 0",
                                "SELECT 0", "APPEND moved !" },
         13);
-    finish(&m, 0);
+    moving_finish(&m);
     assert_int_equal(migrate_count(&m, "commands failed"), 0);
     migrate_free(&m);
     for (size_t i = 0; i < ARRAY_LEN(keys); i++) {
         redisReply *reply =
-            redis_ask(node_of(NULL, keys[i][0], strlen(keys[i][0])), "GET %s", keys[i][0]);
+            redis_ask(moving_node(keys[i][0], strlen(keys[i][0])), "GET %s", keys[i][0]);
         assert_string_equal(reply->str, keys[i][1]);
         freeReplyObject(reply);
     }
@@ -496,16 +356,11 @@ static void mover_end(struct mover *v)
 /* All connections of clients at one of the servers, but for ours. */
 static void cut_some(const char *const *words)
 {
-    redisContext *at = words[2] == proxy_at && below(2) == 0 ? redis_open(proxy.port)
-                       : words[2] == target_at               ? redis_open(target.port)
-                                               : redis_open(cluster.node[below(3)].port);
+    redisContext *at = words[2] == proxy_at && chance_below(2) == 0 ? redis_open(proxy.port)
+                       : words[2] == target_at                      ? redis_open(target.port)
+                                               : redis_open(cluster.node[chance_below(3)].port);
     freeReplyObject(redis_ask(at, "CLIENT KILL TYPE NORMAL SKIPME YES"));
     redisFree(at);
-}
-
-static void reopen(redisContext **r)
-{
-    assert_int_equal(redisReconnect(*r), REDIS_OK);
 }
 
 /* Cuts that met nothing on its way have shown nothing. */
@@ -519,11 +374,11 @@ static void under_fire(const char *const *words, bool kills)
 {
     struct migrate m;
     struct mover load;
-    empty_all();
+    moving_empty();
     begin(&m, words);
     mover_begin(&load);
     for (int i = 0; i < points + 1 || (!kills && !was_hit(&m) && i < 100); i++) {
-        rest_us((int)below(150000));
+        rest_us((int)chance_below(150000));
         if (kills) {
             process_kill(&m.process);
             begin(&m, words);
@@ -532,16 +387,14 @@ static void under_fire(const char *const *words, bool kills)
         }
     }
     mover_end(&load);
-    finish(&m, 0);
+    moving_finish(&m);
     print_message("  sent again %lld times\n", migrate_count(&m, "times sent again"));
     if (!kills)
         assert_true(migrate_count(&m, "times sent again") > 1);
     assert_int_equal(migrate_count(&m, "commands failed"), 0);
     migrate_free(&m);
-    reopen(&to);
-    for (int i = 0; i < 3; i++)
-        reopen(&nodes[i]);
-    expect_the_same(words[2] == target_at);
+    moving_reopen();
+    moving_expect_but_markers(words[2] == target_at);
 }
 
 static void test_cut_links(void **state)
@@ -558,27 +411,18 @@ static void test_cut_links(void **state)
         false);
 }
 
-static const char *state_dir(void)
-{
-    static char path[256];
-    static int number;
-    snprintf(path, sizeof(path), "%s/state-%d", testenv_dir(), number++);
-    assert_true(mkdir(path, 0700) == 0 || errno == EEXIST);
-    return path;
-}
-
 static void test_killed(void **state)
 {
     (void)state;
     under_fire((const char *const[]){ "sync", source_at, "--target-cluster", seeds, "--state-dir",
-                                      state_dir(), NULL },
+                                      migrate_state_dir(), NULL },
                true);
-    under_fire(
-        (const char *const[]){ "sync", source_at, proxy_at, "--state-dir", state_dir(), NULL },
-        true);
-    under_fire(
-        (const char *const[]){ "sync", source_at, target_at, "--state-dir", state_dir(), NULL },
-        true);
+    under_fire((const char *const[]){ "sync", source_at, proxy_at, "--state-dir",
+                                      migrate_state_dir(), NULL },
+               true);
+    under_fire((const char *const[]){ "sync", source_at, target_at, "--state-dir",
+                                      migrate_state_dir(), NULL },
+               true);
 }
 
 int main(void)
@@ -594,5 +438,5 @@ int main(void)
         cmocka_unit_test(test_cut_links),
         cmocka_unit_test(test_killed),
     };
-    return testenv_finish(cmocka_run_group_tests(tests, start, stop));
+    return testenv_finish(cmocka_run_group_tests(tests, start, moving_end));
 }

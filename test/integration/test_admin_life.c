@@ -252,6 +252,56 @@ static void test_says_that_it_drains(void **state)
     proxy.port = 0;
 }
 
+/* For shutdown-delay it serves on, new clients as well, and only /readyz tells; a second SIGTERM
+   changes nothing. */
+static void test_tells_before_it_leaves(void **state)
+{
+    struct client c;
+
+    (void)state;
+    start_proxy((const char *const[]){ "--workers", "2", "--shutdown-delay", "2s", NULL });
+    assert_int_equal(ask("GET", "/readyz", ""), 200);
+    uint64_t began = now_ms();
+    process_signal(&proxy.process, SIGTERM);
+    await_readyz(503);
+    assert_string_equal(body, "not ready: leaves soon\n");
+    proxy_await_log(&proxy, "event=\"will leave\"", 1, scaled_ms(1000));
+    process_signal(&proxy.process, SIGTERM);
+    int served = 0;
+    while (now_ms() - began < 1500) {
+        assert_true(client_open(&c, proxy.port));
+        client_ask_expect(&c, "+OK\r\n", "SET", "k", "v");
+        client_close(&c);
+        assert_int_equal(ask("GET", "/readyz", ""), 503);
+        served++;
+    }
+    assert_true(served > 0);
+    assert_false(has_ended(NULL));
+    assert_true(wait_until(has_ended, NULL, scaled_ms(6000)));
+    assert_true(now_ms() - began >= 2000);
+    assert_int_equal(proxy.process.exit_code, 0);
+    port_give_back(proxy.port);
+    proxy.port = 0;
+}
+
+/* Nobody has to hear of the end of one that serves nobody. */
+static void test_no_delay_before_it_serves(void **state)
+{
+    char seed[32];
+
+    (void)state;
+    uint16_t nobody = port_take();
+    snprintf(seed, sizeof(seed), "127.0.0.1:%d", nobody);
+    launch(seed, (const char *const[]){ "--shutdown-delay", "1m", NULL });
+    await_readyz(503);
+    process_signal(&proxy.process, SIGTERM);
+    assert_true(wait_until(has_ended, NULL, scaled_ms(6000)));
+    assert_int_equal(proxy.process.exit_code, 0);
+    port_give_back(proxy.port);
+    proxy.port = 0;
+    port_give_back(nobody);
+}
+
 /* --- no master ----------------------------------------------------------------------------- */
 
 static void test_no_master_answers(void **state)
@@ -330,9 +380,17 @@ static void test_beyond_the_loopback(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        LIFE(test_before_the_cluster), LIFE(test_a_worker_hangs), LIFE(test_takeovers),
-        LIFE(test_port_is_ours_alone), LIFE(test_drain),          LIFE(test_says_that_it_drains),
-        LIFE(test_no_master_answers),  LIFE(test_token),          LIFE(test_beyond_the_loopback),
+        LIFE(test_before_the_cluster),
+        LIFE(test_a_worker_hangs),
+        LIFE(test_takeovers),
+        LIFE(test_port_is_ours_alone),
+        LIFE(test_drain),
+        LIFE(test_says_that_it_drains),
+        LIFE(test_tells_before_it_leaves),
+        LIFE(test_no_delay_before_it_serves),
+        LIFE(test_no_master_answers),
+        LIFE(test_token),
+        LIFE(test_beyond_the_loopback),
     };
 
     return testenv_finish(cmocka_run_group_tests(tests, start, stop));

@@ -276,8 +276,7 @@ static void test_wait(void **state)
     char key[64], id[24];
 
     (void)state;
-    assert_true(client_open(&c, proxy.port));
-    assert_true(client_open(&plain, oracle.port));
+    beside_open(&c, &plain);
     oracle_compare_words(&c, &plain, "WAIT x 0");
     oracle_compare_words(&c, &plain, "WAIT 1 x");
     oracle_compare_words(&c, &plain, "WAIT 1 -1");

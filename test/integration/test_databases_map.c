@@ -12,12 +12,11 @@
 
 #include <cmocka.h>
 
-#include "test/lib/every_type.h"
-#include "test/lib/migrate_process.h"
-#include "test/lib/oracle.h"
-#include "test/lib/redis_cluster.h"
+#include "test/lib/moving.h"
 #include "test/lib/server.h"
 #include "test/lib/testenv.h"
+
+#define SERVER "valkey-9"
 
 enum { MASTERS = 3, KEYS = 30 };
 
@@ -27,97 +26,33 @@ static const struct {
     int from, to;
 } pairs[] = { { 0, 2 }, { 3, 1 }, { 7, 0 } };
 
-static struct oracle source, plain;
-static struct redis_cluster cluster;
-static bool has_cluster;
-static redisContext *from, *to, *masters[MASTERS];
-static char source_at[32], plain_at[32], seeds[512];
 static struct migrate m;
+static bool has_cluster;
 
 static int start(void **state)
 {
-    static const char *const databases[] = { "--cluster-databases", "4", NULL };
     (void)state;
-    oracle_start_with(&source, (const char *const[]){ "--repl-diskless-sync-delay", "0",
-                                                      "--rdbcompression", "no", NULL });
-    oracle_start_with(&plain, (const char *const[]){ "--databases", "3", NULL });
-    from = redis_open(source.port);
-    to = redis_open(plain.port);
-    snprintf(source_at, sizeof(source_at), "127.0.0.1:%d", source.port);
-    snprintf(plain_at, sizeof(plain_at), "127.0.0.1:%d", plain.port);
-    has_cluster = server_use("valkey-9");
-    if (!has_cluster)
-        return 0;
-    cluster_start(&cluster, &(struct cluster_options){ .masters = MASTERS, .extra = databases });
-    cluster_seeds(&cluster, seeds);
-    for (int i = 0; i < MASTERS; i++)
-        masters[i] = redis_open(cluster.node[i].port);
+    moving_start(
+        &(struct moving){ .parts = has_cluster ? MOVING_PLAIN | MOVING_CLUSTER : MOVING_PLAIN,
+                          .source = (const char *const[]){ "--rdbcompression", "no", NULL },
+                          .target = (const char *const[]){ "--databases", "3", NULL },
+                          .nodes_with = (const char *const[]){ "--cluster-databases", "4", NULL },
+                          .nodes_server = SERVER });
     return 0;
-}
-
-static int stop(void **state)
-{
-    (void)state;
-    for (int i = 0; has_cluster && i < MASTERS; i++)
-        redisFree(masters[i]);
-    if (has_cluster)
-        cluster_stop(&cluster);
-    redisFree(from);
-    redisFree(to);
-    oracle_stop(&source);
-    oracle_stop(&plain);
-    return 0;
-}
-
-static bool copied(void *arg)
-{
-    char *log = file_text(m.process.err);
-    bool there = log != NULL && strstr(log, "full copy done") != NULL;
-    (void)arg;
-    free(log);
-    return there;
-}
-
-static bool caught_up(void *arg)
-{
-    (void)arg;
-    redisReply *reply = redis_ask(from, "WAIT 1 50");
-    bool yes = reply->integer == 1;
-    freeReplyObject(reply);
-    return yes;
 }
 
 static void catch_up(void)
 {
     redis_do(from, "SELECT 0");
-    redis_do(from, "SET the-last-one yes"); /* WAIT counts what this client has written */
-    assert_true(wait_until(caught_up, NULL, scaled_ms(20000)));
-}
-
-static void end(int code)
-{
-    catch_up();
-    process_signal(&m.process, SIGTERM);
-    migrate_wait(&m, 20000);
-    if (m.code != code)
-        fail_msg("exit code %d: %.4000s%s", m.code, m.err, m.out);
+    moving_catch_up(&m);
 }
 
 /* --- comparing ----------------------------------------------------------------------------- */
 
-/* No slot moves; and the connections by which a cluster is asked are cut, too. */
-static redisContext *owner_of(const char *key)
-{
-    int i = 0;
-    while (cluster_slot(key) > cluster.node[i].last_slot)
-        i++;
-    return masters[i];
-}
-
 /* Where the key lies, with the database selected. */
 static redisContext *holder(bool in_cluster, const char *key, int database)
 {
-    redisContext *r = in_cluster ? owner_of(key) : to;
+    redisContext *r = in_cluster ? moving_node(key, strlen(key)) : to;
     redis_do(r, "SELECT %d", database);
     return r;
 }
@@ -147,7 +82,7 @@ static long long size_of(bool in_cluster, int database)
 {
     long long sum = 0;
     for (int i = 0; i < (in_cluster ? MASTERS : 1); i++) {
-        redisContext *r = in_cluster ? masters[i] : to;
+        redisContext *r = in_cluster ? nodes[i] : to;
         redis_do(r, "SELECT %d", database);
         redisReply *keys = redis_ask(r, "KEYS *");
         for (size_t k = 0; k < keys->elements; k++)
@@ -194,7 +129,7 @@ static void fill(void)
 static void cut_links(bool in_cluster)
 {
     for (int i = 0; i < (in_cluster ? MASTERS : 1); i++)
-        redis_do(in_cluster ? masters[i] : to, "CLIENT KILL TYPE normal SKIPME yes");
+        redis_do(in_cluster ? nodes[i] : to, "CLIENT KILL TYPE normal SKIPME yes");
 }
 
 static void write_some(bool in_cluster)
@@ -235,11 +170,10 @@ static void begin(bool in_cluster)
     char at_cluster[600];
     snprintf(socket_path, sizeof(socket_path), "%s/map.sock", testenv_dir());
     snprintf(at_cluster, sizeof(at_cluster), "--target-cluster=%s", seeds);
-    migrate_start(&m, (const char *const[]){ "sync", source_at, in_cluster ? at_cluster : plain_at,
-                                             "--spool-dir", testenv_dir(), "--db", map,
-                                             "--ttl-calm", "100ms", "--big-key", "10kb",
-                                             "--admin-socket", socket_path, NULL });
-    assert_true(wait_until(copied, NULL, scaled_ms(20000)));
+    moving_begin(&m, (const char *const[]){ "sync", source_at, in_cluster ? at_cluster : target_at,
+                                            "--spool-dir", testenv_dir(), "--db", map, "--ttl-calm",
+                                            "100ms", "--big-key", "10kb", "--admin-socket",
+                                            socket_path, NULL });
 }
 
 /* Two keys that differ at the target: a sample of the first database, large enough, finds the one,
@@ -265,7 +199,8 @@ static void run(bool in_cluster)
     catch_up();
     repair(in_cluster);
     write_some(in_cluster);
-    end(0);
+    catch_up();
+    migrate_stop(&m, 0);
     expect_same(in_cluster);
     assert_int_equal(migrate_count(&m, "commands failed"), 0);
     assert_true(migrate_count(&m, "times to live held back") > 3 * KEYS);
@@ -291,12 +226,12 @@ static void test_cluster(void **state)
 static void test_not_there(void **state)
 {
     (void)state;
-    migrate_run(&m, "sync", source_at, plain_at, "--spool-dir", testenv_dir(), "--db", "map:0=3",
+    migrate_run(&m, "sync", source_at, target_at, "--spool-dir", testenv_dir(), "--db", "map:0=3",
                 NULL);
     assert_int_equal(m.code, 1);
     assert_non_null(strstr(m.err, "the target has not the databases of --db map: ERR DB index"));
     migrate_free(&m);
-    migrate_run(&m, "sync", source_at, plain_at, "--db", "map:0=1,2=1", NULL);
+    migrate_run(&m, "sync", source_at, target_at, "--db", "map:0=1,2=1", NULL);
     assert_int_equal(m.code, 2);
     assert_non_null(strstr(m.err, "each database may stand on each side of the map once"));
     migrate_free(&m);
@@ -313,7 +248,8 @@ int main(void)
         cmocka_unit_test(test_plain),
         cmocka_unit_test(test_not_there),
     };
-    if (!server_is_there("valkey-9"))
-        return testenv_finish(cmocka_run_group_tests(without_cluster, start, stop));
-    return testenv_finish(cmocka_run_group_tests(tests, start, stop));
+    has_cluster = server_is_there(SERVER);
+    if (!has_cluster)
+        return testenv_finish(cmocka_run_group_tests(without_cluster, start, moving_end));
+    return testenv_finish(cmocka_run_group_tests(tests, start, moving_end));
 }

@@ -45,8 +45,7 @@ static void test_error_texts(void **state)
 
     (void)state;
     assert_non_null(words);
-    assert_true(client_open(&c, proxy.port));
-    assert_true(client_open(&o, oracle.port));
+    beside_open(&c, &o);
     for (size_t i = 0; i < ARRAY_LEN(requests); i++)
         oracle_compare_words(&c, &o, requests[i]);
     /* Redis shortens long names and long arguments in its text. */
@@ -54,8 +53,7 @@ static void test_error_texts(void **state)
     words[1199] = words[300] = words[500] = '\0';
     words[300] = ' ';
     oracle_compare_words(&c, &o, words);
-    client_close(&c);
-    client_close(&o);
+    beside_close(&c, &o);
     free(words);
 }
 
@@ -84,13 +82,11 @@ static void test_protocol_errors(void **state)
 
         memset(line, 'x', 70000); /* an inline command that never ends */
         line[69999] = '\0';
-        assert_true(client_open(&c, proxy.port));
-        assert_true(client_open(&o, oracle.port));
+        beside_open(&c, &o);
         oracle_compare(&c, &o, bytes, strlen(bytes));
         if (!client_sees_end(&c))
             fail_msg("still open after %.40s", bytes);
-        client_close(&c);
-        client_close(&o);
+        beside_close(&c, &o);
     }
     free(line);
 }

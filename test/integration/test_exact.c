@@ -16,34 +16,18 @@
 #include "test/lib/every_type.h"
 #include "test/lib/exact_case.h"
 #include "test/lib/ledger.h"
+#include "test/lib/sockets.h"
 #include "test/lib/testenv.h"
-
-static struct exact_case exact;
-
-static int start(void **state)
-{
-    (void)state;
-    exact_start(&exact);
-    return 0;
-}
-
-static int stop(void **state)
-{
-    (void)state;
-    exact_stop(&exact);
-    return 0;
-}
 
 /* --- tests --------------------------------------------------------------------------------- */
 
 static void begin_with(struct migrate *m, struct ledger *load, const char *request_timeout)
 {
-    exact_empty(&exact);
-    migrate_start(m, (const char *const[]){ "sync", exact.source_at, "--target-cluster",
-                                            exact.seeds, "--spool-dir", testenv_dir(),
-                                            "--request-timeout", request_timeout, NULL });
-    assert_true(wait_until(exact_copied, m, scaled_ms(30000)));
-    ledger_begin(load, exact.source.port);
+    exact_empty();
+    moving_begin(m, (const char *const[]){ "sync", source_at, "--target-cluster", seeds,
+                                           "--spool-dir", testenv_dir(), "--request-timeout",
+                                           request_timeout, NULL });
+    ledger_begin(load, source.port);
 }
 
 static void begin(struct migrate *m, struct ledger *load)
@@ -54,13 +38,7 @@ static void begin(struct migrate *m, struct ledger *load)
 static void end(struct migrate *m, struct ledger *load)
 {
     ledger_end(load);
-    exact_finish(&exact, m);
-    static int number;
-    char name[32];
-    snprintf(name, sizeof(name), "sync-%d.log", number++);
-    testenv_file(name, m->err); /* kept if what follows fails */
-    migrate_free(m);
-    exact_expect_same(&exact);
+    exact_finish(m);
 }
 
 static void test_cut_links(void **state)
@@ -69,32 +47,16 @@ static void test_cut_links(void **state)
     struct ledger load = { .rest_us = 0 };
     (void)state;
     begin(&m, &load);
-    for (int i = 0; i < exact.points * 3; i++) {
-        rest_us((int)exact_below(&exact, 60000));
-        cluster_do(&exact.cluster, exact_master(&exact, -1), "CLIENT KILL TYPE NORMAL SKIPME YES");
+    for (int i = 0; i < exact_points() * 3; i++) {
+        rest_us((int)chance_below(60000));
+        cluster_do(&cluster, exact_master(-1), "CLIENT KILL TYPE NORMAL SKIPME YES");
     }
     ledger_end(&load);
-    exact_finish(&exact, &m);
+    moving_finish(&m);
     print_message("  sent again %lld times\n", migrate_count(&m, "times sent again"));
     assert_true(migrate_count(&m, "times sent again") > 1);
     migrate_free(&m);
-    exact_expect_same(&exact);
-}
-
-/* More than a server reads at once. */
-static void append_much(void)
-{
-    enum { KEYS = 150, BYTES = 60000 };
-    static char text[BYTES];
-    memset(text, 'x', sizeof(text));
-    for (int i = 0; i < KEYS; i++)
-        assert_int_equal(redisAppendCommand(exact.from, "APPEND much:%d %b", i, text, sizeof(text)),
-                         REDIS_OK);
-    for (int i = 0; i < KEYS; i++) {
-        void *reply = NULL;
-        assert_int_equal(redisGetReply(exact.from, &reply), REDIS_OK);
-        freeReplyObject(reply);
-    }
+    exact_expect_same();
 }
 
 /* A transaction is given up before a node has executed it, while everything before it is done. */
@@ -103,23 +65,20 @@ static void test_transaction_given_up(void **state)
     struct migrate m;
     char key[64];
     (void)state;
-    exact_empty(&exact);
-    migrate_start(&m, (const char *const[]){ "sync", exact.source_at, "--target-cluster",
-                                             exact.seeds, "--spool-dir", testenv_dir(),
-                                             "--request-timeout", "300ms", NULL });
-    assert_true(wait_until(exact_copied, &m, scaled_ms(30000)));
-    cluster_key(&exact.cluster, 1, 0, "n", key);
-    int owner = cluster_owner(&exact.cluster, cluster_slot(key));
-    cluster_do(&exact.cluster, owner, "CLIENT PAUSE 100000 WRITE");
-    redis_do(exact.from, "MULTI");
-    redis_do(exact.from, "INCR %s", key);
-    redis_do(exact.from, "RPUSH %s:list a b", key);
-    redis_do(exact.from, "EXEC");
+    exact_empty();
+    moving_begin(&m,
+                 (const char *const[]){ "sync", source_at, "--target-cluster", seeds, "--spool-dir",
+                                        testenv_dir(), "--request-timeout", "300ms", NULL });
+    cluster_key(&cluster, 1, 0, "n", key);
+    int owner = cluster_owner(&cluster, cluster_slot(key));
+    cluster_do(&cluster, owner, "CLIENT PAUSE 100000 WRITE");
+    redis_do(from, "MULTI");
+    redis_do(from, "INCR %s", key);
+    redis_do(from, "RPUSH %s:list a b", key);
+    redis_do(from, "EXEC");
     assert_true(wait_until(exact_goes_back, &m, scaled_ms(20000)));
-    cluster_do(&exact.cluster, owner, "CLIENT UNPAUSE");
-    exact_finish(&exact, &m);
-    migrate_free(&m);
-    exact_expect_same(&exact);
+    cluster_do(&cluster, owner, "CLIENT UNPAUSE");
+    exact_finish(&m);
 }
 
 struct signs {
@@ -154,36 +113,38 @@ static void test_hanging_master(void **state)
     struct ledger load = { .rest_us = 0 };
     (void)state;
     begin_with(&m, &load, scaled_ms(300) > 300 ? "900ms" : "300ms");
-    for (int i = 0; i < (exact.points + 1) / 2; i++) {
-        rest_us(100000 + (int)exact_below(&exact, 100000));
-        int slot = (int)exact_below(&exact, CLUSTER_SLOTS);
-        int node = cluster_owner(&exact.cluster, slot);
+    for (int i = 0; i < (exact_points() + 1) / 2; i++) {
+        rest_us(100000 + (int)chance_below(100000));
+        int slot = (int)chance_below(CLUSTER_SLOTS);
+        int node = cluster_owner(&cluster, slot);
         struct signs so_far = { &m, troubles(&m), migrate_says(&m, "sending the stream again") };
-        cluster_stop_node(&exact.cluster, node);
-        append_much();
+        cluster_stop_node(&cluster, node);
+        exact_append_much(0);
         assert_true(wait_until(has_noticed, &so_far, scaled_ms(20000)));
-        cluster_continue_node(&exact.cluster, node);
+        cluster_continue_node(&cluster, node);
         assert_true(wait_until(has_mended, &so_far, scaled_ms(30000)));
     }
     end(&m, &load);
 }
 
+/* In the slot of the key above, with 512 keys to a transaction; one is at least so long. */
+enum { MANY = 1500, PART_BYTES = 512 * 30, WHOLE_BYTES = MANY * 30 };
+
 /* INCR, then one MSET of more keys in its slot than go along in a transaction. */
 static void count_and_set_many(const char *key)
 {
-    enum { KEYS = 1500 };
-    static char names[KEYS][64];
-    static const char *words[2 * KEYS + 1] = { "MSET" };
+    static char names[MANY][64];
+    static const char *words[2 * MANY + 1] = { "MSET" };
     void *reply = NULL;
-    for (int i = 0; i < KEYS; i++) {
+    for (int i = 0; i < MANY; i++) {
         snprintf(names[i], sizeof(names[i]), "%.40s:%d", key, i);
         words[2 * i + 1] = names[i];
         words[2 * i + 2] = "x";
     }
-    assert_int_equal(redisAppendCommand(exact.from, "INCR %s", key), REDIS_OK);
-    assert_int_equal(redisAppendCommandArgv(exact.from, 2 * KEYS + 1, words, NULL), REDIS_OK);
+    assert_int_equal(redisAppendCommand(from, "INCR %s", key), REDIS_OK);
+    assert_int_equal(redisAppendCommandArgv(from, 2 * MANY + 1, words, NULL), REDIS_OK);
     for (int i = 0; i < 2; i++) {
-        assert_int_equal(redisGetReply(exact.from, &reply), REDIS_OK);
+        assert_int_equal(redisGetReply(from, &reply), REDIS_OK);
         freeReplyObject(reply);
     }
 }
@@ -194,27 +155,29 @@ static void test_killed_between_parts(void **state)
 {
     struct migrate m;
     char here[64];
-    const char *const words[] = { "sync",      exact.source_at, "--target-cluster",
-                                  exact.seeds, "--state-dir",   exact_state_dir(),
+    const char *const words[] = { "sync", source_at,     "--target-cluster",
+                                  seeds,  "--state-dir", migrate_state_dir(),
                                   NULL };
     (void)state;
-    exact_empty(&exact);
-    migrate_start(&m, words);
-    assert_true(wait_until(exact_copied, &m, scaled_ms(30000)));
-    cluster_key(&exact.cluster, 1, 0, "n", here);
-    int owner = cluster_owner(&exact.cluster, cluster_slot(here));
-    redis_do(exact.from, "SET %s 5", here);
-    assert_true(wait_until(exact_caught_up, &exact, scaled_ms(20000)));
-    cluster_stop_node(&exact.cluster, owner);
+    exact_empty();
+    moving_begin(&m, words);
+    cluster_key(&cluster, 1, 0, "n", here);
+    int owner = cluster_owner(&cluster, cluster_slot(here));
+    redis_do(from, "SET %s 5", here);
+    assert_true(wait_until(moving_caught_up, NULL, scaled_ms(20000)));
+    cluster_stop_node(&cluster, owner);
+    process_signal(&m.process, SIGSTOP); /* so that both come in one turn, and go in one batch */
     count_and_set_many(here);
-    rest_us(300000); /* the bytes are in the socket then, which nobody tells */
+    redis_do(from, "PING"); /* by then the source has written them */
+    process_signal(&m.process, SIGCONT);
+    struct sockets_at there = { .port = cluster.node[owner].port, .more_than = PART_BYTES };
+    assert_true(wait_until(sockets_are_still, &there, scaled_ms(20000)));
+    assert_true(there.last < WHOLE_BYTES);
     process_kill(&m.process);
-    cluster_continue_node(&exact.cluster, owner);
+    cluster_continue_node(&cluster, owner);
     migrate_start(&m, words);
-    assert_true(wait_until(exact_follows, &m, scaled_ms(30000)));
-    exact_finish(&exact, &m);
-    migrate_free(&m);
-    exact_expect_same(&exact);
+    migrate_await_stream(&m);
+    exact_finish(&m);
 }
 
 /* kill -9 at any time; the next one goes on. The first time inside the full copy. */
@@ -222,36 +185,37 @@ static void test_killed(void **state)
 {
     struct migrate m;
     struct ledger load = { .rest_us = 500 };
-    const char *dir = exact_state_dir();
-    const char *const words[] = { "sync",      exact.source_at, "--target-cluster",
-                                  exact.seeds, "--state-dir",   dir,
-                                  "--big-key", "64kb",          NULL };
+    const char *dir = migrate_state_dir();
+    const char *const words[] = { "sync",      source_at,     "--target-cluster",
+                                  seeds,       "--state-dir", dir,
+                                  "--big-key", "64kb",        NULL };
     (void)state;
-    exact_empty(&exact);
-    every_type_fill(exact.from, false);
-    every_type_fill_large(exact.from, 1000 * 1000);
-    ledger_begin(&load, exact.source.port);
-    for (int i = 0; i < exact.points; i++) {
+    exact_empty();
+    every_type_fill(from, false);
+    every_type_fill_large(from, 1000 * 1000);
+    ledger_begin(&load, source.port);
+    for (int i = 0; i < exact_points(); i++) {
         migrate_start(&m, words);
-        assert_true(wait_until(i == 0 ? exact_copies : exact_follows, &m, scaled_ms(30000)));
-        rest_us((int)exact_below(&exact, i == 0 ? 60000 : 300000));
+        if (i == 0)
+            migrate_await(&m, "full copy begins", 1);
+        else
+            migrate_await_stream(&m);
+        rest_us((int)chance_below(i == 0 ? 60000 : 300000));
         process_kill(&m.process);
     }
     migrate_start(&m, words);
-    assert_true(wait_until(exact_follows, &m, scaled_ms(30000)));
+    migrate_await_stream(&m);
     ledger_end(&load);
-    exact_finish(&exact, &m);
-    migrate_free(&m);
-    exact_expect_same(&exact);
+    exact_finish(&m);
 }
 
 /* "cluster_current_epoch:N" of each node, and who serves the slot. */
 static bool all_agree(void *arg)
 {
     long long epoch = -1, port = -1;
-    for (int n = 0; n < exact.cluster.count; n++) {
-        redisReply *info = cluster_ask(&exact.cluster, n, "CLUSTER INFO");
-        redisReply *slots = cluster_ask(&exact.cluster, n, "CLUSTER SLOTS");
+    for (int n = 0; n < cluster.count; n++) {
+        redisReply *info = cluster_ask(&cluster, n, "CLUSTER INFO");
+        redisReply *slots = cluster_ask(&cluster, n, "CLUSTER SLOTS");
         long long own = atoll(strstr(info->str, "cluster_current_epoch:") + 22), at = -1;
         for (size_t i = 0; i < slots->elements; i++) {
             redisReply **range = slots->element[i]->element;
@@ -275,20 +239,19 @@ static void test_slots_move(void **state)
     struct ledger load = { .rest_us = 500 };
     (void)state;
     begin(&m, &load);
-    for (int i = 0; i < exact.points; i++) {
+    for (int i = 0; i < exact_points(); i++) {
         char key[64];
         static const char *const names[] = { "ledger:mixed:%u", "ledger:counter:%u",
                                              "ledger:{multi:%u}:a" };
         snprintf(key, sizeof(key), names[i % 3], (unsigned)i / 3 % LEDGER_KEYS);
-        int slot = cluster_slot(key), from = cluster_owner(&exact.cluster, slot);
-        int to = exact_master(&exact, from);
-        cluster_slot_open(&exact.cluster, slot, from, to);
-        rest_us((int)exact_below(&exact, 10000));
-        if (exact_below(&exact, 3) == 0)
-            cluster_do(&exact.cluster, exact_master(&exact, -1),
-                       "CLIENT KILL TYPE NORMAL SKIPME YES");
-        cluster_slot_move_keys(&exact.cluster, slot, from, to, 1 << 20);
-        cluster_slot_close(&exact.cluster, slot, to);
+        int slot = cluster_slot(key), giver = cluster_owner(&cluster, slot);
+        int taker = exact_master(giver);
+        cluster_slot_open(&cluster, slot, giver, taker);
+        rest_us((int)chance_below(10000));
+        if (chance_below(3) == 0)
+            cluster_do(&cluster, exact_master(-1), "CLIENT KILL TYPE NORMAL SKIPME YES");
+        cluster_slot_move_keys(&cluster, slot, giver, taker, 1 << 20);
+        cluster_slot_close(&cluster, slot, taker);
         /* Else two nodes may raise the same epoch, and never agree. */
         assert_true(wait_until(all_agree, &slot, 20000));
     }
@@ -301,9 +264,9 @@ static void test_takeovers(void **state)
     struct ledger load = { .rest_us = 0 };
     (void)state;
     begin(&m, &load);
-    for (int i = 0; i < (exact.points + 1) / 2; i++) {
-        exact_take_over(&exact);
-        rest_us((int)exact_below(&exact, 200000));
+    for (int i = 0; i < (exact_points() + 1) / 2; i++) {
+        exact_take_over();
+        rest_us((int)chance_below(200000));
     }
     end(&m, &load);
 }
@@ -314,43 +277,40 @@ static void test_master_dies(void **state)
     struct ledger load = { .rest_us = 500 };
     (void)state;
     begin(&m, &load);
-    rest_us((int)exact_below(&exact, 200000));
-    int owner = cluster_owner(&exact.cluster, (int)exact_below(&exact, CLUSTER_SLOTS));
-    int replica = cluster_replica_of(&exact.cluster, owner);
-    cluster_kill_node(&exact.cluster, owner);
-    cluster_await_master(&exact.cluster, replica, 20000);
+    rest_us((int)chance_below(200000));
+    int owner = cluster_owner(&cluster, (int)chance_below(CLUSTER_SLOTS));
+    int replica = cluster_replica_of(&cluster, owner);
+    cluster_kill_node(&cluster, owner);
+    cluster_await_master(&cluster, replica, 20000);
     ledger_await(&load, 100);
     end(&m, &load);
-    cluster_restart_node(&exact.cluster, owner);
-    cluster_await_settled(&exact.cluster, 20000);
+    cluster_restart_node(&cluster, owner);
+    cluster_await_settled(&cluster, 20000);
 }
 
 /* Two programs with one source and one target: the second one refuses. */
 static void test_only_one(void **state)
 {
     struct migrate m, other;
-    const char *dir = exact_state_dir();
+    const char *dir = migrate_state_dir();
     (void)state;
-    exact_empty(&exact);
-    redis_do(exact.from, "SET a 1");
-    migrate_start(&m, (const char *const[]){ "sync", exact.source_at, "--target-cluster",
-                                             exact.seeds, "--state-dir", dir, NULL });
-    assert_true(wait_until(exact_copied, &m, scaled_ms(30000)));
-    migrate_run(&other, "sync", exact.source_at, "--target-cluster", exact.seeds, "--spool-dir",
-                testenv_dir(), NULL);
+    exact_empty();
+    redis_do(from, "SET a 1");
+    moving_begin(&m, (const char *const[]){ "sync", source_at, "--target-cluster", seeds,
+                                            "--state-dir", dir, NULL });
+    migrate_run(&other, "sync", source_at, "--target-cluster", seeds, "--spool-dir", testenv_dir(),
+                NULL);
     assert_int_equal(other.code, 1);
     assert_non_null(strstr(other.err, "another slotgate-migrate with this source"));
     migrate_free(&other);
-    migrate_run(&other, "sync", exact.source_at, "--target-cluster", exact.seeds, "--state-dir",
-                dir, NULL);
+    migrate_run(&other, "sync", source_at, "--target-cluster", seeds, "--state-dir", dir, NULL);
     assert_int_equal(other.code, 1);
     assert_non_null(strstr(other.err, "another process has it"));
     migrate_free(&other);
-    exact_finish(&exact, &m);
+    moving_finish(&m);
     migrate_free(&m);
-    exact_empty(&exact); /* then it is another target */
-    migrate_run(&other, "sync", exact.source_at, "--target-cluster", exact.seeds, "--state-dir",
-                dir, NULL);
+    exact_empty(); /* then it is another target */
+    migrate_run(&other, "sync", source_at, "--target-cluster", seeds, "--state-dir", dir, NULL);
     assert_int_equal(other.code, 1);
     assert_non_null(strstr(other.err, "or has been emptied"));
     migrate_free(&other);
@@ -369,6 +329,6 @@ int main(void)
         cmocka_unit_test(test_master_dies),
         cmocka_unit_test(test_only_one),
     };
-    int failed = cmocka_run_group_tests(tests, start, stop);
+    int failed = cmocka_run_group_tests(tests, exact_start, moving_end);
     return testenv_finish(failed);
 }

@@ -17,23 +17,8 @@
 #include "test/lib/exact_case.h"
 #include "test/lib/ledger.h"
 #include "test/lib/proxy_process.h"
+#include "test/lib/sockets.h"
 #include "test/lib/testenv.h"
-
-static struct exact_case exact;
-
-static int start(void **state)
-{
-    (void)state;
-    exact_start(&exact);
-    return 0;
-}
-
-static int stop(void **state)
-{
-    (void)state;
-    exact_stop(&exact);
-    return 0;
-}
 
 enum { PROXIES = 3 };
 
@@ -69,7 +54,7 @@ static void front_start(struct front *f, const char *workers)
                  "listen redis\n bind 127.0.0.1:%d\n balance roundrobin\n option redis-check\n",
                  f->port);
     for (int i = 0; i < PROXIES; i++) {
-        proxy_start(&f->proxies[i], exact.seeds,
+        proxy_start(&f->proxies[i], seeds,
                     (const char *const[]){ "--workers", workers, "--worker-timeout", "60s", NULL });
         n += snprintf(text + n, sizeof(text) - (size_t)n,
                       " server s%d 127.0.0.1:%d check inter 100 fall 2 rise 1\n", i,
@@ -95,7 +80,7 @@ static void replace_proxy(struct proxy *p)
     snprintf(port, sizeof(port), "%d", p->port);
     process_kill(&p->process);
     uint16_t was = p->port;
-    proxy_launch(p, exact.seeds, (const char *const[]){ "-p", port, NULL }, NULL);
+    proxy_launch(p, seeds, (const char *const[]){ "-p", port, NULL }, NULL);
     port_give_back(p->port);
     p->port = was;
     proxy_await_ready(p, 10000);
@@ -123,39 +108,20 @@ static bool is_served(void *arg)
     return false;
 }
 
-/* More than a server or a proxy reads at once. */
-static void append_much(int round)
-{
-    enum { KEYS = 150, BYTES = 60000 };
-    static char text[BYTES];
-    memset(text, 'a' + round, sizeof(text));
-    for (int i = 0; i < KEYS; i++)
-        assert_int_equal(redisAppendCommand(exact.from, "APPEND much:%d %b", i, text, sizeof(text)),
-                         REDIS_OK);
-    for (int i = 0; i < KEYS; i++) {
-        void *reply = NULL;
-        assert_int_equal(redisGetReply(exact.from, &reply), REDIS_OK);
-        freeReplyObject(reply);
-    }
-}
-
 /* Starts the program with words of its own behind the usual ones, and waits for the full copy. */
 static void begin(struct migrate *m, struct front *f, const char *option, const char *value)
 {
-    exact_empty(&exact);
+    exact_empty();
     front_start(f, "1");
-    migrate_start(m, (const char *const[]){ "sync", exact.source_at, f->at, "--spool-dir",
-                                            testenv_dir(), option, value, NULL });
-    assert_true(wait_until(exact_copied, m, scaled_ms(30000)));
-    redis_do(exact.from, "SET first yes");
+    moving_begin(m, (const char *const[]){ "sync", source_at, f->at, "--spool-dir", testenv_dir(),
+                                           option, value, NULL });
+    redis_do(from, "SET first yes");
     assert_true(wait_until(is_served, f, scaled_ms(10000)));
 }
 
 static void end(struct migrate *m, struct front *f)
 {
-    exact_finish(&exact, m);
-    migrate_free(m);
-    exact_expect_same(&exact);
+    exact_finish(m);
     front_stop(f);
 }
 
@@ -167,13 +133,14 @@ static void test_killed_behind_hanging_master(void **state)
     struct front front = { .port = 0 };
     (void)state;
     begin(&m, &front, "--request-timeout", "60s");
-    int node = cluster_owner(&exact.cluster, cluster_slot("much:0"));
-    cluster_stop_node(&exact.cluster, node);
-    append_much(0);
-    rest_us(300000);
+    int node = cluster_owner(&cluster, cluster_slot("much:0"));
+    cluster_stop_node(&cluster, node);
+    exact_append_much(0);
+    struct sockets_at there = { .port = cluster.node[node].port, .more_than = 50000 };
+    assert_true(wait_until(sockets_hold, &there, scaled_ms(20000)));
     replace_proxy(front.serving);
-    rest_us(300000);
-    cluster_continue_node(&exact.cluster, node);
+    migrate_await(&m, "what became of a command cannot be told", 1);
+    cluster_continue_node(&cluster, node);
     end(&m, &front);
 }
 
@@ -188,11 +155,11 @@ static void test_hanging_proxy(void **state)
     begin(&m, &front, "--request-timeout", "500ms");
     assert_int_equal(proxy_workers(front.serving, &worker, 1), 1);
     assert_int_equal(kill(worker, SIGSTOP), 0);
-    append_much(0);
+    exact_append_much(0);
     bool gone_back = wait_until(exact_goes_back, &m, scaled_ms(20000));
     assert_int_equal(kill(worker, SIGCONT), 0);
     assert_true(gone_back);
-    append_much(1);
+    exact_append_much(1);
     end(&m, &front);
 }
 
@@ -203,41 +170,37 @@ static void test_through_proxies(void **state)
     struct migrate m;
     struct front front;
     struct ledger load = { .rest_us = 200 };
-    const char *dir = exact_state_dir();
+    const char *dir = migrate_state_dir();
     (void)state;
-    exact_empty(&exact);
+    exact_empty();
     front_start(&front, "1");
-    const char *const words[] = { "sync", exact.source_at, front.at, "--state-dir", dir, NULL };
-    migrate_start(&m, words);
-    assert_true(wait_until(exact_copied, &m, scaled_ms(30000)));
-    ledger_begin(&load, exact.source.port);
-    for (int i = 0; i < exact.points * 2; i++) {
-        rest_us((int)exact_below(&exact, 200000));
+    const char *const words[] = { "sync", source_at, front.at, "--state-dir", dir, NULL };
+    moving_begin(&m, words);
+    ledger_begin(&load, source.port);
+    for (int i = 0; i < exact_points() * 2; i++) {
+        rest_us((int)chance_below(200000));
         switch (i % 4) {
         case 0:
-            replace_proxy(&front.proxies[exact_below(&exact, PROXIES)]);
+            replace_proxy(&front.proxies[chance_below(PROXIES)]);
             break;
         case 1: {
-            redisContext *r = redis_open(front.proxies[exact_below(&exact, PROXIES)].port);
+            redisContext *r = redis_open(front.proxies[chance_below(PROXIES)].port);
             freeReplyObject(redis_ask(r, "CLIENT KILL TYPE NORMAL"));
             redisFree(r);
             break;
         }
         case 2:
-            cluster_do(&exact.cluster, exact_master(&exact, -1),
-                       "CLIENT KILL TYPE NORMAL SKIPME YES");
+            cluster_do(&cluster, exact_master(-1), "CLIENT KILL TYPE NORMAL SKIPME YES");
             break;
         default:
             process_kill(&m.process);
             migrate_start(&m, words);
             break;
         }
-        assert_true(wait_until(exact_follows, &m, scaled_ms(30000)));
+        migrate_await_stream(&m);
     }
     ledger_end(&load);
-    exact_finish(&exact, &m);
-    migrate_free(&m);
-    exact_expect_same(&exact);
+    exact_finish(&m);
     front_stop(&front);
 }
 
@@ -248,20 +211,17 @@ static void test_takeovers_behind_proxies(void **state)
     struct front front;
     struct ledger load = { .rest_us = 100 };
     (void)state;
-    exact_empty(&exact);
+    exact_empty();
     front_start(&front, "1");
-    migrate_start(&m, (const char *const[]){ "sync", exact.source_at, front.at, "--spool-dir",
-                                             testenv_dir(), NULL });
-    assert_true(wait_until(exact_copied, &m, scaled_ms(30000)));
-    ledger_begin(&load, exact.source.port);
-    for (int i = 0; i < (exact.points + 1) / 2; i++) {
-        rest_us((int)exact_below(&exact, 200000));
-        exact_take_over(&exact);
+    moving_begin(&m, (const char *const[]){ "sync", source_at, front.at, "--spool-dir",
+                                            testenv_dir(), NULL });
+    ledger_begin(&load, source.port);
+    for (int i = 0; i < (exact_points() + 1) / 2; i++) {
+        rest_us((int)chance_below(200000));
+        exact_take_over();
     }
     ledger_end(&load);
-    exact_finish(&exact, &m);
-    migrate_free(&m);
-    exact_expect_same(&exact);
+    exact_finish(&m);
     front_stop(&front);
 }
 
@@ -273,5 +233,5 @@ int main(void)
         cmocka_unit_test(test_through_proxies),
         cmocka_unit_test(test_takeovers_behind_proxies),
     };
-    return testenv_finish(cmocka_run_group_tests(tests, start, stop));
+    return testenv_finish(cmocka_run_group_tests(tests, exact_start, moving_end));
 }

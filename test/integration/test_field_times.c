@@ -12,13 +12,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include <cmocka.h>
 
-#include "test/lib/every_type.h"
-#include "test/lib/migrate_process.h"
-#include "test/lib/oracle.h"
+#include "test/lib/moving.h"
 #include "test/lib/server.h"
 #include "test/lib/testenv.h"
 
@@ -28,16 +25,13 @@ enum { FILLER = 500, TTL_MS = 500, RENEW_US = 100 * 1000, SLACK_MS = 5000, CLOCK
 static const char *const programs[KINDS] = { "valkey-9", "redis-8.0", "redict-7.3" };
 
 static struct oracle sources[OLD], targets[KINDS];
-static struct redisContext *from, *to;
-static char source_at[32], target_at[32];
 static struct migrate m;
 
 static void start_server(struct oracle *o, int kind)
 {
-    static const char *const debug[] = { "--enable-debug-command", "yes",
-                                         "--repl-diskless-sync-delay", "0", NULL };
+    static const char *const at_once[] = { "--repl-diskless-sync-delay", "0", NULL };
     assert_true(server_use(programs[kind]));
-    oracle_start_with(o, debug);
+    oracle_start_with(o, at_once);
 }
 
 static int start(void **state)
@@ -60,12 +54,12 @@ static int stop(void **state)
     return 0;
 }
 
-static void open_pair(int source, int target)
+static void open_pair(int source_kind, int target_kind)
 {
-    from = redis_open(sources[source].port);
-    to = redis_open(targets[target].port);
-    snprintf(source_at, sizeof(source_at), "127.0.0.1:%d", sources[source].port);
-    snprintf(target_at, sizeof(target_at), "127.0.0.1:%d", targets[target].port);
+    from = redis_open(sources[source_kind].port);
+    to = redis_open(targets[target_kind].port);
+    snprintf(source_at, sizeof(source_at), "127.0.0.1:%d", sources[source_kind].port);
+    snprintf(target_at, sizeof(target_at), "127.0.0.1:%d", targets[target_kind].port);
     redis_do(from, "FLUSHALL");
     redis_do(to, "FLUSHALL");
 }
@@ -79,19 +73,6 @@ static void close_pair(void)
 
 /* --- the program --------------------------------------------------------------------------- */
 
-static bool has_said(void *text)
-{
-    char *log = file_text(m.process.err);
-    bool there = log != NULL && strstr(log, text) != NULL;
-    free(log);
-    return there;
-}
-
-static void await(const char *text)
-{
-    assert_true(wait_until(has_said, (void *)(uintptr_t)text, scaled_ms(20000)));
-}
-
 static bool attached(void *arg)
 {
     (void)arg;
@@ -99,21 +80,6 @@ static bool attached(void *arg)
     bool yes = reply->integer > 0;
     freeReplyObject(reply);
     return yes;
-}
-
-static bool caught_up(void *arg)
-{
-    (void)arg;
-    redisReply *reply = redis_ask(from, "WAIT 1 50");
-    bool yes = reply->integer == 1;
-    freeReplyObject(reply);
-    return yes;
-}
-
-static void catch_up(void)
-{
-    redis_do(from, "SET the-last-one yes"); /* WAIT counts what this client has written */
-    assert_true(wait_until(caught_up, NULL, scaled_ms(20000)));
 }
 
 /* The copy is under way, and will be for more than half a second. */
@@ -129,11 +95,8 @@ static void begin(const char *socket)
 
 static void end(int code)
 {
-    catch_up();
-    process_signal(&m.process, SIGTERM);
-    migrate_wait(&m, 20000);
-    if (m.code != code)
-        fail_msg("exit code %d: %.4000s%s", m.code, m.err, m.out);
+    moving_catch_up(&m);
+    migrate_stop(&m, code);
     assert_int_equal(migrate_count(&m, "commands failed"), 0);
     assert_int_equal(migrate_count(&m, "times to live a day too long"), 0);
 }
@@ -221,17 +184,17 @@ static const char *const conditions[] = {
     "HEXPIRE %s 3500 LT FIELDS 2 e f",
 };
 
-static void expect_written_while_it_runs(int source, int target)
+static void expect_written_while_it_runs(int source_kind, int target_kind)
 {
-    open_pair(source, target);
+    open_pair(source_kind, target_kind);
     do_all(before, ARRAY_LEN(before), "untouched");
     do_all(before, ARRAY_LEN(before), "copied");
     do_all(before, ARRAY_LEN(before), "live");
     begin(NULL);
     do_all(meanwhile, ARRAY_LEN(meanwhile), "copied");
     do_all(before, ARRAY_LEN(before), "new");
-    await("held times to live are set");
-    catch_up();
+    migrate_await(&m, "held times to live are set", 1);
+    moving_catch_up(&m);
     do_all(meanwhile, ARRAY_LEN(meanwhile), "live");
     do_all(conditions, ARRAY_LEN(conditions), "live");
     end(0);
@@ -308,11 +271,11 @@ static void test_renewed_while_copied(void **state)
     atomic_store(&enough, false);
     assert_int_equal(pthread_create(&thread, NULL, renew_all_the_time, &sources[REDIS].port), 0);
     begin(NULL);
-    await("held times to live are set");
+    migrate_await(&m, "held times to live are set", 1);
     atomic_store(&enough, true);
     pthread_join(thread, NULL);
     redis_do(from, "HPEXPIRE renewed 60000 FIELDS 2 counter word");
-    catch_up();
+    moving_catch_up(&m);
     expect_same_value("renewed", "counter");
     expect_same_value("renewed", "word");
     renew(from);
@@ -326,24 +289,22 @@ static void test_renewed_while_copied(void **state)
 
 static void test_killed(void **state)
 {
-    char dir[200];
     (void)state;
     open_pair(REDIS, REDIS);
-    snprintf(dir, sizeof(dir), "%s/state", testenv_dir());
-    assert_int_equal(mkdir(dir, 0700), 0);
-    const char *words[] = { "sync", source_at, target_at, "--state-dir", dir, NULL, NULL, NULL };
+    const char *words[] = { "sync", source_at, target_at, "--state-dir", migrate_state_dir(),
+                            NULL,   NULL,      NULL };
     do_all(before, ARRAY_LEN(before), "untouched");
     do_all(before, ARRAY_LEN(before), "changed");
     migrate_start(&m, words);
-    await("full copy done");
+    migrate_await(&m, "full copy done", 1);
     do_all(before, ARRAY_LEN(before), "new");
     do_all(meanwhile, ARRAY_LEN(meanwhile), "changed");
-    catch_up();
+    moving_catch_up(&m);
     process_kill(&m.process);
     words[5] = "--ttl-calm";
     words[6] = "300ms";
     migrate_start(&m, words);
-    await("held times to live are set");
+    migrate_await(&m, "held times to live are set", 1);
     end(0);
     expect_same_fields("untouched");
     expect_same_fields("changed");
@@ -365,7 +326,7 @@ static void test_repaired(void **state)
     begin(socket);
     redis_do(from, "RENAME {r}named {r}");
     do_all(conditions, ARRAY_LEN(conditions), "doubtful");
-    await("held times to live are set");
+    migrate_await(&m, "held times to live are set", 1);
     migrate_expect_good("cutover", socket, "--sample", "0");
     end(0);
     expect_same_fields("{r}");
@@ -381,7 +342,7 @@ static void test_old_target(void **state)
     (void)state;
     open_pair(VALKEY, OLD);
     begin(NULL);
-    await("full copy done");
+    migrate_await(&m, "full copy done", 1);
     do_all(before, ARRAY_LEN(before), "live");
     do_all(meanwhile, ARRAY_LEN(meanwhile), "live");
     end(1);

@@ -290,8 +290,7 @@ static void test_streams_in_a_pipeline(void **state)
 {
     struct client c, o;
     (void)state;
-    assert_true(client_open(&c, proxy.port));
-    assert_true(client_open(&o, oracle.port));
+    beside_open(&c, &o);
     for (int i = 1; i <= 400; i++) {
         char text[64];
         snprintf(text, sizeof(text), "XADD long:%d 1-%d field %032d", i % 3, i, i);
@@ -312,8 +311,7 @@ static void test_streams_in_a_pipeline(void **state)
     assert_true(client_send_text(&c, "CLIENT REPLY SKIP\r\nXREAD STREAMS long:0 long:1 0 0\r\n"
                                      "XREAD STREAMS nokey:1 nokey:2 0 0\r\n"));
     client_expect(&c, "*-1\r\n");
-    client_close(&c);
-    client_close(&o);
+    beside_close(&c, &o);
 }
 
 static void test_scripts(void **state)
@@ -384,8 +382,7 @@ static void test_large_sets_and_binary_members(void **state)
     struct client c, o;
     char member[16];
     (void)state;
-    assert_true(client_open(&c, proxy.port));
-    assert_true(client_open(&o, oracle.port));
+    beside_open(&c, &o);
     for (int i = 0; i < 3000; i++) {
         for (int key = 0; key < 2; key++) {
             int n = snprintf(member, sizeof(member), "%c%c\r\n%d", 0, 200 + key, i * (2 + key));
@@ -416,8 +413,7 @@ static void test_large_sets_and_binary_members(void **state)
     };
     for (size_t i = 0; i < ARRAY_LEN(words); i++)
         oracle_compare_words(&c, &o, words[i]);
-    client_close(&c);
-    client_close(&o);
+    beside_close(&c, &o);
     gather_nothing_left(&cluster);
 }
 
@@ -477,8 +473,7 @@ static void test_order_in_a_pipeline(void **state)
     struct client c, o;
     const int rounds = 200, replies = 6;
     (void)state;
-    assert_true(client_open(&c, proxy.port));
-    assert_true(client_open(&o, oracle.port));
+    beside_open(&c, &o);
     for (int i = 0; i < rounds; i++) {
         char text[300];
         snprintf(text, sizeof(text),
@@ -495,8 +490,7 @@ static void test_order_in_a_pipeline(void **state)
     }
     assert_true(client_send_text(&c, "CLIENT REPLY SKIP\r\nSUNION p:1 q:2\r\nSUNION p:1 q:1\r\n"));
     client_expect(&c, "*3\r\n$1\r\n1\r\n$1\r\n2\r\n$1\r\n3\r\n");
-    client_close(&c);
-    client_close(&o);
+    beside_close(&c, &o);
 }
 
 static void test_size_limit(void **state)

@@ -179,8 +179,7 @@ static void test_binary(void **state)
     static const char value[] = "a\0b\r\nc\xff{}";
     struct client c, o;
     (void)state;
-    assert_true(client_open(&c, proxy.port));
-    assert_true(client_open(&o, oracle.port));
+    beside_open(&c, &o);
     for (int i = 0; i < 3; i++) {
         const char *const argv[3][5] = { { "RPUSH", value, value },
                                          { "LMOVE", value, "plain", "LEFT", "LEFT" },
@@ -194,8 +193,7 @@ static void test_binary(void **state)
         assert_non_null(want);
         client_expect_bytes(&c, want, want_len);
     }
-    client_close(&c);
-    client_close(&o);
+    beside_close(&c, &o);
 }
 
 /* --- concurrent clients ----------------------------------------------------------------------- */

@@ -11,30 +11,15 @@
 #include <cmocka.h>
 #include <hiredis/hiredis.h>
 
-#include "test/lib/proxy_process.h"
-#include "test/lib/redis_cluster.h"
+#include "test/lib/beside.h"
 #include "test/lib/testenv.h"
 
 enum { KEYS = 500 };
 
-static struct redis_cluster cluster;
-static struct proxy proxy;
-
 static int start(void **state)
 {
-    char seeds[512];
-
     (void)state;
-    cluster_start(&cluster, &(struct cluster_options){ .masters = 3 });
-    proxy_start(&proxy, cluster_seeds(&cluster, seeds), NULL);
-    return 0;
-}
-
-static int stop(void **state)
-{
-    (void)state;
-    proxy_stop(&proxy);
-    cluster_stop(&cluster);
+    beside_start_alone(&(struct cluster_options){ .masters = 3 }, NULL);
     return 0;
 }
 
@@ -187,5 +172,5 @@ int main(void)
         cmocka_unit_test(test_subscription_and_waiting),
     };
 
-    return testenv_finish(cmocka_run_group_tests(tests, start, stop));
+    return testenv_finish(cmocka_run_group_tests(tests, start, beside_end));
 }

@@ -217,15 +217,6 @@ static long long count_at(redisContext *r)
     return n;
 }
 
-static bool copied(void *arg)
-{
-    struct migrate *m = arg;
-    char *log = file_text(m->process.err);
-    bool there = log != NULL && strstr(log, "full copy done") != NULL;
-    free(log);
-    return there;
-}
-
 static bool caught_up(void *arg)
 {
     (void)arg;
@@ -262,16 +253,13 @@ static void sync_server(const char *owner, const char *policy, const struct key_
     migrate_start(&m,
                   (const char *const[]){ "sync", source_at, target_at, "--spool-dir", testenv_dir(),
                                          "--owner", owner, "--owner-policy", policy, NULL });
-    assert_true(wait_until(copied, &m, scaled_ms(20000)));
+    migrate_await(&m, "full copy done", 1);
     for (unsigned i = 0; i < 40; i++) { /* the stream, too */
         struct span key = key_of(i, text);
         redis_do(at[0], "APPEND %b +", key.at, key.len);
     }
     assert_true(wait_until(caught_up, NULL, scaled_ms(20000)));
-    process_signal(&m.process, SIGTERM);
-    migrate_wait(&m, 20000);
-    if (m.code != 0)
-        fail_msg("exit code %d: %s%s", m.code, m.err, m.out);
+    migrate_stop(&m, 0);
     assert_int_equal(migrate_count(&m, "stale copies"), STALE);
     assert_true(migrate_count(&m, "commands on stale copies") > 0);
     assert_int_equal(count_at(to), good + stale);

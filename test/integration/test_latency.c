@@ -101,13 +101,12 @@ static void compare_all(int protocol)
         "CONFIG GET latency-monitor-threshold",
     };
     struct client p, o;
-    assert_true(client_open(&p, proxy.port) && client_open(&o, oracle.port));
+    beside_open(&p, &o);
     assert_non_null(client_ask(&p, "HELLO", protocol == 3 ? "3" : "2", NULL));
     assert_non_null(client_ask(&o, "HELLO", protocol == 3 ? "3" : "2", NULL));
     for (size_t i = 0; i < ARRAY_LEN(words); i++)
         oracle_compare_words(&p, &o, words[i]);
-    client_close(&p);
-    client_close(&o);
+    beside_close(&p, &o);
 }
 
 static void test_nothing_seen(void **state)

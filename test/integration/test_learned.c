@@ -11,31 +11,17 @@
 
 #include <cmocka.h>
 
+#include "test/lib/beside.h"
 #include "test/lib/client.h"
-#include "test/lib/proxy_process.h"
-#include "test/lib/redis_cluster.h"
 #include "test/lib/testenv.h"
-
-static struct redis_cluster cluster;
-static struct proxy proxy;
 
 static int start(void **state)
 {
-    char seeds[512];
     static const char *const extra[] = {
         "--loadmodule", TEST_MODULE, "--rename-command", "TOUCH", "", NULL,
     };
     (void)state;
-    cluster_start(&cluster, &(struct cluster_options){ .masters = 3, .extra = extra });
-    proxy_start(&proxy, cluster_seeds(&cluster, seeds), NULL);
-    return 0;
-}
-
-static int stop(void **state)
-{
-    (void)state;
-    proxy_stop(&proxy);
-    cluster_stop(&cluster);
+    beside_start_alone(&(struct cluster_options){ .masters = 3, .extra = extra }, NULL);
     return 0;
 }
 
@@ -109,5 +95,5 @@ int main(void)
         cmocka_unit_test(test_unknown_everywhere),
     };
 
-    return testenv_finish(cmocka_run_group_tests(tests, start, stop));
+    return testenv_finish(cmocka_run_group_tests(tests, start, beside_end));
 }

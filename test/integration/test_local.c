@@ -20,12 +20,10 @@ static void compare_all(const char *const *requests, size_t count)
 {
     struct client c, o;
 
-    assert_true(client_open(&c, proxy.port));
-    assert_true(client_open(&o, oracle.port));
+    beside_open(&c, &o);
     for (size_t i = 0; i < count; i++)
         oracle_compare_words(&c, &o, requests[i]);
-    client_close(&c);
-    client_close(&o);
+    beside_close(&c, &o);
 }
 
 static void ask_and_expect(struct client *c, const char *words, const char *raw)
@@ -184,8 +182,7 @@ static void test_resp3_types(void **state)
     struct client c, o;
 
     (void)state;
-    assert_true(client_open(&c, proxy.port));
-    assert_true(client_open(&o, oracle.port));
+    beside_open(&c, &o);
     ask_and_find(&c, "HELLO 3", "%7\r\n");
     ask_and_find(&o, "HELLO 3", "%7\r\n");
     for (size_t i = 0; i < ARRAY_LEN(requests); i++)
@@ -202,8 +199,7 @@ static void test_resp3_types(void **state)
     ask_and_expect(&other, "HGETALL none", "*0\r\n");
     ask_and_expect(&c, "HGETALL none", "%0\r\n");
     client_close(&other);
-    client_close(&c);
-    client_close(&o);
+    beside_close(&c, &o);
 }
 
 /* HELLO in the middle of a pipeline: what was asked before is answered the old way. */
@@ -339,9 +335,12 @@ static bool is_listed(struct client *c, const char *which, const char *row)
 
 static void test_proxy_command(void **state)
 {
-    static const char get[] = "*3\r\n$3\r\nget\r\n$11\r\nby its keys\r\n$0\r\n\r\n";
-    static const char mget[] = "*3\r\n$4\r\nmget\r\n$5\r\nsplit\r\n";
-    static const char shutdown[] = "*3\r\n$8\r\nshutdown\r\n$7\r\nrefused\r\n";
+    static const char get[] =
+        "*8\r\n$3\r\nget\r\n:2\r\n:1\r\n:1\r\n:1\r\n:1\r\n$11\r\nby its keys\r\n$0\r\n\r\n";
+    static const char mget[] =
+        "*8\r\n$4\r\nmget\r\n:-2\r\n:1\r\n:-1\r\n:1\r\n:1\r\n$5\r\nsplit\r\n";
+    static const char shutdown[] =
+        "*8\r\n$8\r\nshutdown\r\n:-1\r\n:0\r\n:0\r\n:0\r\n:0\r\n$7\r\nrefused\r\n";
     struct client c;
 
     (void)state;
@@ -349,7 +348,10 @@ static void test_proxy_command(void **state)
     assert_true(is_listed(&c, NULL, get));
     assert_true(is_listed(&c, NULL, mget));
     assert_true(is_listed(&c, NULL, shutdown));
-    assert_true(is_listed(&c, NULL, "$10\r\nconfig get\r\n$4\r\nhere\r\n"));
+    assert_true(
+        is_listed(&c, NULL, "$10\r\nconfig get\r\n:-3\r\n:0\r\n:0\r\n:0\r\n:1\r\n$4\r\nhere\r\n"));
+    assert_true(is_listed(&c, NULL, "$6\r\nrename\r\n:3\r\n:1\r\n:2\r\n:1\r\n:1\r\n"));
+    assert_true(is_listed(&c, NULL, "$4\r\nmset\r\n:-3\r\n:1\r\n:-1\r\n:2\r\n:1\r\n"));
     assert_false(is_listed(&c, "UNSUPPORTED", get));
     assert_true(is_listed(&c, "unsupported", shutdown));
     assert_false(is_listed(&c, "crossslot-unsupported", mget));

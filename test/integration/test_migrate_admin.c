@@ -43,11 +43,7 @@ static redisContext *node_of(const char *key)
 
 static long long number(const char *name)
 {
-    struct migrate m;
-    migrate_run(&m, "status", path, NULL);
-    long long n = m.code == 0 ? migrate_count(&m, name) : -1;
-    migrate_free(&m);
-    return n;
+    return migrate_status(path, name);
 }
 
 static bool in_phase(const char *phase)

@@ -11,84 +11,28 @@
 
 #include <cmocka.h>
 
-#include "test/lib/every_type.h"
-#include "test/lib/migrate_process.h"
-#include "test/lib/oracle.h"
-#include "test/lib/redis_cluster.h"
+#include "test/lib/moving.h"
 #include "test/lib/testenv.h"
 
 enum { KEYS = 50, ROUNDS = 20 };
 
-static struct oracle source, plain;
-static struct redis_cluster cluster;
-static redisContext *from;
-static char source_at[32], plain_at[32], seeds[512];
 static struct migrate m;
 
 static int start(void **state)
 {
-    static const char *const with_module[] = { "--loadmodule", TEST_MODULE,
-                                               "--repl-diskless-sync-delay", "0", NULL };
+    static const char *const with_module[] = { "--loadmodule", TEST_MODULE, NULL };
     (void)state;
-    cluster_start(&cluster, &(struct cluster_options){ .masters = 3, .extra = with_module });
-    oracle_start_with(&source, with_module);
-    oracle_start(&plain);
-    from = redis_open(source.port);
-    cluster_seeds(&cluster, seeds);
-    snprintf(source_at, sizeof(source_at), "127.0.0.1:%d", source.port);
-    snprintf(plain_at, sizeof(plain_at), "127.0.0.1:%d", plain.port);
+    moving_start(&(struct moving){
+        .parts = MOVING_PLAIN | MOVING_CLUSTER, .source = with_module, .nodes_with = with_module });
     return 0;
-}
-
-static int stop(void **state)
-{
-    (void)state;
-    redisFree(from);
-    oracle_stop(&source);
-    oracle_stop(&plain);
-    cluster_stop(&cluster);
-    return 0;
-}
-
-static bool copied(void *arg)
-{
-    char *log = file_text(m.process.err);
-    bool there = log != NULL && strstr(log, "full copy done") != NULL;
-    (void)arg;
-    free(log);
-    return there;
-}
-
-static bool caught_up(void *arg)
-{
-    (void)arg;
-    redisReply *reply = redis_ask(from, "WAIT 1 50");
-    bool yes = reply->integer == 1;
-    freeReplyObject(reply);
-    return yes;
-}
-
-static void catch_up(void)
-{
-    redis_do(from, "SET the-last-one yes"); /* WAIT counts what this client has written */
-    assert_true(wait_until(caught_up, NULL, scaled_ms(20000)));
-}
-
-static void end(int code)
-{
-    process_signal(&m.process, SIGTERM);
-    migrate_wait(&m, 20000);
-    if (m.code != code)
-        fail_msg("exit code %d: %.4000s%s", m.code, m.err, m.out);
 }
 
 static void expect_same(int i)
 {
     char key[32];
     snprintf(key, sizeof(key), "key:%d", i);
-    int owner = cluster_owner(&cluster, cluster_slot(key));
     redisReply *want = redis_ask(from, "GET %s", key);
-    redisReply *got = cluster_ask(&cluster, owner, "GET %s", key);
+    redisReply *got = redis_ask(moving_node(key, strlen(key)), "GET %s", key);
     assert_int_equal(got->type, REDIS_REPLY_STRING);
     assert_string_equal(got->str, want->str);
     freeReplyObject(want);
@@ -99,10 +43,9 @@ static void expect_same(int i)
 static void test_in_order(void **state)
 {
     (void)state;
-    migrate_start(&m,
-                  (const char *const[]){ "sync", source_at, "--target-cluster", seeds,
-                                         "--spool-dir", testenv_dir(), "--name", "modules", NULL });
-    assert_true(wait_until(copied, NULL, scaled_ms(20000)));
+    moving_begin(&m,
+                 (const char *const[]){ "sync", source_at, "--target-cluster", seeds, "--spool-dir",
+                                        testenv_dir(), "--name", "modules", NULL });
     for (int round = 0; round < ROUNDS; round++)
         for (int i = 0; i < KEYS; i++) {
             if (round % 7 == 3)
@@ -110,10 +53,10 @@ static void test_in_order(void **state)
             redis_do(from, "TM.APPEND word key:%d %d,", i, round);
             redis_do(from, "APPEND key:%d ;", i);
         }
-    catch_up();
+    moving_catch_up(&m);
     for (int i = 0; i < KEYS; i++)
         expect_same(i);
-    end(0);
+    migrate_stop(&m, 0);
     assert_non_null(strstr(m.err, "commands learned from the target"));
     assert_int_equal(migrate_count(&m, "commands failed"), 0);
     migrate_free(&m);
@@ -123,36 +66,30 @@ static void test_in_order(void **state)
 static void test_with_marker(void **state)
 {
     (void)state;
-    redis_do(from, "FLUSHALL");
-    cluster_do(&cluster, 0, "FLUSHALL");
-    cluster_do(&cluster, 1, "FLUSHALL");
-    cluster_do(&cluster, 2, "FLUSHALL");
-    migrate_start(&m,
-                  (const char *const[]){ "sync", source_at, "--target-cluster", seeds,
-                                         "--spool-dir", testenv_dir(), "--name", "marked", NULL });
-    assert_true(wait_until(copied, NULL, scaled_ms(20000)));
+    moving_empty();
+    moving_begin(&m,
+                 (const char *const[]){ "sync", source_at, "--target-cluster", seeds, "--spool-dir",
+                                        testenv_dir(), "--name", "marked", NULL });
     redis_do(from, "TM.APPEND word key:1 x");
-    catch_up();
-    int owner = cluster_owner(&cluster, cluster_slot("key:1"));
-    redisReply *markers = cluster_ask(&cluster, owner, "KEYS __mig:marked:{*");
+    moving_catch_up(&m);
+    redisReply *markers = redis_ask(moving_node("key:1", 5), "KEYS __mig:marked:{*");
     assert_int_equal(markers->type, REDIS_REPLY_ARRAY);
     assert_int_equal(markers->elements, 1);
     assert_int_equal(cluster_slot(markers->element[0]->str), cluster_slot("key:1"));
     freeReplyObject(markers);
-    end(0);
+    migrate_stop(&m, 0);
     migrate_free(&m);
 }
 
 static void test_not_there(void **state)
 {
     (void)state;
-    migrate_start(&m, (const char *const[]){ "sync", source_at, plain_at, "--spool-dir",
-                                             testenv_dir(), NULL });
-    assert_true(wait_until(copied, NULL, scaled_ms(20000)));
+    moving_begin(&m, (const char *const[]){ "sync", source_at, target_at, "--spool-dir",
+                                            testenv_dir(), NULL });
     redis_do(from, "TM.APPEND word key:1 x");
     redis_do(from, "TM.APPEND word key:2 x");
-    catch_up();
-    end(1);
+    moving_catch_up(&m);
+    migrate_stop(&m, 1);
     assert_non_null(strstr(m.err, "neither this program nor the target knows such a command"));
     assert_int_equal(migrate_count(&m, "commands failed"), 2);
     migrate_free(&m);
@@ -165,5 +102,5 @@ int main(void)
         cmocka_unit_test(test_with_marker),
         cmocka_unit_test(test_not_there),
     };
-    return testenv_finish(cmocka_run_group_tests(tests, start, stop));
+    return testenv_finish(cmocka_run_group_tests(tests, start, moving_end));
 }

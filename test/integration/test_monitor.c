@@ -108,8 +108,7 @@ static void test_own_commands(void **state)
     struct client c, o;
 
     (void)state;
-    assert_true(client_open(&c, proxy.port));
-    assert_true(client_open(&o, oracle.port));
+    beside_open(&c, &o);
     static const char *const requests[] = { "MONITOR",  "GET k", "SET k v",
                                             "MGET k a", "RESET", "GET none" };
     for (size_t i = 0; i < ARRAY_LEN(requests); i++)
@@ -117,8 +116,7 @@ static void test_own_commands(void **state)
     client_ask_expect(&c, "+OK\r\n", "MONITOR");
     const char *list = client_ask(&c, "CLIENT", "LIST", NULL);
     assert_non_null(strstr(list, "flags=O "));
-    client_close(&c);
-    client_close(&o);
+    beside_close(&c, &o);
 }
 
 static void test_pipeline_of_another(void **state)
@@ -182,12 +180,10 @@ static void test_pause_errors(void **state)
     struct client c, o;
 
     (void)state;
-    assert_true(client_open(&c, proxy.port));
-    assert_true(client_open(&o, oracle.port));
+    beside_open(&c, &o);
     for (size_t i = 0; i < ARRAY_LEN(requests); i++)
         oracle_compare_words(&c, &o, requests[i]);
-    client_close(&c);
-    client_close(&o);
+    beside_close(&c, &o);
 }
 
 static void test_pause_all(void **state)

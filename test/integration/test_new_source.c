@@ -20,7 +20,8 @@ static struct migrate sync_process;
 static int start(void **state)
 {
     (void)state;
-    moving_start(&(struct moving){ .parts = MOVING_PLAIN });
+    moving_start(&(struct moving){
+        .parts = MOVING_PLAIN, .source_server = "valkey-9", .target_server = "valkey-9" });
     redis_do(from, "HSET hash a 1 b 2");
     redis_do(from, "HPEXPIREAT hash 4102444800777 FIELDS 1 a");
     moving_begin(&sync_process, (const char *const[]){ "sync", source_at, target_at, "--spool-dir",

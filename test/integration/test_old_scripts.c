@@ -78,10 +78,7 @@ static void run(struct writer *payload, struct writer *stream)
                                              cluster_seeds(&cluster, seeds), "--spool-dir",
                                              testenv_dir(), NULL });
     assert_true(wait_until(acknowledged, &w, scaled_ms(20000)));
-    process_signal(&m.process, SIGTERM);
-    migrate_wait(&m, 20000);
-    if (m.code != 0)
-        fail_msg("exit code %d: %.4000s%s", m.code, m.err, m.out);
+    migrate_stop(&m, 0);
     assert_int_equal(migrate_count(&m, "commands failed"), 0);
     migrate_free(&m);
     fake_source_stop(w.source);

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include <cmocka.h>
 
@@ -86,9 +87,8 @@ static void run_open_with(struct run *r, const char *const *commands, size_t cou
     add_commands(&r->streams[0], commands, count);
 }
 
-static void run_start(struct run *r)
+static void prepare(struct run *r)
 {
-    char at[32];
     terminate(&r->streams[0]);
     terminate(&r->streams[1]);
     r->script.payload = r->payload.at;
@@ -99,6 +99,12 @@ static void run_start(struct run *r)
     r->script.stream_len[1] = r->streams[1].len;
     r->wanted = FAKE_SOURCE_OFFSET + r->streams[0].len + r->streams[1].len;
     r->source = fake_source_start(r->port, &r->script);
+}
+
+static void run_start(struct run *r)
+{
+    char at[32];
+    prepare(r);
     snprintf(at, sizeof(at), "127.0.0.1:%d", r->port);
     migrate_start(&r->m, (const char *const[]){ "sync", at, target_at, "--spool-dir", testenv_dir(),
                                                 "--ttl-exact", NULL });
@@ -422,6 +428,59 @@ static void test_scripts(void **state)
     freeReplyObject(reply);
 }
 
+/* What a script says for an error may look as if the target were busy. It has been executed, so it
+   is told once, and nothing is tried again. */
+static void test_error_of_a_script(void **state)
+{
+    struct run r;
+    (void)state;
+    run_open(&r);
+    ADD(&r.streams[0], "INCR", "counter");
+    ADD(&r.streams[0], "EVAL", "return redis.error_reply('BUSY for ever')", "1", "busy");
+    ADD(&r.streams[0], "INCR", "counter");
+    run_through(&r, 1);
+    assert_int_equal(migrate_count(&r.m, "commands failed"), 1);
+    assert_int_equal(migrate_count(&r.m, "times sent again"), 1); /* the one at the beginning */
+    assert_non_null(strstr(r.m.err, "command=eval key=busy"));
+    expect_text("GET counter", "2");
+    run_close(&r);
+}
+
+/* "SETEX key 1000" counts from when it was received, also when the program is killed behind it and
+   the next one sends it again. */
+static void test_times_outlive_a_kill(void **state)
+{
+    static const char *const commands[] = { "SETEX setex 1000 v", "SET plain v",
+                                            "EXPIRE plain 2000" };
+    static const char *const more[] = { "INCR counter" };
+    struct run r;
+    char at[32], dir[200];
+    (void)state;
+    run_open_with(&r, commands, ARRAY_LEN(commands));
+    r.script.continued = "+CONTINUE\r\n";
+    add_commands(&r.streams[1], more, 1);
+    snprintf(dir, sizeof(dir), "%s/state-times", testenv_dir());
+    assert_int_equal(mkdir(dir, 0700), 0);
+    prepare(&r);
+    uint64_t all = r.wanted;
+    r.wanted -= r.streams[1].len;
+    snprintf(at, sizeof(at), "127.0.0.1:%d", r.port);
+    const char *const words[] = { "sync", at, target_at, "--state-dir", dir, "--ttl-exact", NULL };
+    migrate_start(&r.m, words);
+    assert_true(wait_until(acknowledged_all, &r, scaled_ms(20000)));
+    process_kill(&r.m.process);
+    migrate_start(&r.m, words);
+    r.wanted = all;
+    assert_true(wait_until(acknowledged_all, &r, scaled_ms(20000)));
+    process_signal(&r.m.process, SIGTERM);
+    migrate_wait(&r.m, 20000);
+    assert_int_equal(r.m.code, 0);
+    expect_number("TTL setex", 900, 1000);
+    expect_number("TTL plain", 1900, 2000);
+    expect_text("GET counter", "1");
+    run_close(&r);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -433,6 +492,8 @@ int main(void)
         cmocka_unit_test(test_codis),
         cmocka_unit_test(test_out_of_place),
         cmocka_unit_test(test_scripts),
+        cmocka_unit_test(test_error_of_a_script),
+        cmocka_unit_test(test_times_outlive_a_kill),
     };
     return testenv_finish(cmocka_run_group_tests(tests, start, stop));
 }

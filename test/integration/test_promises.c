@@ -13,41 +13,29 @@
 
 #include <cmocka.h>
 
+#include "test/lib/beside.h"
 #include "test/lib/client.h"
 #include "test/lib/load.h"
-#include "test/lib/proxy_process.h"
-#include "test/lib/redis_cluster.h"
 #include "test/lib/testenv.h"
 
 enum { TAGS = 6, CUTTING_MS = 7000 };
 
-static struct redis_cluster cluster;
-static struct proxy proxy;
 static char tag_text[TAGS][64]; /* two hash tags in the first share of each master */
 static const char *tags[TAGS];
 static int tag_slot[TAGS];
 
 static int start(void **state)
 {
-    char seeds[512], key[64];
+    char key[64];
 
     (void)state;
-    cluster_start(&cluster, &(struct cluster_options){ .masters = 3, .replicas = 1 });
-    proxy_start(&proxy, cluster_seeds(&cluster, seeds), NULL);
+    beside_start_alone(&(struct cluster_options){ .masters = 3, .replicas = 1 }, NULL);
     for (int i = 0; i < TAGS; i++) {
         cluster_key(&cluster, i % 3, i / 3, "", key);
         snprintf(tag_text[i], sizeof(tag_text[i]), "%.*s", (int)strlen(key) - 2, key + 1);
         tags[i] = tag_text[i];
         tag_slot[i] = cluster_slot(key);
     }
-    return 0;
-}
-
-static int stop(void **state)
-{
-    (void)state;
-    proxy_stop(&proxy);
-    cluster_stop(&cluster);
     return 0;
 }
 
@@ -207,5 +195,5 @@ int main(void)
         PROMISED(test_master_killed),
     };
 
-    return testenv_finish(cmocka_run_group_tests(tests, start, stop));
+    return testenv_finish(cmocka_run_group_tests(tests, start, beside_end));
 }

@@ -420,15 +420,13 @@ static void test_client_errors(void **state)
     struct client c, o;
 
     (void)state;
-    assert_true(client_open(&c, proxy.port));
-    assert_true(client_open(&o, oracle.port));
+    beside_open(&c, &o);
     for (size_t i = 0; i < ARRAY_LEN(requests); i++)
         oracle_compare_words(&c, &o, requests[i]);
     client_ask_expect(&c, "-ERR DB index is out of range\r\n", "SELECT", "1");
     client_ask_expect(&c, "-ERR slotgate: CLIENT TRACKING is not supported yet\r\n", "CLIENT",
                       "TRACKING", "ON");
-    client_close(&c);
-    client_close(&o);
+    beside_close(&c, &o);
 }
 
 /* CLIENT LIST and KILL know who is subscribed. */

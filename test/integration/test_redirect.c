@@ -10,32 +10,19 @@
 
 #include <cmocka.h>
 
+#include "test/lib/beside.h"
 #include "test/lib/client.h"
 #include "test/lib/fake_node.h"
 #include "test/lib/load.h"
-#include "test/lib/proxy_process.h"
-#include "test/lib/redis_cluster.h"
 #include "test/lib/testenv.h"
 
-static struct redis_cluster cluster;
-static struct proxy proxy, second; /* the second one belongs to the running test */
+static struct proxy second; /* the second one belongs to the running test */
 static struct fake_node *fake_a, *fake_b;
 
 static int start(void **state)
 {
-    char seeds[512];
-
     (void)state;
-    cluster_start(&cluster, &(struct cluster_options){ .masters = 3 });
-    proxy_start(&proxy, cluster_seeds(&cluster, seeds), NULL);
-    return 0;
-}
-
-static int stop(void **state)
-{
-    (void)state;
-    proxy_stop(&proxy);
-    cluster_stop(&cluster);
+    beside_start_alone(&(struct cluster_options){ .masters = 3 }, NULL);
     return 0;
 }
 
@@ -401,5 +388,5 @@ int main(void)
         cmocka_unit_test_teardown(test_senseless_redirects, after_each),
     };
 
-    return testenv_finish(cmocka_run_group_tests(tests, start, stop));
+    return testenv_finish(cmocka_run_group_tests(tests, start, beside_end));
 }

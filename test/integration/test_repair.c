@@ -19,7 +19,6 @@
 #include "test/lib/every_type.h"
 #include "test/lib/migrate_process.h"
 #include "test/lib/oracle.h"
-#include "test/lib/server.h"
 #include "test/lib/slow_link.h"
 #include "test/lib/testenv.h"
 
@@ -155,11 +154,7 @@ static int empty(void **state)
 
 static long long number(const char *name)
 {
-    struct migrate m;
-    migrate_run(&m, "status", path, NULL);
-    long long n = m.code == 0 ? migrate_count(&m, name) : -1;
-    migrate_free(&m);
-    return n;
+    return migrate_status(path, name);
 }
 
 static bool is_live(void *arg)
@@ -168,9 +163,9 @@ static bool is_live(void *arg)
     return number("commands of the stream") > 0;
 }
 
-static void begin_at(struct migrate *m, const char *where, const char *const *more)
+static void begin(struct migrate *m, const char *const *more)
 {
-    const char *words[32] = { "sync",        source_at,       where,       "--spool-dir",
+    const char *words[32] = { "sync",        source_at,       target_at,   "--spool-dir",
                               testenv_dir(), "--ttl-calm",    "100ms",     "--name",
                               "repair",      "--repair-file", repair_file, "--admin-socket",
                               path };
@@ -181,11 +176,6 @@ static void begin_at(struct migrate *m, const char *where, const char *const *mo
     writer_begin();
     migrate_start(m, words);
     assert_true(wait_until(is_live, NULL, scaled_ms(TIMEOUT)));
-}
-
-static void begin(struct migrate *m, const char *const *more)
-{
-    begin_at(m, target_at, more);
 }
 
 static void finish(struct migrate *m)
@@ -428,46 +418,6 @@ static void test_by_itself(void **state)
     finish(&m);
 }
 
-/* A target of an older version: values of types that it does not know are repaired by commands. */
-static void test_unknown_types(void **state)
-{
-    static const char *const more[] = { "list", "hash", "zset", "set", "stream" };
-    struct oracle old;
-    struct migrate m, cutover;
-    char at[32], file[320];
-    (void)state;
-    assert_true(server_use("redis-6.0"));
-    oracle_start(&old);
-    server_use("");
-    redisContext *there = redis_open(old.port);
-    snprintf(at, sizeof(at), "127.0.0.1:%u", old.port);
-    snprintf(file, sizeof(file), "%s/unknown", testenv_dir());
-    redis_do(from, "RPUSH list a b c");
-    redis_do(from, "HSET hash a 1 b 2");
-    redis_do(from, "ZADD zset 1 a 2.5 b");
-    redis_do(from, "SADD set a b");
-    redis_do(from, "XADD stream 1-1 a 1");
-    redis_do(from, "PEXPIREAT hash 4102444800000");
-    FILE *f = fopen(file, "w");
-    assert_non_null(f);
-    for (size_t i = 0; i < ARRAY_LEN(more); i++)
-        fprintf(f, "\"%s\" planted\n", more[i]);
-    fclose(f);
-    begin_at(&m, at, (const char *const[]){ "--repair", "no", NULL });
-    writer_end();
-    for (size_t i = 0; i < ARRAY_LEN(more); i++)
-        redis_do(there, "DEL %s", more[i]);
-    migrate_run(&cutover, "cutover", path, "--repair-from", file, "--sample", "100", NULL);
-    if (cutover.code != 0)
-        fail_msg("%s%s", cutover.out, cutover.err);
-    assert_true(migrate_count(&cutover, "keys repaired") >= (long long)ARRAY_LEN(more));
-    migrate_free(&cutover);
-    finish(&m);
-    migrate_expect_good("verify", source_at, at, "--rounds", "2");
-    redisFree(there);
-    oracle_stop(&old);
-}
-
 static long peak_kb(const struct process *p)
 {
     char name[64], line[256];
@@ -538,19 +488,8 @@ int main(void)
         cmocka_unit_test_setup(test_large_values, empty),
         cmocka_unit_test_setup(test_huge_values, empty),
         cmocka_unit_test_setup(test_by_itself, empty),
-        cmocka_unit_test_setup(test_unknown_types, empty),
         cmocka_unit_test_setup(test_cut_links, empty),
         cmocka_unit_test_setup(test_killed, empty),
     };
-    const struct CMUnitTest without_old_server[] = {
-        cmocka_unit_test_setup(test_cutovers, empty),
-        cmocka_unit_test_setup(test_large_values, empty),
-        cmocka_unit_test_setup(test_huge_values, empty),
-        cmocka_unit_test_setup(test_by_itself, empty),
-        cmocka_unit_test_setup(test_cut_links, empty),
-        cmocka_unit_test_setup(test_killed, empty),
-    };
-    if (!server_is_there("redis-6.0"))
-        return testenv_finish(cmocka_run_group_tests(without_old_server, start, stop));
     return testenv_finish(cmocka_run_group_tests(tests, start, stop));
 }

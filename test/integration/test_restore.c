@@ -334,7 +334,9 @@ static void test_usage(void **state)
     (void)state;
     migrate_run(&m, "restore", NULL);
     assert_int_equal(m.code, 2);
-    assert_string_equal(m.err, "slotgate-migrate: restore needs FILE [TARGET]\n");
+    assert_string_equal(m.err,
+                        "slotgate-migrate: restore needs FILE [TARGET]; see slotgate-migrate "
+                        "--help\n");
     migrate_free(&m);
     migrate_run(&m, "restore", "x", NULL);
     assert_int_equal(m.code, 2);

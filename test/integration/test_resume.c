@@ -11,58 +11,23 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include <cmocka.h>
 
-#include "test/lib/every_type.h"
+#include "test/lib/chance.h"
 #include "test/lib/ledger.h"
-#include "test/lib/migrate_process.h"
-#include "test/lib/oracle.h"
-#include "test/lib/redis_cluster.h"
+#include "test/lib/moving.h"
+#include "test/lib/sockets.h"
 #include "test/lib/testenv.h"
 
-static struct redis_cluster cluster;
-static struct oracle source;
-static redisContext *from;
-static char seeds[512], source_at[32];
-static uint64_t random_state;
 static int points;
-
-static unsigned below(unsigned n)
-{
-    random_state = random_state * 6364136223846793005ull + 1442695040888963407ull;
-    return (unsigned)(random_state >> 33) % n;
-}
-
-static int number_from(const char *variable, int fallback)
-{
-    const char *text = getenv(variable);
-    return text != NULL && text[0] != '\0' ? atoi(text) : fallback;
-}
 
 static int start(void **state)
 {
-    static const char *const debug[] = { "--enable-debug-command", "yes", NULL };
-    static const char *const words[] = { "--repl-diskless-sync-delay", "0", "--repl-backlog-size",
-                                         "200mb", NULL };
+    static const char *const backlog[] = { "--repl-backlog-size", "200mb", NULL };
     (void)state;
-    random_state = (uint64_t)number_from("SLOTGATE_SEED", 1);
-    points = number_from("SLOTGATE_POINTS", 2);
-    oracle_start_with(&source, words);
-    cluster_start(&cluster, &(struct cluster_options){ .masters = 3, .extra = debug });
-    cluster_seeds(&cluster, seeds);
-    from = redis_open(source.port);
-    snprintf(source_at, sizeof(source_at), "127.0.0.1:%d", source.port);
-    return 0;
-}
-
-static int stop(void **state)
-{
-    (void)state;
-    redisFree(from);
-    cluster_stop(&cluster);
-    oracle_stop(&source);
+    points = chance_points(2);
+    moving_start(&(struct moving){ .parts = MOVING_CLUSTER, .source = backlog });
     return 0;
 }
 
@@ -70,66 +35,9 @@ static int stop(void **state)
 
 static void begin(unsigned fillers)
 {
-    redis_do(from, "FLUSHALL");
-    for (int n = 0; n < cluster.count; n++)
-        cluster_do(&cluster, n, "FLUSHALL");
+    moving_empty();
     every_type_fill(from, false);
     redis_do(from, "DEBUG POPULATE %u filler 20", fillers);
-}
-
-struct saying {
-    const struct migrate *m;
-    const char *text;
-};
-
-static bool has_said(void *arg)
-{
-    const struct saying *s = arg;
-    char *log = file_text(s->m->process.err);
-    bool yes = log != NULL && strstr(log, s->text) != NULL;
-    free(log);
-    return yes;
-}
-
-static void await(const struct migrate *m, const char *text)
-{
-    struct saying s = { m, text };
-    if (wait_until(has_said, &s, scaled_ms(30000)))
-        return;
-    char *log = file_text(m->process.err);
-    fail_msg("it does not say \"%s\": %.5000s", text, log);
-}
-
-static bool caught_up(void *arg)
-{
-    (void)arg;
-    redisReply *reply = redis_ask(from, "WAIT 1 2000");
-    bool yes = reply->integer == 1;
-    freeReplyObject(reply);
-    return yes;
-}
-
-static void finish(struct migrate *m)
-{
-    redis_do(from, "SET the-last-one yes");
-    if (!wait_until(caught_up, NULL, scaled_ms(20000))) {
-        char *log = file_text(m->process.err);
-        fail_msg("it does not catch up: %.5000s", log);
-    }
-    process_signal(&m->process, SIGTERM);
-    migrate_wait(m, 30000);
-    testenv_file("last.log", m->err);
-    if (m->code != 0)
-        fail_msg("exit code %d; see last.log: %s", m->code, m->out);
-}
-
-static const char *state_dir(void)
-{
-    static char path[256];
-    static int number;
-    snprintf(path, sizeof(path), "%s/state-%d", testenv_dir(), number++);
-    assert_int_equal(mkdir(path, 0700), 0);
-    return path;
 }
 
 /* What the state file says behind a word; -1: there is none. */
@@ -156,12 +64,6 @@ static bool has_copied(void *arg)
     return state_number(p->dir, "live") == 1 || state_number(p->dir, "copied") > p->more_than;
 }
 
-/* All keys of both: what differs, and what only one has. Times within the slack and a little. */
-static void expect_the_same(void)
-{
-    migrate_expect_good("verify", source_at, "--target-cluster", seeds, "--rounds", "1");
-}
-
 enum pace { FAST, SLOW, CALM };
 
 static void start_with(struct migrate *m, const char *dir, enum pace pace)
@@ -182,7 +84,7 @@ static void test_killed_in_the_copy(void **state)
 {
     struct migrate m;
     struct ledger load = { .rest_us = 2000 };
-    struct position at = { state_dir(), 0 };
+    struct position at = { migrate_state_dir(), 0 };
     (void)state;
     begin(60000);
     every_type_fill_large(from, 200 * 1000);
@@ -196,17 +98,17 @@ static void test_killed_in_the_copy(void **state)
         if (i == points)
             break;
         assert_true(wait_until(has_copied, &at, scaled_ms(20000)));
-        rest_us((int)below(200000));
+        rest_us((int)chance_below(200000));
         process_kill(&m.process);
         at.more_than = state_number(at.dir, "copied");
     }
-    await(&m, "the stream goes on");
+    migrate_await(&m, "the stream goes on", 1);
     ledger_end(&load);
-    finish(&m);
+    moving_finish(&m);
     if (points <= 2) /* with more of them the copy may be over */
         assert_true(migrate_count(&m, "there before") > 0);
     migrate_free(&m);
-    expect_the_same();
+    moving_verify();
 }
 
 /* --- times to live ------------------------------------------------------------------------- */
@@ -242,7 +144,7 @@ static void change_times(int i)
 static void test_times_survive(void **state)
 {
     struct migrate m;
-    struct position at = { state_dir(), 0 };
+    struct position at = { migrate_state_dir(), 0 };
     (void)state;
     begin(20000);
     give_times();
@@ -250,41 +152,40 @@ static void test_times_survive(void **state)
     assert_true(wait_until(has_copied, &at, scaled_ms(20000)));
     process_kill(&m.process);
     start_with(&m, at.dir, FAST);
-    await(&m, "full copy done");
+    migrate_await(&m, "full copy done", 1);
     for (int i = 0; i < TIMED; i++) {
         change_times(i);
         if (i % (TIMED / 4) == TIMED / 8)
-            cluster_do(&cluster, (int)below(3), "CLIENT KILL TYPE NORMAL SKIPME YES");
+            redis_do(nodes[chance_below(3)], "CLIENT KILL TYPE NORMAL SKIPME YES");
         if (i != TIMED / 2)
             continue;
-        assert_true(wait_until(caught_up, NULL, scaled_ms(20000)));
+        assert_true(wait_until(moving_caught_up, NULL, scaled_ms(20000)));
         process_kill(&m.process);
         start_with(&m, at.dir, FAST);
     }
-    assert_true(wait_until(caught_up, NULL, scaled_ms(20000)));
+    assert_true(wait_until(moving_caught_up, NULL, scaled_ms(20000)));
     process_kill(&m.process);
     for (int i = 0; i < points; i++) {
         start_with(&m, at.dir, CALM);
-        await(&m, "held times to live are set");
-        rest_us((int)below(5000));
+        migrate_await(&m, "held times to live are set", 1);
+        rest_us((int)chance_below(5000));
         process_kill(&m.process);
     }
     start_with(&m, at.dir, CALM);
-    await(&m, "held times to live are set");
-    finish(&m);
+    migrate_await(&m, "held times to live are set", 1);
+    moving_finish(&m);
     assert_int_equal(migrate_count(&m, "times to live a day too long"), 0);
     migrate_free(&m);
-    expect_the_same();
+    moving_verify();
 }
 
 /* --- told to stop -------------------------------------------------------------------------- */
 
 static void stop_it(struct migrate *m, int code, const char *reason)
 {
-    process_signal(&m->process, SIGTERM);
-    migrate_wait(m, 30000);
-    if (m->code != code || (reason != NULL && strstr(m->err, reason) == NULL))
-        fail_msg("exit code %d: %.6000s%.2000s", m->code, m->err, m->out);
+    migrate_stop(m, code);
+    if (reason != NULL && strstr(m->err, reason) == NULL)
+        fail_msg("%.6000s%.2000s", m->err, m->out);
     migrate_free(m);
 }
 
@@ -293,13 +194,13 @@ static void test_told_to_stop(void **state)
 {
     struct migrate m;
     struct ledger load = { .rest_us = 1000 };
-    struct position at = { state_dir(), 0 };
+    struct position at = { migrate_state_dir(), 0 };
     (void)state;
-    begin(20000);
+    begin(60000); /* two seconds of a slow copy */
     give_times();
     redis_do(from, "CONFIG SET rdb-key-save-delay 50");
     start_with(&m, at.dir, FAST);
-    await(&m, "full copy begins");
+    migrate_await(&m, "full copy begins", 1);
     stop_it(&m, 1, "before the end of the full copy");
     redis_do(from, "CONFIG SET rdb-key-save-delay 0");
     redis_do(from, "SET in-the-copy yes");
@@ -311,28 +212,29 @@ static void test_told_to_stop(void **state)
     stop_it(&m, 1, "the next start goes on with it");
     ledger_begin(&load, source.port);
     start_with(&m, at.dir, FAST);
-    await(&m, "full copy done");
-    rest_us((int)below(100000));
+    migrate_await(&m, "full copy done", 1);
+    rest_us((int)chance_below(100000));
     stop_it(&m, 0, NULL);
     start_with(&m, at.dir, FAST);
-    await(&m, "the stream goes on");
+    migrate_await(&m, "the stream goes on", 1);
     /* A master hangs, so what became of some commands is not known yet. */
     cluster_stop_node(&cluster, 0);
-    cluster_do(&cluster, 1, "CLIENT KILL TYPE NORMAL SKIPME YES");
-    rest_us(100000);
+    redis_do(nodes[1], "CLIENT KILL TYPE NORMAL SKIPME YES");
+    struct sockets_at there = { .port = cluster.node[0].port };
+    assert_true(wait_until(sockets_hold, &there, scaled_ms(20000)));
     process_signal(&m.process, SIGTERM);
-    rest_us(100000);
+    migrate_await(&m, "stopping", 1);
     cluster_continue_node(&cluster, 0);
     migrate_wait(&m, 30000);
     assert_int_equal(m.code, 0);
     migrate_free(&m);
     start_with(&m, at.dir, FAST);
-    await(&m, "the stream goes on");
+    migrate_await(&m, "the stream goes on", 1);
     ledger_end(&load);
-    finish(&m);
+    moving_finish(&m);
     assert_int_equal(migrate_count(&m, "keys read"), 0);
     migrate_free(&m);
-    expect_the_same();
+    moving_verify();
 }
 
 int main(void)
@@ -342,5 +244,5 @@ int main(void)
         cmocka_unit_test(test_times_survive),
         cmocka_unit_test(test_told_to_stop),
     };
-    return testenv_finish(cmocka_run_group_tests(tests, start, stop));
+    return testenv_finish(cmocka_run_group_tests(tests, start, moving_end));
 }

@@ -141,10 +141,7 @@ static void test_tail(void **state)
     assert_true(good);
     redis_do(from, "SET the-last-one x");
     assert_true(wait_until(marked, NULL, scaled_ms(20000)));
-    process_signal(&m.process, SIGTERM);
-    migrate_wait(&m, 20000);
-    if (m.code != 0)
-        fail_msg("exit code %d: %s%s", m.code, m.err, m.out);
+    migrate_stop(&m, 0);
     assert_true(migrate_count(&m, "keys deleted") > 0);
     migrate_free(&m);
     expect_values();

@@ -98,8 +98,7 @@ static void test_as_one_redis(void **state)
 {
     struct client c, o;
     (void)state;
-    assert_true(client_open(&c, proxy.port));
-    assert_true(client_open(&o, oracle.port));
+    beside_open(&c, &o);
     static const char *const words[] = {
         "SCRIPT FLUSH",
         "EVALSHA ffffffffffffffffffffffffffffffffffffffff 0",
@@ -120,8 +119,7 @@ static void test_as_one_redis(void **state)
     };
     for (size_t i = 0; i < ARRAY_LEN(words); i++)
         oracle_compare_words(&c, &o, words[i]);
-    client_close(&c);
-    client_close(&o);
+    beside_close(&c, &o);
 }
 
 /* SCRIPT EXISTS of what EVAL brought to one node only: one Redis has it. Flushed, it is gone. */

@@ -253,12 +253,10 @@ static void test_every_type(void **state)
     struct client c, o;
 
     (void)state;
-    assert_true(client_open(&c, proxy.port));
-    assert_true(client_open(&o, oracle.port));
+    beside_open(&c, &o);
     for (size_t i = 0; i < ARRAY_LEN(requests); i++)
         oracle_compare_words(&c, &o, requests[i]);
-    client_close(&c);
-    client_close(&o);
+    beside_close(&c, &o);
 }
 
 static void test_inline(void **state)
@@ -270,16 +268,14 @@ static void test_inline(void **state)
     struct client c, o;
 
     (void)state;
-    assert_true(client_open(&c, proxy.port));
-    assert_true(client_open(&o, oracle.port));
+    beside_open(&c, &o);
     for (size_t i = 0; i < ARRAY_LEN(lines); i++)
         oracle_compare(&c, &o, lines[i], strlen(lines[i]));
     /* Empty lines and empty arrays get no answer. */
     assert_true(client_send_text(&c, "\r\n\r\n*0\r\n*-1\r\nPING\r\nECHO x\r\n"));
     client_expect(&c, "+PONG\r\n");
     client_expect(&c, "$1\r\nx\r\n");
-    client_close(&c);
-    client_close(&o);
+    beside_close(&c, &o);
 }
 
 static void test_one_byte_writes(void **state)

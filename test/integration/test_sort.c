@@ -59,8 +59,7 @@ static void test_many(void **state)
     fill(&o, oracle.port);
     for (size_t i = 0; i < ARRAY_LEN(words); i++)
         oracle_compare_words(&c, &o, words[i]);
-    client_close(&c);
-    client_close(&o);
+    beside_close(&c, &o);
 }
 
 /* Texts are compared up to a NUL, but not for STORE: as Redis does. */
@@ -73,14 +72,13 @@ static void test_nul_bytes(void **state)
                                          "LRANGE sorted 0 -1" };
     struct client c, o;
     (void)state;
-    assert_true(client_open(&c, proxy.port) && client_open(&o, oracle.port));
+    beside_open(&c, &o);
     assert_true(client_send_argv(&c, 7, push, len) && client_send_argv(&o, 7, push, len));
     client_expect(&c, ":5\r\n");
     client_expect(&o, ":5\r\n");
     for (size_t i = 0; i < ARRAY_LEN(words); i++)
         oracle_compare_words(&c, &o, words[i]);
-    client_close(&c);
-    client_close(&o);
+    beside_close(&c, &o);
 }
 
 /* Past cross-slot-max-bytes it is an error, and what STORE names stays as it was. */

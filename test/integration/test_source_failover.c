@@ -11,10 +11,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include <cmocka.h>
 
+#include "test/lib/chance.h"
 #include "test/lib/every_type.h"
 #include "test/lib/ledger.h"
 #include "test/lib/migrate_process.h"
@@ -28,21 +28,11 @@ static struct redis_cluster cluster;
 static struct oracle servers[SERVERS]; /* 0: the master; the others follow it */
 static redisContext *at[SERVERS];
 static char seeds[512];
-static uint64_t random_state;
-
-static unsigned below(unsigned n)
-{
-    random_state = random_state * 6364136223846793005ull + 1442695040888963407ull;
-    return (unsigned)(random_state >> 33) % n;
-}
 
 static int start(void **state)
 {
-    static const char *const debug[] = { "--enable-debug-command", "yes", NULL };
-    const char *seed = getenv("SLOTGATE_SEED");
     (void)state;
-    random_state = seed != NULL ? strtoull(seed, NULL, 10) : 1;
-    cluster_start(&cluster, &(struct cluster_options){ .masters = 3, .extra = debug });
+    cluster_start(&cluster, &(struct cluster_options){ .masters = 3 });
     cluster_seeds(&cluster, seeds);
     return 0;
 }
@@ -99,51 +89,6 @@ static void servers_stop(void)
 
 /* --- one sync ------------------------------------------------------------------------------ */
 
-static int said(const struct migrate *m, const char *text)
-{
-    char *log = file_text(m->process.err);
-    int n = 0;
-    for (char *p = log; p != NULL && (p = strstr(p, text)) != NULL; p++)
-        n++;
-    free(log);
-    return n;
-}
-
-static bool copied(void *arg)
-{
-    return said(arg, "full copy done") > 0;
-}
-
-static bool goes_on(void *arg)
-{
-    return said(arg, "the stream goes on") > 0;
-}
-
-static bool begins_again(void *arg)
-{
-    return said(arg, "full copy done") > 1;
-}
-
-struct times {
-    struct migrate *m;
-    int wanted;
-};
-
-static bool goes_on_again(void *arg)
-{
-    const struct times *t = arg;
-    return said(t->m, "the stream goes on") >= t->wanted;
-}
-
-static const char *state_dir(void)
-{
-    static char path[256];
-    static int number;
-    snprintf(path, sizeof(path), "%s/state-%d", testenv_dir(), number++);
-    assert_int_equal(mkdir(path, 0700), 0);
-    return path;
-}
-
 static char last[32];
 
 static bool has_the_last(void *arg)
@@ -167,11 +112,7 @@ static void end(struct migrate *m, int server)
         char *log = file_text(m->process.err);
         fail_msg("it does not catch up: %.4000s", log);
     }
-    process_signal(&m->process, SIGTERM);
-    migrate_wait(m, 30000);
-    testenv_file("last.log", m->err);
-    if (m->code != 0)
-        fail_msg("exit code %d; see last.log: %s", m->code, m->out);
+    migrate_stop(m, 0);
     snprintf(source, sizeof(source), "127.0.0.1:%d", servers[server].port);
     migrate_expect_good("verify", source, "--target-cluster", seeds, "--rounds", "1");
 }
@@ -188,22 +129,22 @@ static void test_replica_is_promoted(void **state)
     (void)state;
     servers_start();
     snprintf(source, sizeof(source), "127.0.0.1:%d", servers[1].port);
-    const char *const words[] = { "sync", source,        "--target-cluster", seeds, "--name",
-                                  "one",  "--state-dir", state_dir(),        NULL };
+    const char *const words[] = { "sync", source,        "--target-cluster",  seeds, "--name",
+                                  "one",  "--state-dir", migrate_state_dir(), NULL };
     ledger_begin(&load, servers[0].port);
     migrate_start(&m, words);
-    assert_true(wait_until(copied, &m, scaled_ms(30000)));
-    rest_us((int)below(100000));
+    migrate_await(&m, "full copy done", 1);
+    rest_us((int)chance_below(100000));
     process_kill(&servers[0].process);
     ledger_end(&load);
     redis_do(at[1], "REPLICAOF NO ONE");
     ledger_begin(&more, servers[1].port);
-    assert_true(wait_until(goes_on, &m, scaled_ms(20000)));
-    rest_us((int)below(30000));
+    migrate_await(&m, "the stream goes on", 1);
+    rest_us((int)chance_below(30000));
     process_kill(&m.process);
     migrate_start(&m, words);
-    assert_true(wait_until(goes_on, &m, scaled_ms(20000)));
-    rest_us((int)below(100000));
+    migrate_await(&m, "the stream goes on", 1);
+    rest_us((int)chance_below(100000));
     ledger_end(&more);
     end(&m, 1);
     migrate_free(&m);
@@ -224,18 +165,18 @@ static void test_replica_gets_another_master(void **state)
     redis_do(at[0], "SET selected yes");
     redis_do(at[0], "WAIT 2 1000");
     migrate_start(&m, (const char *const[]){ "sync", source, "--target-cluster", seeds, "--db",
-                                             "only:0", "--state-dir", state_dir(), NULL });
-    assert_true(wait_until(copied, &m, scaled_ms(30000)));
+                                             "only:0", "--state-dir", migrate_state_dir(), NULL });
+    migrate_await(&m, "full copy done", 1);
     redis_do(at[0], "SET elsewhere yes"); /* not in database 0 */
     ledger_begin(&load, servers[0].port);
-    rest_us((int)below(100000));
+    rest_us((int)chance_below(100000));
     redis_do(at[0], "FAILOVER TO 127.0.0.1 %d", servers[1].port);
     assert_true(wait_until(is_master, at[1], scaled_ms(20000)));
     ledger_end(&load);
     ledger_begin(&more, servers[1].port);
     redis_do(at[2], "REPLICAOF 127.0.0.1 %d", servers[1].port);
-    assert_true(wait_until(goes_on, &m, scaled_ms(20000)));
-    rest_us((int)below(100000));
+    migrate_await(&m, "the stream goes on", 1);
+    rest_us((int)chance_below(100000));
     ledger_end(&more);
     end(&m, 1);
     assert_int_equal(migrate_count(&m, "commands, other database"), 1);
@@ -306,11 +247,11 @@ static void test_master_behind_a_name(void **state)
     balancer_start(&b);
     snprintf(source, sizeof(source), "127.0.0.1:%d", b.port);
     migrate_start(&m, (const char *const[]){ "sync", source, "--target-cluster", seeds,
-                                             "--state-dir", state_dir(), NULL });
+                                             "--state-dir", migrate_state_dir(), NULL });
     ledger_begin(&loads[0], servers[0].port);
-    assert_true(wait_until(copied, &m, scaled_ms(30000)));
+    migrate_await(&m, "full copy done", 1);
     for (int i = 0; i < 2; i++) {
-        rest_us((int)below(100000));
+        rest_us((int)chance_below(100000));
         int to = (i + 1) % 2;
         redis_do(at[i % 2], "FAILOVER TO 127.0.0.1 %d", servers[to].port);
         assert_true(wait_until(is_master, at[to], scaled_ms(20000)));
@@ -318,10 +259,9 @@ static void test_master_behind_a_name(void **state)
         ledger_begin(&loads[i + 1], servers[to].port);
         assert_true(wait_until(is_linked, at[1 - to], scaled_ms(20000)));
         /* A Redis knows the last two ids only. */
-        struct times t = { &m, i + 1 };
-        assert_true(wait_until(goes_on_again, &t, scaled_ms(20000)));
+        migrate_await(&m, "the stream goes on", i + 1);
     }
-    rest_us((int)below(100000));
+    rest_us((int)chance_below(100000));
     ledger_end(&loads[2]);
     end(&m, 0);
     migrate_free(&m);
@@ -342,20 +282,20 @@ static void test_promoted_too_early(void **state)
     balancer_start(&b);
     snprintf(source, sizeof(source), "127.0.0.1:%d", b.port);
     migrate_start(&m, (const char *const[]){ "sync", source, "--target-cluster", seeds,
-                                             "--state-dir", state_dir(), "--allow-full-resync",
-                                             "--only-source", NULL });
-    assert_true(wait_until(copied, &m, scaled_ms(30000)));
+                                             "--state-dir", migrate_state_dir(),
+                                             "--allow-full-resync", "--only-source", NULL });
+    migrate_await(&m, "full copy done", 1);
     redis_do(at[1], "REPLICAOF NO ONE");
     ledger_begin(&load, servers[0].port);
     redis_do(at[0], "SET the-last-one only-here");
     snprintf(last, sizeof(last), "only-here");
     assert_true(wait_until(has_the_last, NULL, scaled_ms(20000)));
-    rest_us((int)below(100000));
+    rest_us((int)chance_below(100000));
     ledger_end(&load);
     process_kill(&servers[0].process);
     ledger_begin(&more, servers[1].port);
-    assert_true(wait_until(begins_again, &m, scaled_ms(20000)));
-    rest_us((int)below(100000));
+    migrate_await(&m, "full copy done", 2);
+    rest_us((int)chance_below(100000));
     ledger_end(&more);
     end(&m, 1);
     assert_true(migrate_count(&m, "keys removed that vanished") > 0);

@@ -29,15 +29,13 @@ static void compare_all(const char *const *words, size_t count)
     for (int protocol = 2; protocol <= 3; protocol++) {
         struct client c, o;
         char hello[16];
-        assert_true(client_open(&c, proxy.port));
-        assert_true(client_open(&o, oracle.port));
+        beside_open(&c, &o);
         snprintf(hello, sizeof(hello), "%d", protocol);
         assert_non_null(client_ask(&c, "HELLO", hello, NULL));
         assert_non_null(client_ask(&o, "HELLO", hello, NULL));
         for (size_t i = 0; i < count; i++)
             oracle_compare_words(&c, &o, words[i]);
-        client_close(&c);
-        client_close(&o);
+        beside_close(&c, &o);
     }
 }
 
@@ -80,8 +78,7 @@ static void test_order_in_a_pipeline(void **state)
 {
     struct client c, o;
     (void)state;
-    assert_true(client_open(&c, proxy.port));
-    assert_true(client_open(&o, oracle.port));
+    beside_open(&c, &o);
     for (int round = 0; round < 300; round++) {
         char words[256];
         snprintf(words, sizeof(words), "MSET p:%d %d q:%d %d r:%d %d", round, round, round,
@@ -100,8 +97,7 @@ static void test_order_in_a_pipeline(void **state)
         assert_non_null(want);
         client_expect_bytes(&c, want, len);
     }
-    client_close(&c);
-    client_close(&o);
+    beside_close(&c, &o);
 }
 
 static char *big_request(const char *name, int keys, bool values, size_t *len)
@@ -129,16 +125,14 @@ static void test_ten_thousand_keys(void **state)
                   { "TOUCH", false }, { "UNLINK", false }, { "MGET", false } };
     struct client c, o;
     (void)state;
-    assert_true(client_open(&c, proxy.port));
-    assert_true(client_open(&o, oracle.port));
+    beside_open(&c, &o);
     for (size_t i = 0; i < ARRAY_LEN(calls); i++) {
         size_t len;
         char *request = big_request(calls[i].name, 10000, calls[i].values, &len);
         oracle_compare(&c, &o, request, len);
         free(request);
     }
-    client_close(&c);
-    client_close(&o);
+    beside_close(&c, &o);
 }
 
 /* Values that are shared instead of copied, and replies of parts that arrive in pieces. */
@@ -149,8 +143,7 @@ static void test_large_values(void **state)
     char *value = malloc(SIZE);
     (void)state;
     assert_non_null(value);
-    assert_true(client_open(&c, proxy.port));
-    assert_true(client_open(&o, oracle.port));
+    beside_open(&c, &o);
     for (int i = 0; i < KEYS; i++) {
         char key[24];
         snprintf(key, sizeof(key), "large:%d", i);
@@ -163,8 +156,7 @@ static void test_large_values(void **state)
     }
     oracle_compare_words(&c, &o, "MGET large:3 large:0 none large:11 large:5 large:3 large:7");
     free(value);
-    client_close(&c);
-    client_close(&o);
+    beside_close(&c, &o);
 }
 
 /* One master is away: no nil, no smaller count, no OK in place of its part. */

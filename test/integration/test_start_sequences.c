@@ -23,8 +23,7 @@ static void replay(const struct exchange *all, size_t count)
 {
     struct client c, o;
 
-    assert_true(client_open(&c, proxy.port));
-    assert_true(client_open(&o, oracle.port));
+    beside_open(&c, &o);
     for (size_t i = 0; i < count; i++) {
         if (all[i].begins == NULL) {
             oracle_compare_words(&c, &o, all[i].words);
@@ -41,8 +40,7 @@ static void replay(const struct exchange *all, size_t count)
         assert_non_null(client_read(&o, NULL));
         free(request);
     }
-    client_close(&c);
-    client_close(&o);
+    beside_close(&c, &o);
 }
 
 static void test_lettuce(void **state)

@@ -284,6 +284,32 @@ static void test_clients_and_bytes(void **state)
     assert_true(metric(NULL, "slotgate_memory_bytes") > 1e6);
 }
 
+/* A client that waits for a script and for a gathered command, and one that does not. */
+static void test_times_of_clients(void **state)
+{
+    static const char *const busy =
+        "local function now() local t=redis.call('TIME') return t[1]*1000000+t[2] end "
+        "local start=now() while now()-start < 20000 do end return 1";
+    redisContext *slow = dial(), *quick = dial();
+    (void)state;
+    redisReply *r = redisCommand(slow, "CLIENT INFO");
+    assert_int_equal(number_in(r->str, " tot-usec="), 0);
+    assert_int_equal(number_in(r->str, " max-usec="), 0);
+    freeReplyObject(r);
+    freeReplyObject(redisCommand(slow, "EVAL %s 1 a", busy));
+    freeReplyObject(redisCommand(slow, "EVAL %s 2 a b", busy));
+    freeReplyObject(redisCommand(quick, "ECHO x"));
+    r = redisCommand(slow, "CLIENT INFO");
+    long long sum = number_in(r->str, " tot-usec="), max = number_in(r->str, " max-usec=");
+    assert_true(sum >= 40000 && max >= 20000 && max < sum);
+    freeReplyObject(r);
+    r = redisCommand(quick, "CLIENT INFO");
+    assert_int_equal(number_in(r->str, " tot-usec="), 0);
+    freeReplyObject(r);
+    redisFree(slow);
+    redisFree(quick);
+}
+
 /* --- LATENCY HISTOGRAM ------------------------------------------------------------------------ */
 
 static long long calls_in(redisContext *c, const char *words, long long *in_buckets)
@@ -518,6 +544,7 @@ int main(void)
         cmocka_unit_test(test_errors_by_kind),
         cmocka_unit_test(test_a_moved_slot),
         cmocka_unit_test(test_clients_and_bytes),
+        cmocka_unit_test(test_times_of_clients),
         cmocka_unit_test(test_latency_histogram),
         cmocka_unit_test(test_what_is_long),
         cmocka_unit_test(test_slow_at_a_node),

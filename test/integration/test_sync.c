@@ -79,6 +79,25 @@ static void test_full_copy_only(void **state)
     moving_expect_cluster();
 }
 
+/* The limit is for the data: before the first key all 16384 markers are read, which would take more
+   than a minute by it. */
+static void test_rate_limit(void **state)
+{
+    struct migrate m;
+    (void)state;
+    moving_empty();
+    for (int i = 0; i < 100; i++)
+        redis_do(from, "SET key:%d %d", i, i);
+    uint64_t begun = now_ms();
+    moving_begin(&m, (const char *const[]){ "sync", source_at, "--target-cluster", seeds,
+                                            "--rate-limit-commands", "200", "--spool-dir",
+                                            testenv_dir(), NULL });
+    assert_in_range(now_ms() - begun, 400, (uint64_t)scaled_ms(15000));
+    moving_finish(&m);
+    moving_expect_cluster();
+    migrate_free(&m);
+}
+
 /* Each way in which a command of the stream is handled. */
 static void test_every_rule(void **state)
 {
@@ -210,9 +229,7 @@ static void test_between_slots(void **state)
     redis_do(from, "SORT moved BY weight:* STORE sorted");
     redis_do(from, "SET the-last-one yes");
     assert_true(wait_until(moving_caught_up, NULL, scaled_ms(30000)));
-    process_signal(&m.process, SIGTERM);
-    migrate_wait(&m, 30000);
-    assert_int_equal(m.code, 1);
+    migrate_stop(&m, 1);
     assert_non_null(strstr(m.err, "command=SORT key=moved reason=\"its keys lie in several slots"));
     migrate_free(&m);
 }
@@ -434,9 +451,7 @@ static void test_between_databases(void **state)
     redis_do(from, "SELECT 0");
     redis_do(from, "SET the-last-one yes");
     assert_true(wait_until(moving_caught_up, NULL, scaled_ms(30000)));
-    process_signal(&m.process, SIGTERM);
-    migrate_wait(&m, 30000);
-    assert_int_equal(m.code, 1);
+    migrate_stop(&m, 1);
     assert_int_equal(migrate_count(&m, "commands failed"), 1);
     assert_non_null(strstr(m.err, "command=MOVE key=stays reason=\"it brings a key"));
     migrate_free(&m);
@@ -464,21 +479,14 @@ static void test_interrupted(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_into_a_cluster),
-        cmocka_unit_test(test_through_a_proxy),
-        cmocka_unit_test(test_small_spool),
-        cmocka_unit_test(test_full_copy_only),
-        cmocka_unit_test(test_every_rule),
-        cmocka_unit_test(test_transactions),
-        cmocka_unit_test(test_between_slots),
-        cmocka_unit_test(test_databases),
-        cmocka_unit_test(test_cut_connection),
-        cmocka_unit_test(test_at_least_once),
-        cmocka_unit_test(test_flush_is_not_repeated),
-        cmocka_unit_test(test_flush_by_policy),
-        cmocka_unit_test(test_messages),
-        cmocka_unit_test(test_between_databases),
-        cmocka_unit_test(test_interrupted),
+        cmocka_unit_test(test_into_a_cluster),    cmocka_unit_test(test_through_a_proxy),
+        cmocka_unit_test(test_small_spool),       cmocka_unit_test(test_full_copy_only),
+        cmocka_unit_test(test_rate_limit),        cmocka_unit_test(test_every_rule),
+        cmocka_unit_test(test_transactions),      cmocka_unit_test(test_between_slots),
+        cmocka_unit_test(test_databases),         cmocka_unit_test(test_cut_connection),
+        cmocka_unit_test(test_at_least_once),     cmocka_unit_test(test_flush_is_not_repeated),
+        cmocka_unit_test(test_flush_by_policy),   cmocka_unit_test(test_messages),
+        cmocka_unit_test(test_between_databases), cmocka_unit_test(test_interrupted),
     };
     return testenv_finish(cmocka_run_group_tests(tests, start, moving_end));
 }

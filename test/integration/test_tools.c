@@ -33,8 +33,7 @@ static int start(void **state)
 static int open_both(void **state)
 {
     (void)state;
-    assert_true(client_open(&c, proxy.port));
-    assert_true(client_open(&o, oracle.port));
+    beside_open(&c, &o);
     oracle_compare_words(&c, &o, "FLUSHALL");
     return 0;
 }
@@ -42,8 +41,7 @@ static int open_both(void **state)
 static int close_both(void **state)
 {
     (void)state;
-    client_close(&c);
-    client_close(&o);
+    beside_close(&c, &o);
     return 0;
 }
 

@@ -103,6 +103,48 @@ static void test_what_the_proxy_answers(void **state)
     COMPARE("MULTI", "RANDOMKEY", "KEYS *", "SET x 1", "KEYS *", "RANDOMKEY", "EXEC");
 }
 
+static bool one_waits(void *context)
+{
+    const char *info = client_ask(context, "INFO", "clients", NULL);
+    return info != NULL && strstr(info, "\r\nblocked_clients:1\r\n") != NULL;
+}
+
+/* What asks a node first has its reply inside EXEC's, too, and what cannot stand there is refused.
+ */
+static void unblock_inside(uint16_t port)
+{
+    struct client waiting, c;
+    char number[24];
+    assert_true(client_open(&waiting, port));
+    assert_true(client_open(&c, port));
+    long long id = strtoll(client_ask(&waiting, "CLIENT", "ID", NULL) + 1, NULL, 10);
+    snprintf(number, sizeof(number), "%lld", id);
+    assert_true(client_send_command(&waiting, "BLPOP", "nothing", "0", NULL));
+    assert_true(wait_until(one_waits, &c, 5000));
+    client_ask_expect(&c, "+OK\r\n", "MULTI");
+    client_ask_expect(&c, "+QUEUED\r\n", "CLIENT", "UNBLOCK", number);
+    client_ask_expect(&c, "+QUEUED\r\n", "ECHO", "x");
+    client_ask_expect(&c, "*2\r\n:1\r\n$1\r\nx\r\n", "EXEC");
+    client_ask_expect(&c, "$1\r\ny\r\n", "ECHO", "y");
+    client_expect(&waiting, "*-1\r\n");
+    client_close(&waiting);
+    client_close(&c);
+}
+
+static void test_what_asks_nodes(void **state)
+{
+    struct client c;
+    (void)state;
+    unblock_inside(oracle.port);
+    unblock_inside(proxy.port);
+    assert_true(client_open(&c, proxy.port));
+    client_ask_expect(&c, "+OK\r\n", "MULTI");
+    client_ask_expect(&c, "-ERR Command not allowed inside a transaction\r\n", "PROXY", "FENCE");
+    client_ask_expect(&c, "-EXECABORT Transaction discarded because of previous errors.\r\n",
+                      "EXEC");
+    client_close(&c);
+}
+
 static void test_several_slots(void **state)
 {
     (void)state;
@@ -144,8 +186,7 @@ static void test_order_in_a_pipeline(void **state)
     (void)state;
     for (int round = 0; round < 50; round++) {
         struct client c, o;
-        assert_true(client_open(&c, proxy.port));
-        assert_true(client_open(&o, oracle.port));
+        beside_open(&c, &o);
         oracle_compare_words(&c, &o, "FLUSHALL");
         send_all(&c, words, ARRAY_LEN(words));
         send_all(&o, words, ARRAY_LEN(words));
@@ -155,8 +196,7 @@ static void test_order_in_a_pipeline(void **state)
             assert_non_null(wanted);
             client_expect_bytes(&c, wanted, len);
         }
-        client_close(&c);
-        client_close(&o);
+        beside_close(&c, &o);
     }
 }
 
@@ -463,6 +503,7 @@ int main(void)
         cmocka_unit_test(test_one_slot),
         cmocka_unit_test(test_errors),
         cmocka_unit_test(test_what_the_proxy_answers),
+        cmocka_unit_test(test_what_asks_nodes),
         cmocka_unit_test(test_several_slots),
         cmocka_unit_test(test_order_in_a_pipeline),
         cmocka_unit_test(test_large_blocks),

@@ -108,6 +108,24 @@ static void test_closes(void **state)
     expect_unknown_fate(4);
 }
 
+/* Nothing is written, but subscribers would hear it twice. */
+static void test_publish_is_sent_once(void **state)
+{
+    (void)state;
+    for (unsigned i = 0; i < 2; i++) {
+        fake_node_behave(liar, FAKE_CLOSE_AT_EXEC, "");
+        client_ask_expect(&c, "+OK\r\n", "MULTI");
+        client_ask_expect(&c, "+QUEUED\r\n", "GET", "foo");
+        client_ask_expect(&c, "+QUEUED\r\n", i == 0 ? "PUBLISH" : "SPUBLISH", "foo", "m");
+        assert_true(client_send_command(&c, "EXEC", NULL));
+        const char *reply = client_expect_start(&c, "-ERR slotgate: ");
+        assert_non_null(strstr(reply, "may have been executed\r\n"));
+        fake_node_behave(liar, FAKE_ECHO, NULL);
+        assert_true(wait_until(foo_is_served, NULL, scaled_ms(5000)));
+        assert_int_equal(fake_node_count(liar, "EXEC"), i + 1);
+    }
+}
+
 static void test_silence(void **state)
 {
     (void)state;
@@ -250,6 +268,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_closes, before_each, after_each),
+        cmocka_unit_test_setup_teardown(test_publish_is_sent_once, before_each, after_each),
         cmocka_unit_test_setup_teardown(test_silence, before_each, after_each),
         cmocka_unit_test_setup_teardown(test_multi_refused, before_each, after_each),
         cmocka_unit_test_setup_teardown(test_strange_answers, before_each, after_each),

@@ -18,9 +18,8 @@
 
 #include <cmocka.h>
 
+#include "test/lib/beside.h"
 #include "test/lib/client.h"
-#include "test/lib/proxy_process.h"
-#include "test/lib/redis_cluster.h"
 #include "test/lib/testenv.h"
 
 enum {
@@ -33,8 +32,6 @@ enum {
     HALF_WAY_MS = 200
 };
 
-static struct redis_cluster cluster;
-static struct proxy proxy;
 static char tags[TAGS][64]; /* two in the first share of each master */
 static int tag_slot[TAGS];
 
@@ -65,25 +62,16 @@ static void wrong(const char *what, const char *reply)
 
 static int start(void **state)
 {
-    char seeds[512], key[64];
+    char key[64];
 
     (void)state;
     pthread_mutex_init(&books.lock, NULL);
-    cluster_start(&cluster, &(struct cluster_options){ .masters = 3, .replicas = 1 });
-    proxy_start(&proxy, cluster_seeds(&cluster, seeds), NULL);
+    beside_start_alone(&(struct cluster_options){ .masters = 3, .replicas = 1 }, NULL);
     for (int i = 0; i < TAGS; i++) {
         cluster_key(&cluster, i % 3, i / 3, "", key);
         snprintf(tags[i], sizeof(tags[i]), "%.*s", (int)strlen(key) - 2, key + 1);
         tag_slot[i] = cluster_slot(key);
     }
-    return 0;
-}
-
-static int stop(void **state)
-{
-    (void)state;
-    proxy_stop(&proxy);
-    cluster_stop(&cluster);
     return 0;
 }
 
@@ -419,5 +407,5 @@ int main(void)
         cmocka_unit_test(test_master_killed),
     };
 
-    return testenv_finish(cmocka_run_group_tests(tests, start, stop));
+    return testenv_finish(cmocka_run_group_tests(tests, start, beside_end));
 }

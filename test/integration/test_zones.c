@@ -13,16 +13,12 @@
 
 #include <cmocka.h>
 
+#include "test/lib/beside.h"
 #include "test/lib/client.h"
-#include "test/lib/proxy_process.h"
-#include "test/lib/redis_cluster.h"
 #include "test/lib/server.h"
 #include "test/lib/testenv.h"
 
 enum { MASTERS = 2, REPLICAS = 2, NODES = MASTERS * (1 + REPLICAS), KEYS = 60 };
-
-static struct redis_cluster cluster;
-static struct proxy proxy;
 
 /* Masters are in the zone 0, the replicas of each in 1 and 2. */
 static const char *const zones[] = { "eu-1a", "eu-1b", "eu-1c" };
@@ -44,14 +40,6 @@ static int start(void **state)
     proxy_start(&proxy, cluster_seeds(&cluster, seeds),
                 (const char *const[]){ "--read-from", "az-affinity", "--zone", zones[0],
                                        "--log-level", "debug", "--topology-interval", "1s", NULL });
-    return 0;
-}
-
-static int stop(void **state)
-{
-    (void)state;
-    proxy_stop(&proxy);
-    cluster_stop(&cluster);
     return 0;
 }
 
@@ -165,5 +153,5 @@ int main(void)
         fprintf(stderr, "skipped: there is no Valkey; ./dev servers valkey-9\n");
         return 0;
     }
-    return testenv_finish(cmocka_run_group_tests(tests, start, stop));
+    return testenv_finish(cmocka_run_group_tests(tests, start, beside_end));
 }

@@ -18,9 +18,15 @@ extern struct oracle oracle;
 
 /* extra: more arguments of the proxy, the last one NULL; or NULL. */
 void beside_start(const struct cluster_options *options, const char *const *extra);
+/* The same without the plain Redis. */
+void beside_start_alone(const struct cluster_options *options, const char *const *extra);
 
 /* For cmocka: three masters and a proxy without more arguments; and the end of any scene. */
 int beside_begin(void **state);
 int beside_end(void **state);
+
+/* A client of the proxy and one of the plain Redis; and the end of both. Asserts. */
+void beside_open(struct client *c, struct client *o);
+void beside_close(struct client *c, struct client *o);
 
 #endif

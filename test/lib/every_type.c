@@ -268,3 +268,26 @@ unsigned every_type_compare(redisContext *source,
     freeReplyObject(keys);
     return count;
 }
+
+static bool has_any_of(const char *key, const char *const *parts)
+{
+    for (; *parts != NULL; parts++)
+        if (strstr(key, *parts) != NULL)
+            return true;
+    return false;
+}
+
+void every_type_expect_no_more(redisContext *source, redisContext *other, const char *const *but)
+{
+    redisReply *keys = redis_ask(other, "KEYS *");
+    for (size_t i = 0; i < keys->elements; i++) {
+        const redisReply *key = keys->element[i];
+        if (has_any_of(key->str, but))
+            continue;
+        redisReply *there = redis_ask(source, "EXISTS %b", key->str, key->len);
+        if (there->integer != 1)
+            fail_msg("the target has %s, the source has not", key->str);
+        freeReplyObject(there);
+    }
+    freeReplyObject(keys);
+}

@@ -30,5 +30,8 @@ char *content_of(redisContext *r, const char *key, size_t key_len);
 unsigned every_type_compare(redisContext *source,
                             redisContext *(*other)(void *context, const char *key, size_t len),
                             void *context);
+/* The other one has no key that the source has not, but for those whose name has one of these parts
+   (the last one NULL): slotgate-migrate's own. */
+void every_type_expect_no_more(redisContext *source, redisContext *other, const char *const *but);
 
 #endif

@@ -1,13 +1,10 @@
 #include "test/lib/exact_case.h"
 
-#include <errno.h>
 #include <setjmp.h>
-#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include <cmocka.h>
 
@@ -17,60 +14,49 @@
 
 enum { MASTERS = 3 };
 
-static const char *const debug[] = { "--enable-debug-command",
-                                     "yes",
-                                     "--repl-diskless-sync-delay",
-                                     "0",
-                                     "--repl-backlog-size",
-                                     "200mb",
-                                     "--cluster-node-timeout",
-                                     "3000",
-                                     NULL };
+static const char *const backlog[] = { "--repl-backlog-size", "200mb", NULL };
+static const char *const patient[] = { "--repl-backlog-size", "200mb", "--cluster-node-timeout",
+                                       "3000", NULL };
 
-int exact_master(struct exact_case *e, int but)
+int exact_start(void **state)
+{
+    (void)state;
+    moving_start(&(struct moving){
+        .parts = MOVING_CLUSTER, .replicas = 1, .source = backlog, .nodes_with = patient });
+    return 0;
+}
+
+int exact_points(void)
+{
+    return chance_points(4);
+}
+
+int exact_master(int but)
 {
     int node = but;
     while (node < 0 || node == but)
-        node = cluster_owner(&e->cluster, (int)exact_below(e, CLUSTER_SLOTS));
+        node = cluster_owner(&cluster, (int)chance_below(CLUSTER_SLOTS));
     return node;
 }
 
-unsigned exact_below(struct exact_case *e, unsigned n)
+void exact_append_much(int round)
 {
-    e->random_state = e->random_state * 6364136223846793005ull + 1442695040888963407ull;
-    return (unsigned)(e->random_state >> 33) % n;
-}
-
-int exact_number_from(const char *variable, int fallback)
-{
-    const char *text = getenv(variable);
-    return text != NULL && text[0] != '\0' ? atoi(text) : fallback;
-}
-
-void exact_start(struct exact_case *e)
-{
-    e->random_state = (uint64_t)exact_number_from("SLOTGATE_SEED", 1);
-    e->points = exact_number_from("SLOTGATE_POINTS", 4);
-    oracle_start_with(&e->source, debug);
-    cluster_start(&e->cluster,
-                  &(struct cluster_options){ .masters = MASTERS, .replicas = 1, .extra = debug });
-    cluster_seeds(&e->cluster, e->seeds);
-    e->from = redis_open(e->source.port);
-    snprintf(e->source_at, sizeof(e->source_at), "127.0.0.1:%d", e->source.port);
-}
-
-void exact_stop(struct exact_case *e)
-{
-    if (e->from != NULL)
-        redisFree(e->from);
-    cluster_stop(&e->cluster);
-    oracle_stop(&e->source);
+    enum { KEYS = 150, BYTES = 60000 };
+    static char text[BYTES];
+    memset(text, 'a' + round, sizeof(text));
+    for (int i = 0; i < KEYS; i++)
+        assert_int_equal(redisAppendCommand(from, "APPEND much:%d %b", i, text, sizeof(text)),
+                         REDIS_OK);
+    for (int i = 0; i < KEYS; i++) {
+        void *reply = NULL;
+        assert_int_equal(redisGetReply(from, &reply), REDIS_OK);
+        freeReplyObject(reply);
+    }
 }
 
 /* --- comparing ----------------------------------------------------------------------------- */
 
 struct view {
-    struct exact_case *e;
     redisContext *masters[MASTERS];
     int ports[MASTERS];
     int owner_of[CLUSTER_SLOTS];
@@ -79,9 +65,9 @@ struct view {
 static void learn_owners(struct view *v)
 {
     redisReply *reply = NULL;
-    for (int n = 0; n < v->e->cluster.count && reply == NULL; n++)
-        if (v->e->cluster.node[n].process.pid != 0)
-            reply = cluster_ask(&v->e->cluster, n, "CLUSTER SLOTS");
+    for (int n = 0; n < cluster.count && reply == NULL; n++)
+        if (cluster.node[n].process.pid != 0)
+            reply = cluster_ask(&cluster, n, "CLUSTER SLOTS");
     assert_non_null(reply);
     for (size_t i = 0; i < reply->elements; i++) {
         redisReply **range = reply->element[i]->element;
@@ -111,106 +97,52 @@ static redisContext *node_of(void *context, const char *key, size_t len)
     return open_master(v, v->owner_of[keyslot_of((struct span){ key, len })]);
 }
 
-/* Keys of the target that the source has not, but for the program's own: markers, and temporary
-   keys of one that was killed. */
-static void expect_nothing_else(struct exact_case *e, redisContext *r)
+void exact_expect_same(void)
 {
-    redisReply *keys = redis_ask(r, "KEYS *");
-    for (size_t i = 0; i < keys->elements; i++) {
-        const char *key = keys->element[i]->str;
-        if (strncmp(key, "__mig:", 6) == 0 || strstr(key, "}slotgate:migrate:") != NULL)
-            continue;
-        redisReply *there = redis_ask(e->from, "EXISTS %b", key, keys->element[i]->len);
-        if (there->integer != 1)
-            fail_msg("the target has %s, the source has not", key);
-        freeReplyObject(there);
-    }
-    freeReplyObject(keys);
-}
-
-void exact_expect_same(struct exact_case *e)
-{
-    struct view v = { .e = e };
+    /* Markers, and temporary keys of one that was killed. */
+    static const char *const own[] = { "__mig:", "}slotgate:migrate:", NULL };
+    struct view v = { .ports = { 0 } };
     learn_owners(&v);
-    assert_true(every_type_compare(e->from, node_of, &v) > 0);
+    assert_true(every_type_compare(from, node_of, &v) > 0);
     for (int i = 0; i < MASTERS; i++) {
         if (v.masters[i] == NULL)
             continue;
-        expect_nothing_else(e, v.masters[i]);
+        every_type_expect_no_more(from, v.masters[i], own);
         redisFree(v.masters[i]);
     }
 }
 
 /* A master that hung for long in an earlier test may still have to learn that it is none. */
-void exact_empty(struct exact_case *e)
+void exact_empty(void)
 {
-    cluster_await_settled(&e->cluster, 20000);
-    redis_do(e->from, "FLUSHALL");
-    for (int n = 0; n < e->cluster.count; n++)
-        if (e->cluster.node[n].process.pid != 0 && cluster_is_master(&e->cluster, n))
-            cluster_do(&e->cluster, n, "FLUSHALL");
+    cluster_await_settled(&cluster, 20000);
+    redis_do(from, "FLUSHALL");
+    for (int n = 0; n < cluster.count; n++)
+        if (cluster.node[n].process.pid != 0 && cluster_is_master(&cluster, n))
+            cluster_do(&cluster, n, "FLUSHALL");
 }
 
 /* --- one sync ------------------------------------------------------------------------------ */
-
-const char *exact_state_dir(void)
-{
-    static char path[256];
-    static int number;
-    snprintf(path, sizeof(path), "%s/state-%d", testenv_dir(), number++);
-    assert_true(mkdir(path, 0700) == 0 || errno == EEXIST);
-    return path;
-}
-
-bool exact_copied(void *m)
-{
-    return migrate_says(m, "full copy done") > 0;
-}
-
-bool exact_copies(void *m)
-{
-    return migrate_says(m, "full copy begins") > 0 || migrate_says(m, "the stream goes on") > 0;
-}
-
-bool exact_follows(void *m)
-{
-    return migrate_says(m, "full copy done") > 0 || migrate_says(m, "the stream goes on") > 0;
-}
 
 bool exact_goes_back(void *m)
 {
     return migrate_says(m, "sending the stream again") > 0;
 }
 
-bool exact_caught_up(void *arg)
+void exact_finish(struct migrate *m)
 {
-    struct exact_case *e = arg;
-    redisReply *reply = redis_ask(e->from, "WAIT 1 2000");
-    bool yes = reply->integer == 1;
-    freeReplyObject(reply);
-    return yes;
-}
-
-void exact_finish(struct exact_case *e, struct migrate *m)
-{
-    redis_do(e->from, "SET the-last-one yes");
-    if (!wait_until(exact_caught_up, e, scaled_ms(20000)))
-        fail_msg("it does not catch up; see its log");
-    process_signal(&m->process, SIGTERM);
-    migrate_wait(m, 30000);
-    if (m->code != 0) {
-        fprintf(stderr, "%s%s", m->err, m->out);
-        fail_msg("exit code %d", m->code);
-    }
+    moving_finish(m);
+    migrate_free(m);
+    exact_expect_same();
 }
 
 /* --- a failover that loses writes ---------------------------------------------------------- */
 
 /* How much a master has written to its replicas. */
-static long long stream_of(struct exact_case *e, int master)
+static long long stream_of(int master)
 {
     static const char field[] = "master_repl_offset:";
-    redisReply *reply = cluster_ask(&e->cluster, master, "INFO replication");
+    redisReply *reply = cluster_ask(&cluster, master, "INFO replication");
     assert_non_null(reply);
     const char *at = strstr(reply->str, field);
     assert_non_null(at);
@@ -220,7 +152,6 @@ static long long stream_of(struct exact_case *e, int master)
 }
 
 struct lead {
-    struct exact_case *of;
     int master;
     long long from;
 };
@@ -228,27 +159,27 @@ struct lead {
 static bool is_ahead(void *arg)
 {
     const struct lead *l = arg;
-    return stream_of(l->of, l->master) > l->from + 100000;
+    return stream_of(l->master) > l->from + 100000;
 }
 
 /* A replica takes over that hangs behind its master: what the master has answered meanwhile is
    lost. The replica's own buffer holds it, but the takeover comes before most of that is read. */
-void exact_take_over(struct exact_case *e)
+void exact_take_over(void)
 {
-    int master = exact_master(e, -1), replica = cluster_replica_of(&e->cluster, master);
-    redisContext *r = redis_open(e->cluster.node[replica].port);
+    int master = exact_master(-1), replica = cluster_replica_of(&cluster, master);
+    redisContext *r = redis_open(cluster.node[replica].port);
     void *reply = NULL;
     int done = 0;
-    cluster_stop_node(&e->cluster, replica);
-    struct lead lead = { e, master, stream_of(e, master) };
+    cluster_stop_node(&cluster, replica);
+    struct lead lead = { master, stream_of(master) };
     assert_true(wait_until(is_ahead, &lead, scaled_ms(20000)));
     assert_int_equal(redisAppendCommand(r, "CLUSTER FAILOVER TAKEOVER"), REDIS_OK);
     while (done == 0)
         assert_int_equal(redisBufferWrite(r, &done), REDIS_OK);
-    cluster_continue_node(&e->cluster, replica);
+    cluster_continue_node(&cluster, replica);
     assert_int_equal(redisGetReply(r, &reply), REDIS_OK);
     freeReplyObject(reply);
     redisFree(r);
-    cluster_await_master(&e->cluster, replica, 20000);
-    cluster_await_settled(&e->cluster, 20000);
+    cluster_await_master(&cluster, replica, 20000);
+    cluster_await_settled(&cluster, 20000);
 }

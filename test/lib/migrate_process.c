@@ -1,17 +1,19 @@
 #include "test/lib/migrate_process.h"
 
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cmocka.h>
 
 #include "test/lib/testenv.h"
 
-enum { WORDS_MAX = 40, PATIENCE_MS = 60000 };
+enum { WORDS_MAX = 40, PATIENCE_MS = 60000, AWAIT_MS = 30000 };
 
 static const char *binary(void)
 {
@@ -39,6 +41,14 @@ void migrate_start(struct migrate *m, const char *const *words)
                               (const char *const[]){ "ASAN_OPTIONS=detect_leaks=1", NULL }));
 }
 
+/* For the case that a comparison fails afterwards; under a name whose end is not printed then. */
+static void keep_log(const struct migrate *m)
+{
+    char path[sizeof(m->process.err) + 8];
+    snprintf(path, sizeof(path), "%s.log", m->process.err);
+    rename(m->process.err, path);
+}
+
 void migrate_wait(struct migrate *m, int timeout_ms)
 {
     if (!process_wait(&m->process, scaled_ms(timeout_ms))) {
@@ -55,7 +65,7 @@ void migrate_wait(struct migrate *m, int timeout_ms)
         strstr(m->err, "fatal") != NULL || m->code < 0)
         fail_msg("exit code %d: %.6000s", m->code, m->err);
     unlink(m->process.out);
-    unlink(m->process.err);
+    keep_log(m);
 }
 
 void migrate_run(struct migrate *m, const char *word, ...)
@@ -83,6 +93,15 @@ long long migrate_count(const struct migrate *m, const char *name)
     return at == NULL ? -1 : strtoll(at + strlen(name), NULL, 10);
 }
 
+long long migrate_status(const char *socket, const char *name)
+{
+    struct migrate m;
+    migrate_run(&m, "status", socket, NULL);
+    long long n = m.code == 0 ? migrate_count(&m, name) : -1;
+    migrate_free(&m);
+    return n;
+}
+
 int migrate_says(const struct migrate *m, const char *text)
 {
     char *log = file_text(m->process.err);
@@ -91,4 +110,57 @@ int migrate_says(const struct migrate *m, const char *text)
         times++;
     free(log);
     return times;
+}
+
+void migrate_stop(struct migrate *m, int code)
+{
+    process_signal(&m->process, SIGTERM);
+    migrate_wait(m, AWAIT_MS);
+    if (m->code != code)
+        fail_msg("exit code %d: %.4000s%s", m->code, m->err, m->out);
+}
+
+struct saying {
+    const struct migrate *m;
+    const char *text;
+    int times;
+};
+
+static bool has_said(void *arg)
+{
+    const struct saying *s = arg;
+    return migrate_says(s->m, s->text) >= s->times;
+}
+
+static bool follows(void *m)
+{
+    return migrate_says(m, "full copy done") > 0 || migrate_says(m, "the stream goes on") > 0;
+}
+
+static void fail_without(const struct migrate *m, const char *text)
+{
+    char *log = file_text(m->process.err);
+    fail_msg("it does not say \"%s\": %.5000s", text, log != NULL ? log : "");
+}
+
+void migrate_await(const struct migrate *m, const char *text, int times)
+{
+    struct saying s = { m, text, times };
+    if (!wait_until(has_said, &s, scaled_ms(AWAIT_MS)))
+        fail_without(m, text);
+}
+
+void migrate_await_stream(struct migrate *m)
+{
+    if (!wait_until(follows, m, scaled_ms(AWAIT_MS)))
+        fail_without(m, "full copy done");
+}
+
+const char *migrate_state_dir(void)
+{
+    static char path[256];
+    static int number;
+    snprintf(path, sizeof(path), "%s/state-%d", testenv_dir(), number++);
+    assert_int_equal(mkdir(path, 0700), 0);
+    return path;
 }

@@ -20,6 +20,8 @@ void migrate_run(struct migrate *m, const char *word, ...) __attribute__((sentin
 void migrate_start(struct migrate *m, const char *const *words);
 void migrate_wait(struct migrate *m, int timeout_ms);
 void migrate_free(struct migrate *m);
+/* SIGTERM; asserts that it ends with this code. */
+void migrate_stop(struct migrate *m, int code);
 
 /* Runs it and asserts that all went well. */
 #define migrate_expect_good(...)                                                                   \
@@ -34,7 +36,17 @@ void migrate_free(struct migrate *m);
 
 /* How often its log has the text by now; for one that runs. */
 int migrate_says(const struct migrate *m, const char *text);
+/* Asserts that its log has the text so often within the time. */
+void migrate_await(const struct migrate *m, const char *text, int times);
+/* The same for a sync that follows the stream: behind a full copy, or where one before it was. */
+void migrate_await_stream(struct migrate *m);
+
+/* A new directory for --state-dir. The path lives until the next call. */
+const char *migrate_state_dir(void);
+
 /* The number that stands behind the name in what it printed; -1: there is none. */
 long long migrate_count(const struct migrate *m, const char *name);
+/* The same of one that runs, by the status command at its admin socket; -1: it does not answer. */
+long long migrate_status(const char *socket, const char *name);
 
 #endif

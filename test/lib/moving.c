@@ -4,44 +4,54 @@
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <cmocka.h>
 
 #include "cluster/keyslot.h"
+#include "test/lib/server.h"
 #include "test/lib/testenv.h"
 
 struct oracle source, target;
 redisContext *from, *to, *nodes[3];
 char source_at[32], target_at[32], proxy_at[32], seeds[512];
 
-static void start_source(const char *const *more)
+static void start_source(const char *server, const char *const *more)
 {
     const char *words[32] = { "--repl-diskless-sync-delay", "0" };
     for (size_t n = 2; more != NULL && *more != NULL; n++) {
         REQUIRE(n + 1 < ARRAY_LEN(words));
         words[n] = *more++;
     }
+    assert_true(server_use(server));
     oracle_start_with(&source, words);
     from = redis_open(source.port);
     snprintf(source_at, sizeof(source_at), "127.0.0.1:%d", source.port);
 }
 
+static void start_cluster(const struct moving *scene)
+{
+    assert_true(server_use(scene->nodes_server));
+    cluster_start(&cluster, &(struct cluster_options){ .masters = 3,
+                                                       .replicas = scene->replicas,
+                                                       .extra = scene->nodes_with });
+    cluster_seeds(&cluster, seeds);
+    for (int i = 0; i < 3; i++)
+        nodes[i] = redis_open(cluster.node[i].port);
+}
+
 void moving_start(const struct moving *scene)
 {
-    start_source(scene->source);
+    start_source(scene->source_server, scene->source);
     if ((scene->parts & MOVING_PLAIN) != 0) {
-        oracle_start(&target);
+        assert_true(server_use(scene->target_server));
+        oracle_start_with(&target, scene->target);
         to = redis_open(target.port);
         snprintf(target_at, sizeof(target_at), "127.0.0.1:%d", target.port);
     }
-    if ((scene->parts & MOVING_CLUSTER) != 0) {
-        cluster_start(&cluster,
-                      &(struct cluster_options){ .masters = 3, .extra = scene->nodes_with });
-        cluster_seeds(&cluster, seeds);
-        for (int i = 0; i < 3; i++)
-            nodes[i] = redis_open(cluster.node[i].port);
-    }
+    if ((scene->parts & MOVING_CLUSTER) != 0)
+        start_cluster(scene);
     if ((scene->parts & MOVING_PROXY) != 0) {
         proxy_start(&proxy, seeds, NULL);
         snprintf(proxy_at, sizeof(proxy_at), "127.0.0.1:%d", proxy.port);
@@ -109,6 +119,15 @@ redisContext *moving_node(const char *key, size_t len)
     return nodes[node];
 }
 
+void moving_reopen(void)
+{
+    if (to != NULL)
+        assert_int_equal(redisReconnect(to), REDIS_OK);
+    for (int i = 0; i < 3; i++)
+        if (nodes[i] != NULL)
+            assert_int_equal(redisReconnect(nodes[i]), REDIS_OK);
+}
+
 static redisContext *plain_target(void *context, const char *key, size_t len)
 {
     (void)context, (void)key, (void)len;
@@ -129,6 +148,21 @@ void moving_expect_plain(void)
 void moving_expect_cluster(void)
 {
     assert_int_equal(every_type_compare(from, node_of, NULL), moving_cluster_keys());
+}
+
+void moving_expect_but_markers(bool plain)
+{
+    static const char *const markers[] = { "__mig:", NULL };
+    every_type_compare(from, plain ? plain_target : node_of, NULL);
+    if (plain)
+        every_type_expect_no_more(from, to, markers);
+    for (int i = 0; i < 3 && !plain; i++)
+        every_type_expect_no_more(from, nodes[i], markers);
+}
+
+void moving_verify(void)
+{
+    migrate_expect_good("verify", source_at, "--target-cluster", seeds, "--rounds", "1");
 }
 
 /* --- one sync ------------------------------------------------------------------------------ */
@@ -155,17 +189,20 @@ bool moving_caught_up(void *unused)
 void moving_begin(struct migrate *m, const char *const *words)
 {
     migrate_start(m, words);
-    if (!wait_until(moving_copied, m, scaled_ms(30000)))
-        fail_msg("no full copy");
+    migrate_await(m, "full copy done", 1);
+}
+
+void moving_catch_up(const struct migrate *m)
+{
+    redis_do(from, "SET the-last-one yes");
+    if (wait_until(moving_caught_up, NULL, scaled_ms(30000)))
+        return;
+    char *log = file_text(m->process.err);
+    fail_msg("it does not catch up: %.5000s", log != NULL ? log : "");
 }
 
 void moving_finish(struct migrate *m)
 {
-    redis_do(from, "SET the-last-one yes"); /* WAIT counts what this client has written */
-    if (!wait_until(moving_caught_up, NULL, scaled_ms(30000)))
-        fail_msg("it does not catch up; see its log");
-    process_signal(&m->process, SIGTERM);
-    migrate_wait(m, 30000);
-    if (m->code != 0)
-        fail_msg("exit code %d: %.4000s%s", m->code, m->err, m->out);
+    moving_catch_up(m);
+    migrate_stop(m, 0);
 }

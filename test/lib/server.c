@@ -35,6 +35,10 @@ bool server_use(const char *name)
 {
     char path[sizeof(program)];
 
+    if (name == NULL)
+        program[0] = '\0';
+    if (name == NULL)
+        return true;
     if (!find(name, path))
         return false;
     memcpy(program, path, sizeof(program));

@@ -10,7 +10,8 @@
 
 #include <stdbool.h>
 
-/* False: it has not been fetched, and nothing has changed. */
+/* NULL: what the environment says, or the one of this machine. False: it has not been fetched, and
+   nothing has changed. */
 bool server_use(const char *name);
 /* Whether it can be used; says so on stderr if not. */
 bool server_is_there(const char *name);

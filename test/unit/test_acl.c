@@ -150,6 +150,23 @@ static enum acl_verdict check(const char *name)
                      &arg);
 }
 
+/* The argument that is named is one of the call, also when all channels are allowed. */
+static void test_argument_of_a_verdict(void **state)
+{
+    static const char bytes[] = "subscribe a b";
+    static const struct arg args[] = { { 0, 9 }, { 10, 1 }, { 12, 1 } };
+    const struct argv argv = { bytes, args, 3 };
+    const struct command *cmd = command_find(table, SPAN("subscribe"));
+    uint32_t arg;
+    (void)state;
+    apply_all((const char *const[]){ "resetchannels", "+@all", "allkeys", "&a", NULL });
+    assert_int_equal(acl_check(&user, cmd, &argv, true, &arg), ACL_NO_CHANNEL);
+    assert_int_equal(arg, 2);
+    assert_null(apply("&b"));
+    assert_int_equal(acl_check(&user, cmd, &argv, true, &arg), ACL_ALLOWED);
+    assert_in_range(arg, 0, 2);
+}
+
 /* Where a learned command has its keys must be known. */
 static void test_learned_keys(void **state)
 {
@@ -180,6 +197,7 @@ static void test_learned_keys(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = { EACH(test_what_is_wrong), EACH(test_later_rules),
-                                        EACH(test_learned), EACH(test_learned_keys) };
+                                        EACH(test_learned), EACH(test_argument_of_a_verdict),
+                                        EACH(test_learned_keys) };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -256,6 +256,7 @@ static bool merge_fits(const struct command *c)
         return has_keys(c) ? c->merge == MERGE_NONE : c->merge == MERGE_MIN;
     case HOW_LOCAL: /* MOVE names a key, and never gets as far as looking at it */
     case HOW_SESSION:
+    case HOW_PUBLISH: /* PUBLISH without a key, SPUBLISH with one */
     case HOW_REFUSE:
         return c->merge == MERGE_NONE;
     }
@@ -319,8 +320,8 @@ static void test_how(void **state)
         { "msetnx", HOW_GATHER, MERGE_NONE },
         { "del", HOW_SPLIT, MERGE_SUM },
         { "get", HOW_KEYS, MERGE_NONE },
-        { "spublish", HOW_KEYS, MERGE_NONE },
-        { "publish", HOW_ANY, MERGE_NONE },
+        { "spublish", HOW_PUBLISH, MERGE_NONE },
+        { "publish", HOW_PUBLISH, MERGE_NONE },
         { "eval", HOW_GATHER, MERGE_NONE },
         { "blpop", HOW_BLOCK, MERGE_NONE },
         { "wait", HOW_BLOCK, MERGE_MIN },

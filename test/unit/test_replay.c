@@ -70,6 +70,9 @@ static void test_errors(void **state)
                                  "been executed"));
     assert_true(replay_is_needed("CLUSTERDOWN The cluster is down"));
     assert_true(replay_is_needed("OOM command not allowed when used memory > 'maxmemory'."));
+    assert_true(replay_is_needed("EXECABORT Transaction discarded because of: OOM command not "
+                                 "allowed when used memory > 'maxmemory'."));
+    assert_false(replay_is_needed("EXECABORT Transaction discarded because of: NOPERM this user"));
     assert_false(replay_is_needed(""));
     assert_false(replay_is_needed("WRONGTYPE Operation against a key"));
     assert_false(replay_is_needed("ERR slotgate: LATENCY is refused: ..."));
