@@ -13,8 +13,8 @@ enum advice {
     ADVICE_BEGINS_ANEW,
     ADVICE_CHOICE, /* --repair-from */
     ADVICE_CODIS_MOVES,
-    ADVICE_COMMAND,    /* of the stream, not applied; its keys are in the repair set */
-    ADVICE_COMMANDS,   /* the target does not tell them */
+    ADVICE_COMMAND,  /* of the stream, not applied; its keys are in the repair set */
+    ADVICE_COMMANDS, /* the target does not tell them */
     ADVICE_COPY_AGAIN,
     ADVICE_COPY_LOST,
     ADVICE_DEBRIS,     /* behind the end of a file */

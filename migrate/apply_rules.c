@@ -235,6 +235,22 @@ static void everywhere(struct apply *a, const struct argv *argv)
     free(words);
 }
 
+/* FUNCTION LOAD and RESTORE had no library in their way at the source, whatever the target has; so
+   they replace it. That makes them absolute, as DELETE is: they need no marker, for what is sent
+   again in the same order ends in the same libraries. FLUSH is left out as above. */
+static void functions(struct apply *a, const struct argv *argv)
+{
+    static const struct span function = { "FUNCTION", 8 }, replace = { "REPLACE", 7 };
+    struct span kind = argv->count > 2 ? argv_get(argv, 1) : SPAN("");
+    struct span last = argv_get(argv, argv->count - 1), none = { NULL, 0 };
+    if (span_is(kind, "load"))
+        apply_send(a, (struct span[]){ function, kind, replace, last }, 4, none);
+    else if (span_is(kind, "restore"))
+        apply_send(a, (struct span[]){ function, kind, argv_get(argv, 2), replace }, 4, none);
+    else
+        everywhere(a, argv);
+}
+
 /* A source rewrites them before they come into its stream. Passed on, they could wait for ever. */
 static void out_of_place(struct apply *a, const struct argv *argv)
 {
@@ -279,7 +295,7 @@ static const struct {
     { "expireat", apply_expireat, KEYS },
     { "flushall", apply_flush, EVERYWHERE },
     { "flushdb", apply_flush, EVERYWHERE },
-    { "function", everywhere, EVERYWHERE },
+    { "function", functions, EVERYWHERE },
     { "getex", apply_getex, KEYS },
     { "hexpire", apply_hexpire, KEYS },
     { "hexpireat", apply_hexpireat, KEYS },

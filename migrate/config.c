@@ -128,6 +128,8 @@ static int read_target(struct config *c, char *err, size_t cap)
     if (read_url(&c->target, text, "the target", err, cap) != 0 ||
         read_certificates(c, &c->target, err, cap) != 0)
         return ERR_OPTION;
+    if (c->target.database > 0)
+        return fail(err, cap, "the target: which database is said by --db map:FROM=TO");
     const char *user = or_null(c->target_user), *password = or_null(c->target_auth);
     c->target_options = (struct target_options){
         .cluster = !named,
@@ -147,6 +149,23 @@ static int read_target(struct config *c, char *err, size_t cap)
     return 0;
 }
 
+/* redis://HOST:PORT/3 is --db only:3. */
+static int read_source_database(struct config *c, char *err, size_t cap)
+{
+    const char *name = c->command->name;
+    int db = c->source.database;
+    bool can = strcmp(name, "sync") == 0 || strcmp(name, "verify") == 0;
+    if (db < 0 || (db == 0 && c->db == NULL))
+        return 0;
+    if (!can)
+        return fail(err, cap, "the source: %s takes no database behind the address", name);
+    if (c->db != NULL)
+        return fail(err, cap, "the source: name its database there or by --db, not both");
+    c->copy_options.databases = COPY_DB_ONLY;
+    c->copy_options.only = (uint64_t)db;
+    return 0;
+}
+
 static int read_source(struct config *c, char *err, size_t cap)
 {
     if (read_url(&c->source, c->words[0], "the source", err, cap) != 0 ||
@@ -154,6 +173,8 @@ static int read_source(struct config *c, char *err, size_t cap)
         return ERR_OPTION;
     if (c->source.count != 1)
         return fail(err, cap, "the source: one address only; run one process for each source");
+    if (read_source_database(c, err, cap) != 0)
+        return ERR_OPTION;
     const char *user = or_null(c->source_user), *password = or_null(c->source_auth);
     c->source_options = (struct source_options){
         .endpoint = c->source.endpoints[0],
@@ -334,7 +355,7 @@ void config_write_help(FILE *out)
     for (size_t i = 0; i < ARRAY_LEN(commands); i++)
         fprintf(out, "  %s %s\n      %s\n", commands[i].name, commands[i].usage, commands[i].help);
     fputs(
-        "\nSOURCE and TARGET are host:port or redis://[user:password@]host:port, with TLS\n"
+        "\nSOURCE and TARGET are host:port or redis://[user:password@]host:port[/db], with TLS\n"
         "rediss://...; a TARGET may be several proxies of the same data, parted by commas. Every\n"
         "option may also stand in the environment (SLOTGATE_MIGRATE_TARGET_AUTH=...). Exit code "
         "0:\n"

@@ -90,8 +90,12 @@ static bool begins_with_one_of(const char *error, const char *const *texts, size
 
 bool replay_is_expected(const char *error)
 {
-    static const char *const texts[] = { "WRONGTYPE", "BUSYGROUP", "NOGROUP", "ERR no such key",
-                                         "ERR index out of range" };
+    static const char *const texts[] = { "WRONGTYPE",
+                                         "BUSYGROUP",
+                                         "NOGROUP",
+                                         "ERR no such key",
+                                         "ERR index out of range",
+                                         "ERR Library not found" };
     return begins_with_one_of(error, texts, ARRAY_LEN(texts)) ||
            strstr(error, "equal or smaller") != NULL || strstr(error, "already exists") != NULL;
 }

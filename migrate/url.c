@@ -2,6 +2,8 @@
 
 #include <string.h>
 
+#include "base/text.h"
+
 static int hex(char c)
 {
     static const char digits[] = "0123456789abcdef";
@@ -49,6 +51,19 @@ static bool take_scheme(const char **at, size_t *len, const char *scheme)
     return true;
 }
 
+/* Nothing, or a number. */
+static bool take_database(struct url *u, const char *at, size_t len)
+{
+    enum { DATABASE_MAX = 9999 };
+    uint64_t n;
+    if (len == 0)
+        return true;
+    if (!text_to_u64(at, len, &n) || n > DATABASE_MAX)
+        return false;
+    u->database = (int)n;
+    return true;
+}
+
 static const char *take_one(struct url *u, const char *at, size_t len)
 {
     bool tls = take_scheme(&at, &len, "rediss://");
@@ -65,12 +80,14 @@ static const char *take_one(struct url *u, const char *at, size_t len)
         at += login + 1;
         len -= login + 1;
     }
-    if (len > 0 && at[len - 1] == '/')
-        len--;
+    const char *slash = memchr(at, '/', len);
+    if (slash != NULL && !take_database(u, slash + 1, (size_t)(at + len - slash) - 1))
+        return "no number of a database behind the address";
+    len = slash != NULL ? (size_t)(slash - at) : len;
     if (u->count == URL_ENDPOINTS_MAX)
         return "too many addresses";
     if (!endpoint_parse(at, len, false, &u->endpoints[u->count]))
-        return "bad address (expected host:port or redis://[user:password@]host:port)";
+        return "bad address (expected host:port or redis://[user:password@]host:port[/db])";
     u->count++;
     return NULL;
 }
@@ -78,6 +95,7 @@ static const char *take_one(struct url *u, const char *at, size_t len)
 const char *url_parse(struct url *u, const char *text)
 {
     memset(u, 0, sizeof(*u));
+    u->database = -1;
     for (;;) {
         size_t len = strcspn(text, ",");
         const char *wrong = take_one(u, text, len);

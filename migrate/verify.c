@@ -10,20 +10,25 @@
 #include "migrate/replay.h"
 #include "migrate/run.h"
 #include "migrate/scan_reply.h"
+#include "migrate/target_databases.h"
 #include "migrate/verify_check.h"
+#include "migrate/verify_databases.h"
+#include "resp/value.h"
 
 /*
- *   SOURCE_KEYS: SCAN the source, compare each key ----+
+ *   (--db prefix: which databases does the source have?)
+ *   SOURCE_KEYS: SCAN the source, compare each key ----+    each database after the other
  *   TARGET_KEYS: SCAN each shard of the target, is the key at the source? --> those that differ
  *   AGAIN: after a pause, compare those once more, `rounds` times in all --> told
  */
-enum phase { STARTING, SOURCE_KEYS, TARGET_KEYS, AGAIN, PAUSE, OVER };
+enum phase { STARTING, DATABASES, SOURCE_KEYS, TARGET_KEYS, AGAIN, PAUSE, OVER };
 
 enum { UNDER_WAY_MAX = 512, SHOWN_MAX = 20 };
 
 struct suspect {
-    char *key;
+    char *key; /* at the source */
     size_t len;
+    uint16_t database;
     uint8_t result; /* enum verify_result */
 };
 
@@ -36,6 +41,7 @@ struct suspects {
 struct lookup {
     struct list_node link; /* in verify->lookups */
     struct verify *verify;
+    uint16_t database; /* of the source */
     struct writer key;
 };
 
@@ -47,8 +53,9 @@ struct verify {
     uint8_t phase; /* enum phase */
     int ready, round;
     char cursor[SCAN_CURSOR_MAX];
-    uint32_t shard;
-    struct writer scanned; /* the reply to SCAN */
+    uint32_t shard, place; /* in the databases of that side */
+    struct verify_databases databases;
+    struct writer scanned; /* the reply to SCAN, or to INFO */
     bool scanning, batch_ready, failed, closing;
     struct list_node checks, lookups;
     uint32_t under_way;
@@ -81,7 +88,7 @@ static void give_up(void *context, const char *why)
 
 /* --- what differs -------------------------------------------------------------------------- */
 
-static void suspect(struct verify *v, struct span key, enum verify_result result)
+static void suspect(struct verify *v, uint16_t database, struct span key, enum verify_result result)
 {
     struct suspects *s = &v->found;
     if (s->count == s->room) {
@@ -89,7 +96,8 @@ static void suspect(struct verify *v, struct span key, enum verify_result result
         s->v = realloc(s->v, s->room * sizeof(*s->v));
         REQUIRE(s->v != NULL);
     }
-    s->v[s->count++] = (struct suspect){ text_copy(key.at, key.len), key.len, (uint8_t)result };
+    s->v[s->count++] =
+        (struct suspect){ text_copy(key.at, key.len), key.len, database, (uint8_t)result };
 }
 
 static void forget(struct suspects *s)
@@ -100,19 +108,23 @@ static void forget(struct suspects *s)
     *s = (struct suspects){ 0 };
 }
 
-static void on_checked(void *context, struct span key, enum verify_result result)
+static void on_checked(void *context, uint16_t database, struct span key, enum verify_result result)
 {
     struct verify *v = context;
     v->under_way--;
     if (result != VERIFY_SAME)
-        suspect(v, key, result);
+        suspect(v, database, key, result);
 }
 
-static void check(struct verify *v, struct span key)
+static void check(struct verify *v, uint16_t database, struct span key)
 {
+    struct writer room;
+    struct verify_side source = { &v->source, database, key }, target = { .server = &v->target };
+    writer_init(&room, 2);
+    target.key = verify_databases_target(&v->databases, database, key, &room, &target.database);
     v->under_way++;
-    verify_check_start(&v->checks, &v->source, &v->target, key, v->config->ttl_tolerance,
-                       on_checked, v);
+    verify_check_start(&v->checks, &source, &target, v->config->ttl_tolerance, on_checked, v);
+    writer_close(&room);
 }
 
 static void free_lookup(struct lookup *l)
@@ -128,18 +140,19 @@ static void on_looked_up(void *context, const struct target_call *call)
     struct verify *v = l->verify;
     v->under_way--;
     if (call->error[0] != '\0')
-        suspect(v, writer_span(&l->key), VERIFY_UNKNOWN);
+        suspect(v, l->database, writer_span(&l->key), VERIFY_UNKNOWN);
     else if (call->zero)
-        suspect(v, writer_span(&l->key), VERIFY_EXTRA);
+        suspect(v, l->database, writer_span(&l->key), VERIFY_EXTRA);
     free_lookup(l);
 }
 
-static void look_up(struct verify *v, struct span key)
+static void look_up(struct verify *v, uint16_t database, struct span key)
 {
     struct lookup *l = calloc(1, sizeof(*l));
     struct writer w;
     REQUIRE(l != NULL);
     l->verify = v;
+    l->database = database;
     list_append(&v->lookups, &l->link);
     writer_init(&l->key, 2);
     write_raw(&l->key, key);
@@ -148,7 +161,9 @@ static void look_up(struct verify *v, struct span key)
     write_bulk(&w, SPAN("EXISTS"));
     write_bulk(&w, key);
     v->under_way++;
+    target_use(&v->source, database);
     target_ask(&v->source, SPAN("exists"), key, writer_span(&w), NULL, on_looked_up, l);
+    target_use(&v->source, 0);
     writer_close(&w);
 }
 
@@ -165,13 +180,17 @@ static void on_scanned(void *context, const struct target_call *call)
 
 static void scan(struct verify *v)
 {
-    struct target *t = v->phase == SOURCE_KEYS ? &v->source : &v->target;
+    const struct verify_databases *d = &v->databases;
+    bool source = v->phase == SOURCE_KEYS;
+    struct target *t = source ? &v->source : &v->target;
     struct writer w;
     writer_init(&w, 2);
     write_request(&w, (const char *[]){ "SCAN", v->cursor, "COUNT", "200" }, 4);
     writer_clear(&v->scanned, 2);
     v->scanning = true;
+    target_use(t, source ? d->at_source[v->place] : d->at_target[v->place]);
     target_ask_shard(t, v->shard, SPAN("scan"), writer_span(&w), &v->scanned, on_scanned, v);
+    target_use(t, 0);
     writer_close(&w);
 }
 
@@ -182,22 +201,33 @@ static uint32_t shards_to_scan(const struct verify *v)
     return cluster ? target_shards(&v->target) : 1;
 }
 
+/* AGAIN has nothing to do at first, but waits for what is under way: the end of round one. */
+static void next_database(struct verify *v)
+{
+    bool source = v->phase == SOURCE_KEYS;
+    if (++v->place < (source ? v->databases.sources : v->databases.targets))
+        return;
+    v->place = 0;
+    v->phase = source ? TARGET_KEYS : AGAIN;
+}
+
 static void next_shard(struct verify *v)
 {
     strcpy(v->cursor, "0");
     if (++v->shard < shards_to_scan(v))
         return;
     v->shard = 0;
-    /* AGAIN has nothing to do at first, but waits for what is under way: the end of round one. */
-    v->phase = v->phase == SOURCE_KEYS ? TARGET_KEYS : AGAIN;
+    next_database(v);
 }
 
-/* By its name; types and databases are not asked for here. */
-static bool is_wanted(const struct verify *v, struct span key)
+/* By its name and database; types are not asked for here. */
+static bool is_wanted(const struct verify *v, uint16_t database, struct span key)
 {
     const struct filter *f = v->config->copy_options.filter;
     if (f == NULL)
         return true;
+    if (!filter_database(f, database))
+        return false;
     enum filter_verdict verdict = filter_key(f, key);
     return verdict == FILTER_TAKE || verdict == FILTER_REPORTED;
 }
@@ -205,15 +235,18 @@ static bool is_wanted(const struct verify *v, struct span key)
 static void on_key(void *context, struct span key)
 {
     struct verify *v = context;
+    const struct verify_databases *d = &v->databases;
+    bool source = v->phase == SOURCE_KEYS;
+    uint16_t database = source ? d->at_source[v->place] : 0;
     if (replay_is_own_key(key))
         return;
-    if (!is_wanted(v, key))
+    if (!source)
+        key = verify_databases_source(d, d->at_target[v->place], key, &database);
+    if (!is_wanted(v, database, key))
         v->left_out++;
-    else if (v->phase == SOURCE_KEYS)
-        check(v, key);
     else
-        look_up(v, key);
-    *(v->phase == SOURCE_KEYS ? &v->source_keys : &v->target_keys) += 1;
+        (source ? check : look_up)(v, database, key);
+    *(source ? &v->source_keys : &v->target_keys) += 1;
 }
 
 static bool take_batch(struct verify *v)
@@ -262,13 +295,34 @@ static void end_round(struct verify *v)
     uv_timer_start(&v->timer, on_pause_over, v->config->round_pause, 0);
 }
 
+/* Asks for them, and begins when it has them. */
+static void find_databases(struct verify *v)
+{
+    static const struct span info = { "*2\r\n$4\r\nINFO\r\n$8\r\nkeyspace\r\n", 28 };
+    struct value_cursor c = { v->scanned.at, v->scanned.at + v->scanned.len };
+    struct value text = { .text = SPAN("") };
+    if (!v->batch_ready && !v->scanning) {
+        v->scanning = true;
+        target_ask_shard(&v->source, 0, SPAN("info"), info, &v->scanned, on_scanned, v);
+    }
+    if (!v->batch_ready)
+        return;
+    v->batch_ready = false;
+    if (v->scanned.len > 0 && !value_next(&c, &text))
+        text.text = SPAN("");
+    verify_databases_init(&v->databases, &v->config->copy_options, text.text);
+    v->phase = v->databases.sources > 0 ? SOURCE_KEYS : TARGET_KEYS;
+}
+
 static void step(struct verify *v)
 {
+    if (v->phase == DATABASES)
+        find_databases(v);
     if (v->phase == SOURCE_KEYS || v->phase == TARGET_KEYS)
         scan_on(v);
     while (v->phase == AGAIN && v->next < v->again.count && v->under_way < UNDER_WAY_MAX) {
         const struct suspect *s = &v->again.v[v->next++];
-        check(v, (struct span){ s->key, s->len });
+        check(v, s->database, (struct span){ s->key, s->len });
     }
     if (v->phase == AGAIN && v->next == v->again.count && v->under_way == 0)
         end_round(v);
@@ -281,7 +335,8 @@ static void on_ready(void *context)
     struct verify *v = context;
     if (++v->ready < 2)
         return;
-    v->phase = SOURCE_KEYS;
+    v->phase = DATABASES;
+    v->batch_ready = !verify_databases_ask(&v->config->copy_options);
     net_hurry(&v->run.net);
 }
 
@@ -319,11 +374,16 @@ static void tell(const struct verify *v, FILE *file)
         const struct suspect *s = &v->found.v[i];
         const char *how = verify_result_text(s->result);
         char shown[256];
-        size_t room = s->len * 4 + 8;
+        struct writer label_room;
+        writer_init(&label_room, 2);
+        struct span label = databases_label(&v->config->copy_options, s->database,
+                                            (struct span){ s->key, s->len }, &label_room);
+        size_t room = label.len * 4 + 8;
         char *quoted = malloc(room);
         REQUIRE(quoted != NULL);
-        text_quote(quoted, room, s->key, s->len);
-        text_quote(shown, sizeof(shown), s->key, s->len);
+        text_quote(quoted, room, label.at, label.len);
+        text_quote(shown, sizeof(shown), label.at, label.len);
+        writer_close(&label_room);
         if (file != NULL)
             fprintf(file, "%s %s\n", quoted, how);
         if (i < SHOWN_MAX)

@@ -3,13 +3,14 @@
 #include <stdlib.h>
 
 #include "migrate/rdb_field_times.h"
+#include "migrate/target_databases.h"
 #include "resp/value.h"
 
 enum { SOURCE, TARGET, SIDES };
 
 struct verify_check {
     struct list_node link; /* in the list of all */
-    struct target *servers[SIDES];
+    uint16_t database;     /* the source's */
     verify_check_done *done;
     void *context;
     uint64_t tolerance;
@@ -100,38 +101,42 @@ static void on_answer(void *context, const struct target_call *call)
     c->failed |= call->error[0] != '\0';
     if (--c->pending > 0)
         return;
-    c->done(c->context, writer_span(&c->key), compare(c));
+    c->done(c->context, c->database, writer_span(&c->key), compare(c));
     free_check(c);
 }
 
-static void ask(struct verify_check *c, int side, struct span name, struct writer *reply)
+static void ask(struct verify_check *c, const struct verify_side *side, struct span name,
+                struct writer *reply)
 {
     struct writer w;
     writer_init(&w, 2);
     writer_init(reply, 2);
     write_array(&w, 2);
     write_bulk(&w, name);
-    write_bulk(&w, writer_span(&c->key));
+    write_bulk(&w, side->key);
     c->pending++;
-    target_ask(c->servers[side], name, writer_span(&c->key), writer_span(&w), reply, on_answer, c);
+    target_use(side->server, side->database);
+    target_ask(side->server, name, side->key, writer_span(&w), reply, on_answer, c);
+    target_use(side->server, 0);
     writer_close(&w);
 }
 
-void verify_check_start(struct list_node *all, struct target *source, struct target *target,
-                        struct span key, uint64_t tolerance_ms, verify_check_done *done,
-                        void *context)
+void verify_check_start(struct list_node *all, const struct verify_side *source,
+                        const struct verify_side *target, uint64_t tolerance_ms,
+                        verify_check_done *done, void *context)
 {
+    const struct verify_side *const sides[SIDES] = { source, target };
     struct verify_check *c = calloc(1, sizeof(*c));
     REQUIRE(c != NULL);
     *c = (struct verify_check){
-        .servers = { source, target }, .done = done, .context = context, .tolerance = tolerance_ms
+        .database = source->database, .done = done, .context = context, .tolerance = tolerance_ms
     };
     list_append(all, &c->link);
     writer_init(&c->key, 2);
-    write_raw(&c->key, key);
+    write_raw(&c->key, source->key);
     for (int i = 0; i < SIDES; i++) {
-        ask(c, i, SPAN("DUMP"), &c->dumps[i]);
-        ask(c, i, SPAN("PTTL"), &c->times[i]);
+        ask(c, sides[i], SPAN("DUMP"), &c->dumps[i]);
+        ask(c, sides[i], SPAN("PTTL"), &c->times[i]);
     }
 }
 

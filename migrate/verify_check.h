@@ -18,13 +18,22 @@ enum verify_result {
 };
 
 struct verify_check;
-typedef void verify_check_done(void *context, struct span key, enum verify_result result);
+/* The key at the source, and its database there. */
+typedef void verify_check_done(void *context, uint16_t database, struct span key,
+                               enum verify_result result);
+
+/* What is asked of one server. */
+struct verify_side {
+    struct target *server;
+    uint16_t database;
+    struct span key;
+};
 
 /* Asks both; done comes later, once, unless a server is closed before. Lists itself in `all` until
    then. */
-void verify_check_start(struct list_node *all, struct target *source, struct target *target,
-                        struct span key, uint64_t tolerance_ms, verify_check_done *done,
-                        void *context);
+void verify_check_start(struct list_node *all, const struct verify_side *source,
+                        const struct verify_side *target, uint64_t tolerance_ms,
+                        verify_check_done *done, void *context);
 /* Frees those that are left, once the servers are closed. */
 void verify_check_free_all(struct list_node *all);
 /* "the target lacks it" */

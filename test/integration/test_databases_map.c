@@ -176,14 +176,47 @@ static void begin(bool in_cluster)
                                             socket_path, NULL });
 }
 
+/* Runs verify with the same --db; gives how many keys differ, and what is told of them. */
+static long long verify(bool in_cluster, char **told)
+{
+    struct migrate v;
+    char path[160], at_cluster[600];
+    snprintf(path, sizeof(path), "%s/found", testenv_dir());
+    snprintf(at_cluster, sizeof(at_cluster), "--target-cluster=%s", seeds);
+    migrate_run(&v, "verify", source_at, in_cluster ? at_cluster : target_at, "--db", map,
+                "--rounds", "2", "--round-pause", "10ms", "--diff-file", path, NULL);
+    long long differing = migrate_count(&v, "keys that differ");
+    assert_int_equal(v.code, differing == 0 ? 0 : 1);
+    assert_true(migrate_count(&v, "keys at the source") > 3 * KEYS);
+    migrate_free(&v);
+    *told = file_text(path);
+    return differing;
+}
+
+/* list:4 and list:6 were damaged, of the databases 0 and 3; and another one is too many. */
+static void verify_finds(bool in_cluster)
+{
+    char *told;
+    redis_do(holder(in_cluster, "extra", 1), "SET extra 1");
+    if (verify(in_cluster, &told) != 3 ||
+        strstr(told, "\"db3:list:6\" the target lacks it\n") == NULL ||
+        strstr(told, "\"list:4\" the content differs\n") == NULL ||
+        strstr(told, "\"db3:extra\" the source lacks it\n") == NULL)
+        fail_msg("%s", told);
+    free(told);
+    redis_do(holder(in_cluster, "extra", 1), "DEL extra");
+}
+
 /* Two keys that differ at the target: a sample of the first database, large enough, finds the one,
    a file names the other one. */
 static void repair(bool in_cluster)
 {
     char path[160];
     snprintf(path, sizeof(path), "%s/differ", testenv_dir());
+    migrate_expect_good("cutover", socket_path, "--sample", "0"); /* times are no more held back */
     redis_do(holder(in_cluster, "list:4", 2), "RPUSH list:4 wrong");
     redis_do(holder(in_cluster, "list:6", 1), "DEL list:6");
+    verify_finds(in_cluster);
     FILE *file = fopen(path, "w");
     assert_non_null(file);
     fprintf(file, "\"db3:list:6\" it differs\n");
@@ -193,6 +226,7 @@ static void repair(bool in_cluster)
 
 static void run(bool in_cluster)
 {
+    char *told;
     fill();
     begin(in_cluster);
     write_some(in_cluster);
@@ -202,6 +236,8 @@ static void run(bool in_cluster)
     catch_up();
     migrate_stop(&m, 0);
     expect_same(in_cluster);
+    assert_int_equal(verify(in_cluster, &told), 0);
+    free(told);
     assert_int_equal(migrate_count(&m, "commands failed"), 0);
     assert_true(migrate_count(&m, "times to live held back") > 3 * KEYS);
     assert_true(migrate_count(&m, "keys repaired") >= 2);

@@ -285,7 +285,22 @@ static void test_plan(void **state)
 static void test_usage(void **state)
 {
     struct migrate m;
+    char source_3[64], target_1[64];
     (void)state;
+    snprintf(source_3, sizeof(source_3), "redis://%s/3", source_at);
+    snprintf(target_1, sizeof(target_1), "redis://%s/1", target_at);
+    migrate_run(&m, "sync", source_3, target_at, "--db", "prefix", NULL);
+    assert_int_equal(m.code, 2);
+    assert_non_null(strstr(m.err, "name its database there or by --db, not both"));
+    migrate_free(&m);
+    migrate_run(&m, "dump", source_3, "x.rdb", NULL);
+    assert_int_equal(m.code, 2);
+    assert_non_null(strstr(m.err, "dump takes no database behind the address"));
+    migrate_free(&m);
+    migrate_run(&m, "sync", source_at, target_1, NULL);
+    assert_int_equal(m.code, 2);
+    assert_non_null(strstr(m.err, "said by --db map:FROM=TO"));
+    migrate_free(&m);
     migrate_run(&m, "sync", source_at, target_at, "--db", "sideways", NULL);
     assert_int_equal(m.code, 2);
     assert_non_null(strstr(m.err, "only:NUMBER"));

@@ -105,6 +105,72 @@ static void test_planted_differences(void **state)
     migrate_expect_good("verify", source_at, "--target-cluster", seeds);
 }
 
+static long long verify_databases(const char *db, char **told)
+{
+    struct migrate m;
+    migrate_run(&m, "verify", source_at, "--target-cluster", seeds, "--db", db, "--rounds", "1",
+                "--diff-file", file, "--exclude-db", "9", NULL);
+    long long differing = migrate_count(&m, "keys that differ");
+    assert_int_equal(m.code, differing == 0 ? 0 : 1);
+    migrate_free(&m);
+    *told = file_text(file);
+    return differing;
+}
+
+/* "db3:..." is a key of the source's database 3, if it has one; the file names it so. */
+static void test_prefix(void **state)
+{
+    char *told;
+    (void)state;
+    redis_do(from, "MSET db7:mine 1 plain 2");
+    redis_do(from, "SELECT 3");
+    redis_do(from, "MSET same 1 changed 2 missing 3");
+    redis_do(from, "SELECT 9");
+    redis_do(from, "SET left-out 1");
+    redis_do(from, "SELECT 0");
+    migrate_expect_good("sync", source_at, "--target-cluster", seeds, "--follow", "no", "--db",
+                        "prefix", "--exclude-db", "9", "--spool-dir", testenv_dir());
+    if (verify_databases("prefix", &told) != 0)
+        fail_msg("%s", told);
+    free(told);
+    redis_do(moving_node("db3:changed", 11), "SET db3:changed x");
+    redis_do(moving_node("db3:missing", 11), "DEL db3:missing");
+    redis_do(moving_node("db3:extra", 9), "SET db3:extra x");
+    redis_do(moving_node("db7:mine", 8), "SET db7:mine x");
+    if (verify_databases("prefix", &told) != 4 ||
+        strstr(told, "\"db3:changed\" the content differs\n") == NULL ||
+        strstr(told, "\"db3:missing\" the target lacks it\n") == NULL ||
+        strstr(told, "\"db3:extra\" the source lacks it\n") == NULL ||
+        strstr(told, "\"db7:mine\" the content differs\n") == NULL)
+        fail_msg("%s", told);
+    free(told);
+}
+
+static void test_only(void **state)
+{
+    char *told, source_3[64];
+    (void)state;
+    moving_empty();
+    redis_do(from, "SET of-0 1");
+    redis_do(from, "SELECT 3");
+    redis_do(from, "MSET a 1 b 2");
+    redis_do(from, "SELECT 0");
+    snprintf(source_3, sizeof(source_3), "redis://%s/3", source_at);
+    migrate_expect_good("sync", source_3, "--target-cluster", seeds, "--follow", "no",
+                        "--spool-dir", testenv_dir()); /* another way to say only:3 */
+    migrate_expect_good("verify", source_3, "--target-cluster", seeds);
+    if (verify_databases("only:3", &told) != 0)
+        fail_msg("%s", told);
+    free(told);
+    redis_do(moving_node("of-0", 4), "SET of-0 1");
+    redis_do(moving_node("a", 1), "SET a x");
+    if (verify_databases("only:3", &told) != 2 ||
+        strstr(told, "\"of-0\" the source lacks it\n") == NULL ||
+        strstr(told, "\"a\" the content differs\n") == NULL)
+        fail_msg("%s", told);
+    free(told);
+}
+
 static void test_nobody_there(void **state)
 {
     struct migrate m;
@@ -122,8 +188,8 @@ static void test_nobody_there(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_nothing_differs),
-        cmocka_unit_test(test_planted_differences),
+        cmocka_unit_test(test_nothing_differs), cmocka_unit_test(test_planted_differences),
+        cmocka_unit_test(test_prefix),          cmocka_unit_test(test_only),
         cmocka_unit_test(test_nobody_there),
     };
     return testenv_finish(cmocka_run_group_tests(tests, start, moving_end));

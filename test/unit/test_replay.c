@@ -76,6 +76,7 @@ static void test_errors(void **state)
     assert_false(replay_is_needed(""));
     assert_false(replay_is_needed("WRONGTYPE Operation against a key"));
     assert_false(replay_is_needed("ERR slotgate: LATENCY is refused: ..."));
+    assert_true(replay_is_expected("ERR Library not found"));
     assert_true(replay_is_expected("WRONGTYPE Operation against a key"));
     assert_true(replay_is_expected("ERR The ID specified in XADD is equal or smaller than the"));
     assert_false(replay_is_expected("ERR unknown command 'x'"));
