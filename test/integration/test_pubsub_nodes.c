@@ -198,8 +198,8 @@ static bool map_is_new(void *arg)
     const char *shards = client_ask(g->writer, "PROXY", "CLUSTER", "NODES", NULL);
     assert_non_null(shards);
     snprintf(address, sizeof(address), "127.0.0.1:%d", cluster.node[g->to].port);
-    snprintf(master, sizeof(master), "*3\r\n$%zu\r\n%s\r\n", strlen(address), address);
-    return strncmp(shards, "*3\r\n*3\r\n", 8) == 0 && strstr(shards, master) != NULL;
+    snprintf(master, sizeof(master), "$4\r\nname\r\n$%zu\r\n%s\r\n", strlen(address), address);
+    return strncmp(shards, "*3\r\n", 4) == 0 && strstr(shards, master) != NULL;
 }
 
 /* Keys of every shard: each SET is told of exactly once, in order. */

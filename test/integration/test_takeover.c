@@ -342,6 +342,7 @@ static void expect_failure(const char *more)
     pid_t before[4], after[4];
     struct client c;
 
+    proxy_await_workers(&proxy, 2, scaled_ms(5000)); /* one of them may serve before */
     assert_int_equal(proxy_workers(&proxy, before, 4), 2);
     assert_true(client_open(&c, proxy.port));
     client_ask_expect(&c, "+PONG\r\n", "PING");
@@ -401,6 +402,7 @@ static void test_workers_that_never_serve(void **state)
 
     (void)state;
     start_proxy("workers 2");
+    proxy_await_workers(&proxy, 2, scaled_ms(5000)); /* one of them may serve before */
     assert_int_equal(proxy_workers(&proxy, old, 4), 2);
     write_config("workers 2\nauth-user nobody\nauth wrong-password");
     process_signal(&proxy.process, SIGUSR2);

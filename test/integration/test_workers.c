@@ -175,7 +175,7 @@ static void test_a_worker_dies(void **state)
     for (int i = 0; i < WORKERS; i++)
         assert_int_equal(kill(pids[i], SIGKILL), 0);
     crowd_expect(c, CLIENTS, "+PONG\r\n");
-    expect_workers(WORKERS);
+    proxy_await_workers(&proxy, WORKERS, scaled_ms(5000));
     crowd_close(c, CLIENTS);
     assert_true(proxy_stop(&proxy));
 }
@@ -250,8 +250,8 @@ static void test_auto(void **state)
 
     (void)state;
     assert_int_equal(sched_getaffinity(0, sizeof(all), &all), 0);
-    start_workers("auto", 1, NULL);
     assert_in_range(CPU_COUNT(&all), 1, 256);
+    start_workers("auto", CPU_COUNT(&all), NULL);
     expect_workers(CPU_COUNT(&all));
     assert_true(proxy_stop(&proxy));
     while (!CPU_ISSET(cpu, &all))
