@@ -51,6 +51,7 @@ struct config {
     size_t big_key, window, spool_max, rate_limit;
     int rate_limit_commands;
     bool rewrite, replace, ttl_exact, tail, dry_run, publish, follow, version, help;
+    bool repair, allow_full_resync, only_source;
     uint64_t connect_timeout, request_timeout, source_timeout; /* ms */
     char *name, *state_dir;
     int exactly;
@@ -63,9 +64,7 @@ struct config {
     char *admin_socket, *repair_file, *repair_from;
     int metrics_port; /* 0: none */
     char *metrics_bind;
-    bool repair;
     uint64_t repair_every; /* ms */
-    bool allow_full_resync, only_source;
     int sample;
     uint64_t pause_source;   /* ms */
     const char *socket_path; /* what is used; NULL: none */

@@ -66,12 +66,12 @@ struct sync {
     bool reading;  /* the source has been opened */
     bool copying;  /* copy has been opened */
     bool applying, payload_whole, copied, stopping, failed, closing;
-    size_t at, len; /* in the buffer: taken, and all */
-    /* Of sync_keep.c. */
-    bool exact, resumed;
-    bool payload_gone;    /* the spool could not keep it */
     bool copy_lost;       /* of sync_masters.c: a master has given way in the copy */
     bool copy_incomplete; /* keys of it may be missing for good */
+    size_t at, len;       /* in the buffer: taken, and all */
+    /* Of sync_keep.c. */
+    bool exact, resumed;
+    bool payload_gone; /* the spool could not keep it */
     int lock;
     struct state state; /* what was written last; live etc. say what is gone on with */
     struct mend mend;

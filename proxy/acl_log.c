@@ -39,8 +39,12 @@ static void drop(struct acl_log *log, struct acl_log_entry *e)
 
 static void trim(struct acl_log *log, uint32_t max)
 {
-    while (log->count > max)
-        drop(log, LIST_ENTRY(log->entries.prev, struct acl_log_entry, link));
+    struct list_node *oldest = log->entries.prev;
+    while (log->count > max) {
+        struct list_node *younger = oldest->prev;
+        drop(log, LIST_ENTRY(oldest, struct acl_log_entry, link));
+        oldest = younger;
+    }
 }
 
 void acl_log_open(struct acl_log *log)
@@ -271,6 +275,7 @@ static size_t put_together(struct source *sources, uint32_t count, struct shown 
 
 static void show(struct writer *w, const struct acl_refusal *r, int64_t now)
 {
+    const int64_t age_ms = (now - r->at) / 1000;
     write_map(w, 7);
     write_bulk_text(w, "count");
     write_integer(w, r->count);
@@ -283,7 +288,7 @@ static void show(struct writer *w, const struct acl_refusal *r, int64_t now)
     write_bulk_text(w, "username");
     write_bulk(w, r->user);
     write_bulk_text(w, "age-seconds");
-    write_double(w, (double)((now - r->at) / 1000) / 1000);
+    write_double(w, (double)age_ms / 1000);
     write_bulk_text(w, "client-info");
     write_bulk(w, r->client);
 }

@@ -43,6 +43,7 @@ struct config {
     char *admin_password, *admin_password_file;
     char *acl_file; /* NULL: none */
     bool acl_scripts;
+    int acllog_max_len;
     struct acl *acl; /* from acl_file or requirepass; after config_load without an error */
 
     /* TLS; see secure.h. */
@@ -84,7 +85,6 @@ struct config {
     size_t cross_slot_max_bytes;
     int slowlog_log_slower_than; /* us; negative: nothing is logged */
     int slowlog_max_len;
-    int acllog_max_len;
     int latency_monitor_threshold; /* ms; 0: nothing is watched */
     int hotkeys_sample;            /* calls for each one that is looked at; 0: none */
 

@@ -10,6 +10,7 @@
 #include "proxy/info_merge.h"
 #include "proxy/local.h"
 #include "proxy/merge.h"
+#include "proxy/stats.h"
 #include "proxy/worker.h"
 
 enum { OWN_MAX = 24, VALUE_MAX = PATH_MAX };
@@ -70,11 +71,27 @@ static void know_process(struct own *own, const struct worker *w)
     know(own, "config_file", "%s", file);
 }
 
+static uint64_t load(const uint64_t *at)
+{
+    return __atomic_load_n(at, __ATOMIC_RELAXED);
+}
+
+/* Of all workers; what the others have was true a moment ago. */
 static void know_clients(struct own *own, const struct worker *w)
 {
-    know(own, "connected_clients", "%u", w->client_count);
-    know(own, "maxclients", "%u", w->max_clients);
-    know(own, "blocked_clients", "%u", blocked_room_waiting(&w->blocked));
+    uint64_t clients = w->client_count, max = w->max_clients;
+    uint64_t blocked = blocked_room_waiting(&w->blocked);
+    const struct stats_block *b;
+    for (uint32_t i = 0; (b = stats_next_alive(w, &i)) != NULL;) {
+        if (b == w->stats.block)
+            continue;
+        clients += load(&b->gauges.clients);
+        max += load(&b->gauges.clients_max);
+        blocked += load(&b->gauges.blocked);
+    }
+    know(own, "connected_clients", "%llu", (unsigned long long)clients);
+    know(own, "maxclients", "%llu", (unsigned long long)max);
+    know(own, "blocked_clients", "%llu", (unsigned long long)blocked);
     know(own, "tracking_clients", "0");
     know(own, "clients_in_timeout_table", "0");
     if (w->config.cluster_facade) {

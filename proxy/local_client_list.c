@@ -12,7 +12,7 @@
 #include "proxy/transaction.h"
 #include "proxy/worker.h"
 
-enum { ADDRESS_MAX = 64 };
+enum { ADDRESS_MAX = 64, FLAGS_MAX = 16 };
 
 /* --- one client's line ------------------------------------------------------------------------ */
 
@@ -32,7 +32,7 @@ static bool monitors(const struct client *c)
 }
 
 /* The letters stand in Redis's order. */
-static const char *flags_of(const struct client *c, char out[8])
+static const char *flags_of(const struct client *c, char out[FLAGS_MAX])
 {
     const struct {
         bool is;
@@ -42,6 +42,9 @@ static const char *flags_of(const struct client *c, char out[8])
         { is_subscribed(c), 'P' },
         { c->transaction != NULL, 'x' },
         { c->blocked != NULL && c->blocked->way->is_waiting(c->blocked), 'b' },
+        { c->finishing, 'c' },
+        { c->no_evict, 'e' },
+        { c->no_touch, 'T' },
     };
     size_t n = 0;
     for (size_t i = 0; i < ARRAY_LEN(all); i++)
@@ -60,7 +63,7 @@ void client_line_write(struct writer *line, const struct client *c)
     const struct client_labels *labels = c->labels != NULL ? c->labels : &none;
     uint64_t now = uv_now(&c->worker->loop);
     const struct subscriber *s = c->subscriber != NULL ? c->subscriber : &nothing;
-    char peer[ADDRESS_MAX], local[ADDRESS_MAX], command[64] = "NULL", flags[8];
+    char peer[ADDRESS_MAX], local[ADDRESS_MAX], command[64] = "NULL", flags[FLAGS_MAX];
     stream_peer_text(&c->stream, peer, sizeof(peer));
     stream_local_text(&c->stream, local, sizeof(local));
     const struct command *cmd = c->last_command;

@@ -130,9 +130,8 @@ bool local_proxy_help(struct client *c, const struct argv *argv, struct writer *
         "METRICS [<worker>]",
         "    Return the numbers that docs/metrics.md explains, of all workers or of one.",
         "MULTIPLEXING STATUS|OFF",
-        "    Return whether this client shares its connections to the nodes: on or off. It cannot "
-        "be",
-        "    turned off; a client gets a connection of its own when it needs one.",
+        "    Return whether this client shares its connections to the nodes: on or off. It cannot",
+        "    be turned off; a client gets a connection of its own when it needs one.",
         "SHUTDOWN [ASAP]",
         "    Stop the proxy as SIGTERM does, or at once. For the admin: AUTH admin <password>.",
         "SLOWLOG [<count>]",

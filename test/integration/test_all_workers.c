@@ -102,6 +102,41 @@ static void test_list(void **state)
     client_ask_expect(&c[0], "-ERR Unknown client type 'odd'\r\n", "CLIENT", "LIST", "TYPE", "odd");
 }
 
+static bool tells(int who, const char *field, long wanted)
+{
+    const char *info = client_ask(&c[who], "INFO", "clients", NULL);
+    const char *at = info != NULL ? strstr(info, field) : NULL;
+    return at != NULL && atol(at + strlen(field)) == wanted;
+}
+
+static bool all_tell(void *arg)
+{
+    const long blocked = *(const long *)arg;
+    for (int i = blocked > 0; i < WORKERS; i++)
+        if (!tells(i, "\nconnected_clients:", WORKERS) || !tells(i, "\nblocked_clients:", blocked))
+            return false;
+    return true;
+}
+
+/* INFO counts the clients of all of them, as those of one Redis. */
+static void test_info(void **state)
+{
+    long blocked = 0;
+    (void)state;
+    assert_true(wait_until(all_tell, &blocked, scaled_ms(5000)));
+    blocked = 1;
+    assert_true(client_send_command(&c[0], "BLPOP", "nothing", "0", NULL));
+    assert_true(wait_until(all_tell, &blocked, scaled_ms(5000)));
+    const char *info = client_ask(&c[1], "INFO", "clients", NULL);
+    assert_non_null(info);
+    const char *max = strstr(info, "\nmaxclients:");
+    long sum = max != NULL ? atol(max + strlen("\nmaxclients:")) : 0;
+    assert_true(sum > 0 && sum % WORKERS == 0); /* each has the same */
+    assert_true(client_send_command(&c[1], "CONFIG", "GET", "maxclients", NULL));
+    const char *option = client_expect_start(&c[1], "*2\r\n$10\r\nmaxclients\r\n$");
+    assert_int_equal(sum, WORKERS * atol(strchr(strrchr(option, '$'), '\n') + 1));
+}
+
 /* Replies keep their order in a pipeline. */
 static void test_list_in_a_pipeline(void **state)
 {
@@ -599,6 +634,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         ON_ALL(test_list),
+        ON_ALL(test_info),
         ON_ALL(test_list_in_a_pipeline),
         ON_ALL(test_long_list),
         ON_ALL(test_kill),

@@ -251,6 +251,9 @@ static void test_client_names(void **state)
     ask_and_expect(&c, "CLIENT SETINFO LIB-NAME testlib", "+OK\r\n");
     ask_and_expect(&c, "CLIENT SETINFO LIB-VER 1.0", "+OK\r\n");
     ask_and_expect(&c, "CLIENT NO-TOUCH on", "+OK\r\n");
+    ask_and_find(&c, "CLIENT INFO", " flags=T ");
+    ask_and_expect(&c, "CLIENT NO-EVICT on", "+OK\r\n");
+    ask_and_find(&c, "CLIENT INFO", " flags=eT ");
     client_close(&c);
 }
 

@@ -192,11 +192,27 @@ void moving_begin(struct migrate *m, const char *const *words)
     migrate_await(m, "full copy done", 1);
 }
 
+/* What the source knows to be applied; -1: nobody follows it. */
+static long long acknowledged(void)
+{
+    static const char field[] = ",offset=";
+    redisReply *reply = redis_ask(from, "INFO replication");
+    const char *at = strstr(reply->str, field);
+    long long offset = at != NULL ? atoll(at + sizeof(field) - 1) : -1;
+    freeReplyObject(reply);
+    return offset;
+}
+
 void moving_catch_up(const struct migrate *m)
 {
+    long long before, now = -1;
     redis_do(from, "SET the-last-one yes");
-    if (wait_until(moving_caught_up, NULL, scaled_ms(30000)))
-        return;
+    do { /* much may have to be sent again; it must only not stand still */
+        before = now;
+        if (wait_until(moving_caught_up, NULL, scaled_ms(30000)))
+            return;
+        now = acknowledged();
+    } while (now > before);
     char *log = file_text(m->process.err);
     fail_msg("it does not catch up: %.5000s", log != NULL ? log : "");
 }
