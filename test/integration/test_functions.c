@@ -63,20 +63,31 @@ static void expect_same(const char *name)
     free(want);
 }
 
-/* In this order each plain LOAD and RESTORE meets a library at the target that the source has not
-   any more, since FLUSH is left out there. */
-static void change_all(void)
+/* Each plain LOAD and RESTORE meets a library at the target that the source has not any more, since
+   FLUSH is left out there. */
+static void load_again(void)
 {
     redis_do(from, "FUNCTION DELETE gone");
     redis_do(from, "FUNCTION FLUSH");
     load("", "changed", 2);
     load("", "fresh", 1);
-    load("REPLACE", "fresh", 2);
+}
+
+static void restore_again(void)
+{
     redisReply *dump = redis_ask(from, "FUNCTION DUMP");
+    load("REPLACE", "fresh", 2);
     load("REPLACE", "changed", 3);
     redis_do(from, "FUNCTION FLUSH");
     redis_do(from, "FUNCTION RESTORE %b", dump->str, dump->len);
     freeReplyObject(dump);
+}
+
+static void expect_all_same(void)
+{
+    expect_same("changed");
+    expect_same("fresh");
+    expect_same("gone");
 }
 
 static void test_over_a_kill(void **state)
@@ -88,8 +99,12 @@ static void test_over_a_kill(void **state)
     load("", "gone", 1);
     load("", "changed", 1);
     moving_begin(&m, words);
-    change_all();
+    load_again();
     moving_catch_up(&m);
+    expect_all_same();
+    restore_again();
+    moving_catch_up(&m);
+    expect_all_same();
     process_kill(&m.process);
     migrate_free(&m);
     migrate_start(&m, words);
@@ -97,9 +112,7 @@ static void test_over_a_kill(void **state)
     assert_int_equal(migrate_count(&m, "commands failed"), 0);
     assert_true(migrate_count(&m, "commands of the stream") > 6);
     migrate_free(&m);
-    expect_same("changed");
-    expect_same("fresh");
-    expect_same("gone");
+    expect_all_same();
 }
 
 int main(void)
