@@ -192,7 +192,7 @@ struct change {
 static bool map_is_new(void *arg)
 {
     const struct change *g = arg;
-    char address[32], master[64];
+    char address[32], master[80];
 
     assert_non_null(client_ask(g->writer, "SET", g->key, "v", NULL));
     const char *shards = client_ask(g->writer, "PROXY", "CLUSTER", "NODES", NULL);
