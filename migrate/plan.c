@@ -33,8 +33,10 @@ struct plan {
 
 struct question {
     int side;
-    bool sync_only, scan_only, every_shard;
-    const char *words[WORDS_MAX]; /* "WHOAMI" stands for the user at the source */
+    bool every_shard;
+    bool (*wanted)(const struct plan *p); /* NULL: always */
+    /* "WHOAMI" stands for the user at the source, "MARKER" for the beginning of our own keys */
+    const char *words[WORDS_MAX];
     void (*take)(struct plan *p, const struct value *v);
 };
 
@@ -62,12 +64,49 @@ static void give_up(void *context, const char *why)
     give_up_at(context, "", why);
 }
 
-/* --- answers ------------------------------------------------------------------------------- */
+/* --- what is asked ------------------------------------------------------------------------- */
 
-static bool starts(const char *text, const char *with)
+static bool of_sync(const struct plan *p)
 {
-    return strncmp(text, with, strlen(with)) == 0;
+    return strcmp(p->config->command->name, "scan") != 0;
 }
+
+static bool of_scan(const struct plan *p)
+{
+    return !of_sync(p);
+}
+
+static bool of_user(const struct plan *p)
+{
+    return of_sync(p) && p->whoami[0] != '\0';
+}
+
+static bool of_markers(const struct plan *p)
+{
+    return of_sync(p) && p->config->marker[0] != '\0';
+}
+
+static bool of_fence(const struct plan *p)
+{
+    return of_markers(p) && !p->servers[TARGET].facts.slotgate;
+}
+
+static bool of_proxies(const struct plan *p)
+{
+    return of_markers(p) && p->servers[TARGET].facts.slotgate;
+}
+
+static bool of_sweep(const struct plan *p)
+{
+    return of_markers(p) && p->config->allow_full_resync && p->servers[TARGET].facts.absolute;
+}
+
+static bool of_functions(const struct plan *p)
+{
+    return p->servers[TARGET].facts.functions;
+}
+
+/* --- answers ------------------------------------------------------------------------------- */
 
 static void take_source_info(struct plan *p, const struct value *v)
 {
@@ -114,51 +153,68 @@ static void take_dryrun(struct plan *p, const struct value *v)
                   "source: %s is not allowed to user %s", command, p->whoami);
 }
 
+/* EXEC says it in its own words first. */
+static const char *refusal_in(const char *error)
+{
+    static const char *const starts[] = { "ERR unknown command", "NOPERM", "NOAUTH" };
+    for (size_t i = 0; i < ARRAY_LEN(starts); i++) {
+        const char *at = strstr(error, starts[i]);
+        if (at != NULL)
+            return at;
+    }
+    return NULL;
+}
+
 /* Any answer but a refusal is a good one. */
 static void take_try(struct plan *p, const struct value *v)
 {
     const char *side = p->asked->side == SOURCE ? "source" : "target";
     const char *command = p->asked->words[0];
-    bool unknown = starts(p->error, "ERR unknown command");
-    bool refused = unknown || starts(p->error, "NOPERM") || starts(p->error, "NOAUTH");
+    const char *refused = refusal_in(p->error);
     bool optional = strcmp(command, "RESTORE") == 0 && p->config->rewrite;
     (void)v;
-    if (refused && !optional)
+    if (refused != NULL && p->asked->wanted == of_functions)
+        plan_find(&p->findings, PLAN_WARN, "allow it to the user if the source has functions",
+                  "%s: %s: %s", side, command, refused);
+    else if (refused != NULL && !optional)
         plan_find(&p->findings, PLAN_FAIL,
                   strcmp(command, "RESTORE") == 0 ? "allow it to the user, or say --rewrite yes"
-                                                  : advice_on(ADVICE_START, p->error),
-                  "%s: %s: %s", side, command, p->error);
-    else if (!refused)
+                                                  : advice_on(ADVICE_START, refused),
+                  "%s: %s: %s", side, command, refused);
+    else if (refused == NULL)
         plan_say("%s: %s is allowed", side, command);
 }
 
 #define PROBE "slotgate:migrate:not-there"
 
+/* clang-format off */
 static const struct question questions[] = {
-    { .side = SOURCE, .words = { "INFO" }, .take = take_source_info },
-    { .side = SOURCE,
-      .sync_only = true,
-      .words = { "CONFIG", "GET", "client-output-buffer-limit" },
-      .take = take_limits },
-    { .side = SOURCE, .sync_only = true, .words = { "ACL", "WHOAMI" }, .take = take_whoami },
-    { .side = SOURCE,
-      .sync_only = true,
-      .words = { "ACL", "DRYRUN", "WHOAMI", "PSYNC", "?", "-1" },
-      .take = take_dryrun },
-    { .side = SOURCE,
-      .sync_only = true,
-      .words = { "ACL", "DRYRUN", "WHOAMI", "REPLCONF", "ACK", "0" },
-      .take = take_dryrun },
-    { .side = SOURCE, .scan_only = true, .words = { "SCAN", "0", "COUNT", "1" }, .take = take_try },
-    { .side = SOURCE, .scan_only = true, .words = { "DUMP", PROBE }, .take = take_try },
-    { .side = SOURCE, .scan_only = true, .words = { "PTTL", PROBE }, .take = take_try },
-    { .side = TARGET, .every_shard = true, .words = { "INFO" }, .take = take_target_info },
-    { .side = TARGET, .words = { "RESTORE", PROBE, "0", "no payload" }, .take = take_try },
-    { .side = TARGET, .words = { "DEL", PROBE }, .take = take_try },
-    { .side = TARGET, .words = { "PEXPIREAT", PROBE, "1" }, .take = take_try },
-    { .side = TARGET, .words = { "PERSIST", PROBE }, .take = take_try },
-    { .side = TARGET, .words = { "RENAME", PROBE, PROBE }, .take = take_try },
+    { SOURCE, .words = { "INFO" }, .take = take_source_info },
+    { SOURCE, .wanted = of_sync, .words = { "CONFIG", "GET", "client-output-buffer-limit" }, .take = take_limits },
+    { SOURCE, .wanted = of_sync, .words = { "ACL", "WHOAMI" }, .take = take_whoami },
+    { SOURCE, .wanted = of_user, .words = { "ACL", "DRYRUN", "WHOAMI", "PSYNC", "?", "-1" }, .take = take_dryrun },
+    { SOURCE, .wanted = of_user, .words = { "ACL", "DRYRUN", "WHOAMI", "REPLCONF", "ACK", "0" }, .take = take_dryrun },
+    { SOURCE, .wanted = of_scan, .words = { "SCAN", "0", "COUNT", "1" }, .take = take_try },
+    { SOURCE, .wanted = of_scan, .words = { "DUMP", PROBE }, .take = take_try },
+    { SOURCE, .wanted = of_scan, .words = { "PTTL", PROBE }, .take = take_try },
+    { TARGET, .every_shard = true, .words = { "INFO" }, .take = take_target_info },
+    { TARGET, .words = { "RESTORE", PROBE, "0", "no payload" }, .take = take_try },
+    { TARGET, .words = { "DEL", PROBE }, .take = take_try },
+    { TARGET, .words = { "PEXPIREAT", PROBE, "1" }, .take = take_try },
+    { TARGET, .words = { "PERSIST", PROBE }, .take = take_try },
+    { TARGET, .words = { "RENAME", PROBE, PROBE }, .take = take_try },
+    { TARGET, .wanted = of_functions, .words = { "FUNCTION", "RESTORE", "no payload" }, .take = take_try },
+    { TARGET, .wanted = of_markers, .words = { "GET", "MARKER" }, .take = take_try },
+    { TARGET, .wanted = of_markers, .words = { "SET", "MARKER", "", "XX" }, .take = take_try },
+    { TARGET, .wanted = of_markers, .words = { "EXEC" }, .take = take_try },
+    { TARGET, .wanted = of_fence, .words = { "ROLE" }, .take = take_try },
+    { TARGET, .wanted = of_fence, .words = { "CLIENT", "LIST" }, .take = take_try },
+    { TARGET, .wanted = of_fence, .words = { "CLIENT", "KILL", "ID", "0" }, .take = take_try },
+    { TARGET, .wanted = of_proxies, .words = { "PROXY", "FENCE", PROBE }, .take = take_try },
+    { TARGET, .wanted = of_sweep, .words = { "SCAN", "0", "COUNT", "1" }, .take = take_try },
+    { TARGET, .wanted = of_sweep, .words = { "UNLINK", PROBE }, .take = take_try },
 };
+/* clang-format on */
 
 /* --- asking -------------------------------------------------------------------------------- */
 
@@ -170,6 +226,13 @@ static void on_answer(void *context, const struct target_call *call)
     p->answered = true;
 }
 
+static const char *meant_by(const struct plan *p, const struct question *q, size_t i)
+{
+    if (i == 2 && strcmp(q->words[i], "WHOAMI") == 0)
+        return p->whoami;
+    return i == 1 && strcmp(q->words[i], "MARKER") == 0 ? p->config->marker : q->words[i];
+}
+
 static void ask(struct plan *p, const struct question *q)
 {
     struct writer w;
@@ -179,15 +242,15 @@ static void ask(struct plan *p, const struct question *q)
         count++;
     write_array(&w, count);
     for (size_t i = 0; i < count; i++)
-        write_bulk_text(&w, i == 2 && strcmp(q->words[i], "WHOAMI") == 0 ? p->whoami : q->words[i]);
+        write_bulk_text(&w, meant_by(p, q, i));
     writer_clear(&p->reply, 2);
     p->asked = q;
     p->asking = true;
     struct span name = { q->words[0], strlen(q->words[0]) };
-    bool keyed = count > 1 && strcmp(q->words[1], PROBE) == 0;
-    if (keyed)
-        target_ask(&p->servers[q->side], name, SPAN(PROBE), writer_span(&w), &p->reply, on_answer,
-                   p);
+    const char *key = count > 1 ? meant_by(p, q, 1) : "";
+    if (strcmp(key, PROBE) == 0 || key == p->config->marker)
+        target_ask(&p->servers[q->side], name, (struct span){ key, strlen(key) }, writer_span(&w),
+                   &p->reply, on_answer, p);
     else
         target_ask_shard(&p->servers[q->side], p->shard, name, writer_span(&w), &p->reply,
                          on_answer, p);
@@ -212,9 +275,7 @@ static void take(struct plan *p)
 
 static bool is_left_out(const struct plan *p, const struct question *q)
 {
-    bool scan = strcmp(p->config->command->name, "scan") == 0;
-    bool nameless = q->take == take_dryrun && p->whoami[0] == '\0';
-    return (q->sync_only && scan) || (q->scan_only && !scan) || nameless;
+    return q->wanted != NULL && !q->wanted(p);
 }
 
 static void step(struct plan *p)

@@ -18,7 +18,7 @@ static char poor_at[64], weak_at[64];
 static int start(void **state)
 {
     (void)state;
-    moving_start(&(struct moving){ .parts = MOVING_PLAIN | MOVING_CLUSTER });
+    moving_start(&(struct moving){ .parts = MOVING_PLAIN | MOVING_CLUSTER | MOVING_PROXY });
     redis_do(from, "ACL SETUSER poor on >secret ~* &* +@all -psync -sync");
     redis_do(to, "ACL SETUSER weak on >secret ~* &* +@all -restore -rename");
     snprintf(poor_at, sizeof(poor_at), "redis://poor:secret@%s", source_at);
@@ -102,6 +102,45 @@ static void test_target(void **state)
     plan_expect(0, "warn  target: it has 1 keys already", "sync", source_at, target_at);
 }
 
+/* What delivery needs beside the commands of the copy: nothing of it is there afterwards. */
+static void test_rights_of_exact_delivery(void **state)
+{
+    static const struct {
+        const char *rights, *finding;
+    } rows[] = {
+        { "+@all -get", "GET: NOPERM" },
+        { "+@all -set", "SET: NOPERM" },
+        { "+@all -exec", "EXEC: NOPERM" },
+        { "+@all -role", "ROLE: NOPERM" },
+        { "+@all -client|list", "CLIENT: NOPERM" },
+        { "+@all -client|kill", "CLIENT: NOPERM" },
+        { "+@all -unlink", "UNLINK: NOPERM" },
+        { "+@all -scan", "SCAN: NOPERM" },
+        { "+@all resetkeys ~slotgate:migrate:* ~data:*", "GET: NOPERM" },
+    };
+    char at[64], finding[64];
+    (void)state;
+    snprintf(at, sizeof(at), "redis://narrow:secret@%s", target_at);
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        redis_do(to, "ACL DELUSER narrow");
+        char words[128], *save = NULL,
+                         *argv[16] = { "ACL", "SETUSER", "narrow", "on", ">secret", "~*", "&*" };
+        int argc = 7;
+        snprintf(words, sizeof(words), "%s", rows[i].rights);
+        for (char *w = strtok_r(words, " ", &save); w != NULL; w = strtok_r(NULL, " ", &save))
+            argv[argc++] = w;
+        freeReplyObject(redisCommandArgv(to, argc, (const char **)argv, NULL));
+        snprintf(finding, sizeof(finding), "FAIL  target: %s", rows[i].finding);
+        plan_expect(1, finding, "sync", source_at, at, "--allow-full-resync", "--only-source");
+    }
+    redis_do(to, "ACL SETUSER narrow +@all allkeys -function|restore");
+    plan_expect(0, "warn  target: FUNCTION: NOPERM", "sync", source_at, at, "--allow-full-resync",
+                "--only-source");
+    plan_expect(0, "0 warnings, 0 that will not work", "sync", source_at, proxy_at);
+    plan_expect(0, "ok    target: PROXY is allowed", "sync", source_at, proxy_at);
+    assert_int_equal(moving_keys(to), 0);
+}
+
 static void test_nobody_there(void **state)
 {
     char nobody[32];
@@ -120,6 +159,7 @@ int main(void)
         cmocka_unit_test_setup(test_all_is_well, reset),
         cmocka_unit_test_setup(test_source, reset),
         cmocka_unit_test_setup(test_target, reset),
+        cmocka_unit_test_setup(test_rights_of_exact_delivery, reset),
         cmocka_unit_test_setup(test_nobody_there, reset),
     };
     return testenv_finish(cmocka_run_group_tests(tests, start, moving_end));
