@@ -36,13 +36,11 @@ static const char *const intro[] = {
     "",
     "**here**: the proxy answers itself, as one Redis would.",
     "",
-    "**published**: by any master, or by the slot of its channel; the reply counts the clients of "
-    "all",
-    "workers that hear it.",
+    "**published**: by any master, or by the slot of its channel; the reply counts the clients of",
+    "all workers that hear it.",
     "",
-    "**waits**: on a connection of its own to the node that serves its keys; over several slots "
-    "the",
-    "proxy looks again and again. See \"Commands that wait\" in "
+    "**waits**: on a connection of its own to the node that serves its keys; over several slots",
+    "the proxy looks again and again. See \"Commands that wait\" in",
     "[architecture.md](architecture.md).",
     "",
     "**not yet**: answered with one clear error; the connection goes on.",

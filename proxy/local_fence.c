@@ -170,7 +170,7 @@ static uint32_t kill_lines(struct fence *f, uint32_t shard, char *text)
 
 static void kill_listed(struct fence *f)
 {
-    char *texts[SLOTMAP_SHARDS_MAX];
+    char *texts[SLOTMAP_SHARDS_MAX] = { 0 };
     uint32_t killed = 0;
     for (uint32_t i = 0; i < f->shards; i++) {
         struct span list = op_reply(&f->op, i);

@@ -19,12 +19,10 @@ static const char *const intro[] = {
     "and `node` by 256 nodes per worker (a further one takes the place of one that is gone, or",
     "counts as `other`). Keys, values and names of clients are in none.",
     "",
-    "`/metrics` of the [admin port](operations.md#the-admin-port) shows each as the sum over all "
-    "workers,",
-    "and what has no label once more for each worker, as `slotgate_worker_NAME{worker=\"0\"}`. Two "
-    "more stand",
-    "there: `slotgate_workers`, how many there should be, and `slotgate_build_info`, which has the "
-    "version.",
+    "`/metrics` of the [admin port](operations.md#the-admin-port) shows each as the sum over all",
+    "workers, and what has no label once more for each worker, as",
+    "`slotgate_worker_NAME{worker=\"0\"}`. Two more stand there: `slotgate_workers`, how many",
+    "there should be, and `slotgate_build_info`, which has the version.",
     "",
     "| Metric | Kind | By | What it counts | When it moves |",
     "|---|---|---|---|---|",
