@@ -15,6 +15,7 @@
 #include "cluster/keyslot.h"
 #include "test/lib/beside.h"
 #include "test/lib/crowd.h"
+#include "test/lib/sockets.h"
 #include "test/lib/testenv.h"
 
 enum { WORKERS = 3, ID_ROOM = 32 };
@@ -132,7 +133,9 @@ static void hold_and_fence(struct client *ours_there, const char *id, struct cli
         client_send_command(ours_there, "INCR", "held", NULL);
     client_send_command(ours_there, "MULTI", NULL);
     client_send_command(ours_there, "SET", "never", "x", NULL);
-    rest_us(20 * 1000); /* so that the commands are at the node; nobody there can say so */
+    struct sockets_at at = { .port = cluster.node[node].port };
+    assert_true(wait_until(sockets_hold, &at, scaled_ms(5000)));
+    assert_true(wait_until(sockets_are_still, &at, scaled_ms(5000)));
     client_send_command(asker, "PROXY", "FENCE", "mover", id, NULL);
     assert_true(client_hears_nothing(asker, 150));
     cluster_continue_node(&cluster, node);
@@ -209,11 +212,25 @@ static void test_others_wait_on(void **state)
 
 /* --- a takeover ---------------------------------------------------------------------------- */
 
+/* While they leave, the old ones still take what had come to their ports. */
+static bool is_on_a_new_one(void *client)
+{
+    struct client *c = client;
+    char id[ID_ROOM];
+    client_close(c);
+    assert_true(client_open(c, proxy.port));
+    take_id(c, id);
+    for (int i = 0; i < WORKERS; i++)
+        if (strcmp(id, ids[i]) == 0)
+            return false;
+    return true;
+}
+
 /* The workers of before are found by those that have come, as long as they are there; when they are
    gone, any other one can be told so. */
 static void test_takeover(void **state)
 {
-    struct client later;
+    struct client later = { .fd = -1 };
     (void)state;
     client_ask_expect(&ours[0], "+OK\r\n", "MULTI"); /* so that the old ones stay */
     client_ask_expect(&ours[0], "+QUEUED\r\n", "SET", "never", "x");
@@ -221,7 +238,7 @@ static void test_takeover(void **state)
     process_signal(&proxy.process, SIGUSR2);
     proxy_await_log(&proxy, "event=\"taken over\"", 1, scaled_ms(15000));
     proxy_await_log(&proxy, "event=\"listening\"", 2 * WORKERS, scaled_ms(15000));
-    assert_true(client_open(&later, proxy.port));
+    assert_true(wait_until(is_on_a_new_one, &later, scaled_ms(5000)));
     client_ask_expect(&later, "+OK\r\n", "PROXY", "FENCE", "mover", ids[0]);
     assert_true(client_sees_end(&ours[0]));
     client_ask_expect(&ours[1], "+QUEUED\r\n", "SET", "never", "x");
