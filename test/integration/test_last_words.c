@@ -266,6 +266,7 @@ static void test_drain(void **state)
     for (int i = 0; i < VALUES; i++)
         client_expect_bytes(&c, expected, expected_len);
     client_close(&c);
+    assert_true(proxy_await_end(&proxy));
 }
 
 static bool one_waits(void *context)

@@ -40,6 +40,8 @@ void proxy_await_ready(struct proxy *p, int timeout_ms);
 /* SIGTERM, and whether it ended clean; notes a problem otherwise, so that the program fails even
    when this is called in a teardown. A proxy that is not running is fine. */
 bool proxy_stop(struct proxy *p);
+/* The same for one that has been told to end already, in whatever way. */
+bool proxy_await_end(struct proxy *p);
 
 /* The worker processes, which the supervisor p->process has started; gives how many, at most max.
  */
