@@ -48,6 +48,7 @@ void proxy_launch(struct proxy *p, const char *seeds, const char *const *extra,
     const char *const defaults[][2] = { { "-p", port },
                                         { "--bind", "127.0.0.1" },
                                         { "--request-timeout", "5s" },
+                                        { "--worker-timeout", "15s" },
                                         { "--log-level", "info" },
                                         { "--admin-password", PROXY_ADMIN_PASSWORD } };
     for (size_t i = 0; i < ARRAY_LEN(defaults); i++) {
