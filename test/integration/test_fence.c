@@ -131,8 +131,10 @@ static void hold_and_fence(struct client *ours_there, const char *id, struct cli
     cluster_do(&cluster, node, "SET held 0");
     client_ask_expect(ours_there, ":1\r\n", "INCR", "held");
     cluster_stop_node(&cluster, node);
+    char all[HELD * (sizeof(incr) - 1) + 1];
     for (int i = 0; i < HELD; i++)
-        client_send_text(ours_there, incr);
+        memcpy(all + (size_t)i * (sizeof(incr) - 1), incr, sizeof(incr));
+    client_send_text(ours_there, all); /* at once, or some might wait for another connection */
     client_send_command(ours_there, "MULTI", NULL);
     client_send_command(ours_there, "SET", "never", "x", NULL);
     /* That nothing more comes could not be told: the workers ask that node for themselves, too. */
