@@ -69,11 +69,14 @@ void sync_peer(struct sync *s)
     sync_put_down(s);
 }
 
+/* Of a copy that begins anew nothing is there, and what `copy` tells is about the one before. */
 static void note_copy(struct sync *s)
 {
     const struct copy *c = &s->copy;
+    if (!s->again)
+        sync_copy_watch(s); /* of the very masters that are put down */
     s->state.copied = c->safe_to > c->skip_to ? c->safe_to : c->skip_to;
-    if (s->copy_lost)
+    if (s->again || s->copy_lost)
         s->state.copied = 0;
     s->state.masters = sync_masters_print(s);
 }
