@@ -374,7 +374,7 @@ void sync_watch(struct sync *s)
     s->epoch = rt->epoch;
     for (uint32_t slot = 0; changed && !lost && slot < SLOT_COUNT; slot++)
         lost = s->masters[slot] != sync_master_of(s, slot);
-    if (lost || s->apply.broken)
+    if (lost || s->apply.broken || s->expiry.refused)
         sync_mend(s);
 }
 
@@ -441,6 +441,7 @@ bool sync_keep_open(struct sync *s)
     spool_open(&s->spool, folder, c->state_dir != NULL, c->spool_max);
     snprintf(s->state.name, sizeof(s->state.name), "%s", c->source_name);
     state_boot(s->state.boot);
+    s->expiry.returns = s->exact;
     if (!s->exact)
         return true;
     if (c->state_dir != NULL && !open_folder(s))
