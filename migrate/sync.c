@@ -411,6 +411,7 @@ static void write_stream_summary(const struct sync *s, FILE *out)
         { "commands of mixed keys", n->mixed },
         { "commands on stale copies", n->stale },
         { "commands failed", n->failed },
+        { "transactions in parts", n->parted },
         { "times of fields lost, stream", n->field_times_lost },
         { "times to live held back", s->expiry.deferred },
         { "times to live a day too long", s->expiry.unset + expiry_held(&s->expiry) },
