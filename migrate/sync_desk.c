@@ -104,7 +104,7 @@ struct number {
     uint64_t value;
 };
 
-enum { NUMBERS = 22 };
+enum { NUMBERS = 23 };
 
 /* Gives how many. */
 static size_t list_numbers(const struct sync *s, struct number out[NUMBERS])
@@ -130,6 +130,7 @@ static size_t list_numbers(const struct sync *s, struct number out[NUMBERS])
         { "spool, most", "spool_max_bytes", s->spool.max },
         { "keys failed", "keys_failed", copy->failed },
         { "commands failed", "commands_failed", stream->failed },
+        { "transactions in parts", "transactions_parted", stream->parted },
         { "times to live held back", "expiry_held", expiry_held(&s->expiry) },
         { "repair set", "repair_set", repair_left(&d->repair) },
         { "repaired", "repaired", d->repair.counters.repaired },
@@ -378,6 +379,8 @@ void sync_desk_turn(struct sync *s)
     if (!s->applying)
         return;
     repair_attach(&d->repair, &s->target, &s->apply);
+    if (s->source.old_sync) /* ours begin with 0, and a value written elsewhere loses commands */
+        d->repair.unable = "the source was asked by SYNC, which tells no offset";
     progress_lag(&d->progress, s->source.offset, s->apply.applied, now_ms(s));
     if (s->phase == SYNC_LIVE) {
         load_once(s);
