@@ -22,18 +22,14 @@
 
 enum { TAGS = 3, WRITERS = 10, REST_US = 500 };
 
-static char tags[TAGS][64]; /* one of each master */
+static char tags[TAGS][16]; /* one of each master */
 
 static int start(void **state)
 {
-    char key[64];
-
     (void)state;
     beside_start(&(struct cluster_options){ .masters = 3, .replicas = 1 }, NULL);
-    for (int i = 0; i < TAGS; i++) {
-        cluster_key(&cluster, i, 0, "", key);
-        snprintf(tags[i], sizeof(tags[i]), "%.*s", (int)strlen(key) - 2, key + 1);
-    }
+    for (int i = 0; i < TAGS; i++)
+        cluster_tag(&cluster, i, 0, tags[i]);
     return 0;
 }
 
