@@ -303,6 +303,9 @@ static void on_ready(void *context)
         plan_find(&p->findings, PLAN_WARN,
                   "see docs/migration.md \"Between versions\" for what it cannot keep",
                   "target: older than the source; values of newer types are rewritten as commands");
+    if (target_ids_meet(&p->servers[SOURCE].ids, &p->servers[TARGET].ids))
+        plan_find(&p->findings, PLAN_FAIL, advice_on(ADVICE_START, TARGET_IS_SOURCE),
+                  TARGET_IS_SOURCE);
     net_hurry(&p->run.net);
 }
 

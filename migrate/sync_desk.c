@@ -290,6 +290,8 @@ void sync_desk_turn(struct sync *s)
     if (!s->applying)
         return;
     repair_attach(&d->repair, &s->target, &s->apply);
+    if (s->source.old_sync) /* ours begin with 0, and a value written elsewhere loses commands */
+        d->repair.unable = "the source was asked by SYNC, which tells no offset";
     progress_lag(&d->progress, s->source.offset, s->apply.applied, now_ms(s));
     if (s->phase == SYNC_LIVE) {
         load_once(s);

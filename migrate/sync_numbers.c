@@ -30,7 +30,7 @@ struct number {
     uint64_t value;
 };
 
-enum { NUMBERS = 22 };
+enum { NUMBERS = 23 };
 
 /* Gives how many. */
 static size_t list_numbers(const struct sync *s, struct number out[NUMBERS])
@@ -58,6 +58,7 @@ static size_t list_numbers(const struct sync *s, struct number out[NUMBERS])
         { "spool, most", "spool_max_bytes", s->spool.max },
         { "keys failed", "keys_failed", copy->failed },
         { "commands failed", "commands_failed", stream->failed },
+        { "transactions in parts", "transactions_parted", stream->parted },
         { "times to live held back", "expiry_held", expiry_held(&s->expiry) },
         { "repair set", "repair_set", repair_left(repair) },
         { "repaired", "repaired", repair->counters.repaired },

@@ -64,6 +64,7 @@ struct target {
     struct slot_tags *tags;
     struct slab calls;
     struct target_facts facts; /* valid from on_ready on */
+    struct writer ids;         /* likewise, of all masters; see target_ids_add */
     uint64_t pending_bytes, probing_since;
     uint32_t pending, probed; /* commands; shards that have told their facts */
     struct limit limit;

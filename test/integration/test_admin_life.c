@@ -253,7 +253,7 @@ static void test_says_that_it_drains(void **state)
 }
 
 /* For shutdown-delay it serves on, new clients as well, and only /readyz tells; a second SIGTERM
-   changes nothing. */
+   changes nothing, nor does Ctrl-C, which a terminal says to the workers, too. */
 static void test_tells_before_it_leaves(void **state)
 {
     struct client c;
@@ -267,6 +267,7 @@ static void test_tells_before_it_leaves(void **state)
     assert_string_equal(body, "not ready: leaves soon\n");
     proxy_await_log(&proxy, "event=\"will leave\"", 1, scaled_ms(1000));
     process_signal(&proxy.process, SIGTERM);
+    assert_int_equal(kill(-proxy.process.pid, SIGINT), 0);
     int served = 0;
     while (now_ms() - began < 1500) {
         assert_true(client_open(&c, proxy.port));

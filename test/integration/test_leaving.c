@@ -299,7 +299,8 @@ static void test_told_twice(void **state)
     client_close(&c);
 }
 
-/* Before it ever listened, because no seed answers. */
+/* Before it ever listened, because no seed answers. A signal before the program has come so far
+   that it minds signals would just kill it. */
 static void test_before_it_serves(void **state)
 {
     char seed[32];
@@ -308,7 +309,8 @@ static void test_before_it_serves(void **state)
     assert_true(proxy_stop(&proxy));
     snprintf(seed, sizeof(seed), "127.0.0.1:%d", port_take());
     proxy_launch(&proxy, seed, NULL, NULL);
-    assert_true(wait_until(refuses, NULL, 1000));
+    proxy_await_log(&proxy, "no slot map from node", 1, scaled_ms(10000));
+    assert_true(refuses(NULL));
     assert_false(process_wait(&proxy.process, 300));
     assert_true(proxy_stop(&proxy));
 }

@@ -60,6 +60,13 @@ static int start_four(void **state)
     return 0;
 }
 
+static int start_four_watched(void **state)
+{
+    (void)state;
+    start_workers("4", WORKERS, (const char *const[]){ "--worker-timeout", "1500ms", NULL });
+    return 0;
+}
+
 static int stop_proxy(void **state)
 {
     (void)state;
@@ -460,7 +467,7 @@ int main(void)
                                         stop_proxy),
         cmocka_unit_test_setup_teardown(test_a_worker_dies, start_four, stop_proxy),
         cmocka_unit_test_teardown(test_ids_after_a_death, stop_proxy),
-        cmocka_unit_test_setup_teardown(test_a_worker_hangs, start_four, stop_proxy),
+        cmocka_unit_test_setup_teardown(test_a_worker_hangs, start_four_watched, stop_proxy),
         cmocka_unit_test_setup_teardown(test_workers_die_at_once, start_four, stop_proxy),
         cmocka_unit_test_teardown(test_auto, stop_proxy),
         cmocka_unit_test_teardown(test_few_descriptors, stop_proxy),
