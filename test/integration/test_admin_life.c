@@ -215,7 +215,7 @@ static void test_drain(void **state)
     assert_true(client_open(&c, proxy.port));
     client_ask_expect(&c, "+OK\r\n", "MULTI");
     assert_int_equal(ask("POST", "/drain", "Content-Length: 0\r\n"), 202);
-    proxy_await_log(&proxy, "drain asked for over HTTP", 1, 1000);
+    proxy_await_log(&proxy, "drain asked for over HTTP", 1, scaled_ms(5000));
     assert_true(client_sees_end(&c));
     client_close(&c);
     assert_true(wait_until(has_ended, NULL, scaled_ms(6000)));

@@ -334,7 +334,7 @@ static bool node_dies_before_write(const struct kill_case *k, int step, bool oth
     char *request = request_of_words(with_keys(k->command), &len);
     assert_true(client_send(&c, request, len));
     free(request);
-    assert_true(wait_until(stands_still_or_answers, &c, 5000));
+    assert_true(wait_until(stands_still_or_answers, &c, scaled_ms(10000)));
     bool stopped = atomic_load(&rule->stopped_at) != 0;
     int dead = stopped ? victim(other) : -1;
     if (stopped)

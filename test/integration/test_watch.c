@@ -200,7 +200,7 @@ static bool watched(void *arg)
 static void watch_when_there_is_room(struct client *c, const char *key)
 {
     struct attempt t = { c, key };
-    assert_true(wait_until(watched, &t, 5000));
+    assert_true(wait_until(watched, &t, scaled_ms(10000)));
 }
 
 /* The connections come back and are used again; a client that leaves gives its own back. */

@@ -48,7 +48,7 @@ static bool nothing_left(void *arg)
 
 void gather_nothing_left(struct redis_cluster *c)
 {
-    assert_true(wait_until(nothing_left, c, 3000));
+    assert_true(wait_until(nothing_left, c, scaled_ms(10000)));
 }
 
 int gather_begin(void **state)
