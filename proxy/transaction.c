@@ -89,7 +89,7 @@ static bool is_switch(const struct client *c, const struct command *cmd, const s
     if (cmd->how == HOW_SESSION)
         return strcmp(cmd->name, "unwatch") != 0 && !subscriber_is_verb(cmd);
     if (is_sub_of(cmd, "client") && strcmp(cmd->name, "reply") == 0)
-        return !span_is(argv_get(argv, 2), "on");
+        return span_is(argv_get(argv, 2), "off") || span_is(argv_get(argv, 2), "skip");
     if (strcmp(cmd->name, "hello") != 0 || argv->count == 1)
         return false;
     struct span text = argv_get(argv, 1);

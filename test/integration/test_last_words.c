@@ -19,7 +19,7 @@
 #include "test/lib/certs.h"
 #include "test/lib/testenv.h"
 
-enum { VALUE = 1000000, VALUES = 16, TALK = 1 << 20, TALKS = 40 };
+enum { VALUE = 1000000, SOME = 100000, VALUES = 16, TALK = 1 << 20, TALKS = 40 };
 
 static const char protocol_error[] = "-ERR Protocol error: invalid bulk length\r\n";
 static const char bad[] = "*1\r\n$x\r\n";
@@ -129,6 +129,32 @@ static void test_protocol_error(void **state)
     assert_true(client_send_text(&c, bad));
     talk_on(&c, TALKS);
     client_expect_bytes(&c, protocol_error, strlen(protocol_error));
+    client_close(&c);
+}
+
+/* All is written, but lies in the kernel when the client goes on talking. */
+static void test_talks_behind_all(void **state)
+{
+    struct client c;
+    char name[64];
+    (void)state;
+    cluster_key(&cluster, 0, 0, "some", name);
+    assert_true(client_open_narrow(&c, proxy.port));
+    c.deaf = true;
+    value[SOME] = '\0';
+    client_ask_expect(&c, "+OK\r\n", "SET", name, value);
+    value[SOME] = 'v';
+    cluster_stop_node(&cluster, 0);
+    assert_true(client_send_command(&c, "GET", name, NULL));
+    assert_true(client_send_text(&c, bad));
+    assert_true(client_send(&c, talk, TALK));
+    cluster_continue_node(&cluster, 0);
+    talk_on(&c, TALKS / 4);
+    const char *reply = client_read(&c, NULL);
+    assert_non_null(reply);
+    assert_memory_equal(reply, "$100000\r\nvvv", 12);
+    client_expect_bytes(&c, protocol_error, strlen(protocol_error));
+    assert_true(client_sees_end(&c));
     client_close(&c);
 }
 
@@ -315,6 +341,7 @@ int main(void)
         cmocka_unit_test(test_protocol_error_behind_large_replies),
         cmocka_unit_test(test_quit_behind_large_replies),
         cmocka_unit_test(test_protocol_error),
+        cmocka_unit_test(test_talks_behind_all),
         cmocka_unit_test(test_who_stays),
         cmocka_unit_test(test_too_many),
         cmocka_unit_test(test_by_tls),

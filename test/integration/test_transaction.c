@@ -92,8 +92,8 @@ static void test_what_the_proxy_answers(void **state)
 {
     (void)state;
     COMPARE("MULTI", "SET {a}1 x", "CLIENT SETNAME me", "GET {a}1", "CLIENT GETNAME", "SELECT 0",
-            "SELECT 99", "APPEND {a}1 y", "CLIENT REPLY ON", "HELLO 9", "HELLO x", "EXEC",
-            "CLIENT GETNAME", "GET {a}1");
+            "SELECT 99", "APPEND {a}1 y", "CLIENT REPLY ON", "CLIENT REPLY x", "HELLO 9", "HELLO x",
+            "EXEC", "CLIENT GETNAME", "GET {a}1");
     COMPARE("MULTI", "CLIENT GETNAME", "CLIENT SETNAME a\x01z", "EXEC");
     COMPARE("MULTI", "SELECT 0", "CLIENT NO-EVICT ON", "PING", "ECHO a", "EXEC");
     COMPARE("MULTI", "SET {a}1 1", "DBSIZE", "SET {a}2 1", "DBSIZE", "FLUSHALL", "DBSIZE",
