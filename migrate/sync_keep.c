@@ -136,14 +136,14 @@ void sync_release(struct sync *s)
     }
     if (keeps && kept < s->spool.max)
         return;
+    s->payload_gone = true;
+    if (keeps && !sync_put_down(s)) /* before the spool lacks what the last state speaks of */
+        return;
     if (keeps && s->config->state_dir != NULL)
         log_warn("the spool cannot hold the full copy (--spool-max); if this run ends before the "
                  "copy is done, the next one begins anew",
                  "action=%s", log_text(advice_on(ADVICE_SPOOL_SMALL, NULL)));
-    s->payload_gone = true;
-    /* Before the spool lacks what the last state speaks of. */
-    if (!keeps || sync_put_down(s))
-        spool_release(&s->spool, release_up_to(s));
+    spool_release(&s->spool, release_up_to(s));
 }
 
 void sync_payload_whole(struct sync *s)
