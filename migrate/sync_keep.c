@@ -402,6 +402,7 @@ void sync_clean(struct sync *s)
     s->safe_count = 0;
     if (!s->exact || !sync_save(s))
         return;
+    expiry_end(&s->expiry);
     delete_key(s, s->owner.key);
     if (s->config->state_dir != NULL)
         return;
