@@ -36,8 +36,9 @@ static void take_over_in_the_copy(struct migrate *m, const char *option, const c
                                             "--rate-limit-commands", "10000", "--spool-dir",
                                             testenv_dir(), option, value, NULL });
     assert_true(wait_until(copies, m, scaled_ms(20000)));
-    exact_take_over();
-    assert_int_equal(migrate_says(m, "full copy done"), 0);
+    exact_replace_master();
+    assert_int_equal(migrate_says(m, "full copy done"), 0); /* that comes four seconds later */
+    cluster_await_settled(&cluster, 20000);
     assert_true(wait_until(moving_copied, m, scaled_ms(60000)));
 }
 

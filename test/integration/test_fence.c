@@ -125,7 +125,7 @@ static void test_nobody_of_that_name(void **state)
    nothing is executed after the answer. */
 static void hold_and_fence(struct client *ours_there, const char *id, struct client *asker)
 {
-    enum { HELD = 100 };
+    enum { HELD = 100, AT_NODE = 64 }; /* more than a client may have under way at first */
     static const char incr[] = "*2\r\n$4\r\nINCR\r\n$4\r\nheld\r\n";
     int node = cluster_owner(&cluster, keyslot_of(SPAN("held")));
     cluster_do(&cluster, node, "SET held 0");
@@ -134,11 +134,12 @@ static void hold_and_fence(struct client *ours_there, const char *id, struct cli
     char all[HELD * (sizeof(incr) - 1) + 1];
     for (int i = 0; i < HELD; i++)
         memcpy(all + (size_t)i * (sizeof(incr) - 1), incr, sizeof(incr));
-    client_send_text(ours_there, all); /* at once, or some might wait for another connection */
+    client_send_text(ours_there, all); /* at once: what comes later would wait for its turn */
     client_send_command(ours_there, "MULTI", NULL);
     client_send_command(ours_there, "SET", "never", "x", NULL);
     /* That nothing more comes could not be told: the workers ask that node for themselves, too. */
-    struct sockets_at at = { cluster.node[node].port, .more_than = HELD * (sizeof(incr) - 1) - 1 };
+    struct sockets_at at = { .port = cluster.node[node].port,
+                             .more_than = (long)(AT_NODE * (sizeof(incr) - 1) - 1) };
     assert_true(wait_until(sockets_hold, &at, scaled_ms(5000)));
     client_send_command(asker, "PROXY", "FENCE", "mover", id, NULL);
     assert_true(client_hears_nothing(asker, 150));

@@ -150,7 +150,7 @@ static void test_who_waits_has_left(void **state)
     say_last_word(&c, "BLPOP list 0\r\n");
     assert_true(client_sees_end(&c));
     client_close(&c);
-    assert_true(wait_until(nobody_waits, &other, 5000));
+    assert_true(wait_until(nobody_waits, &other, scaled_ms(10000)));
     client_ask_expect(&other, ":1\r\n", "RPUSH", "list", "element");
     client_ask_expect(&other, ":1\r\n", "LLEN", "list");
     client_close(&other);
@@ -166,7 +166,7 @@ static void test_nobody_stays(void **state)
         assert_true(client_send_text(&c, "GET a\r\nGET b\r\nMGET a b c\r\nSUBSCRIBE x\r\n"));
         client_close(&c);
     }
-    assert_true(wait_until(one_is_connected, &other, 5000));
+    assert_true(wait_until(one_is_connected, &other, scaled_ms(10000)));
     client_close(&other);
 }
 

@@ -76,7 +76,7 @@ static void await_others_gone(void)
 {
     struct client other;
     open_client(&other);
-    assert_true(wait_until(nobody_else_is_there, &other, 5000));
+    assert_true(wait_until(nobody_else_is_there, &other, scaled_ms(10000)));
     client_close(&other);
 }
 
@@ -296,7 +296,7 @@ static void test_drain_of_who_waits(void **state)
     cluster_key(&cluster, 0, 0, "list", list);
     assert_true(client_send_command(&c, "BLPOP", list, "0", NULL));
     assert_true(client_send_command(&c, "PING", NULL));
-    assert_true(wait_until(one_waits, &other, 5000));
+    assert_true(wait_until(one_waits, &other, scaled_ms(10000)));
     client_close(&other);
     process_signal(&second.process, SIGTERM);
     assert_true(client_sees_end(&c));

@@ -368,19 +368,19 @@ static void test_codis(void **state)
     expect_text("GET restored", "one");
     expect_number("TTL restored", -1, -1);
     expect_number("LLEN restored-list", 2, 2);
-    expect_number("TTL restored-list", 90, 100);
-    expect_number("TTL object", 190, 200);
+    expect_number("TTL restored-list", 50, 100);
+    expect_number("TTL object", 150, 200);
     expect_text("GET string", "two");
     expect_number("TTL string", -1, -1);
-    expect_number("TTL timed", 290, 300);
+    expect_number("TTL timed", 250, 300);
     expect_number("LLEN list", 3, 3);
     expect_number("TTL list", -1, -1);
     expect_text("HGET hash g", "w");
-    expect_number("TTL hash", 390, 400);
+    expect_number("TTL hash", 350, 400);
     expect_number("SCARD dict", 2, 2);
     expect_text("ZSCORE zset a", "1.5");
     expect_text("ZSCORE zset b", "-1.0000000000000001e+300");
-    expect_number("TTL zset", 490, 500);
+    expect_number("TTL zset", 450, 500);
     expect_number("EXISTS gone", 0, 0);
     freeReplyObject(text);
     freeReplyObject(list);
@@ -409,7 +409,8 @@ static void test_restores(void **state)
     add_restore(&r.streams[0], "RESTORE", "from-the-copy", "0", text, "REPLACE");
     add_restore(&r.streams[0], "RESTORE", "timed", "1000000", text, NULL);
     add_restore(&r.streams[0], "RESTORE", "until", "4102444800000", text, "ABSTTL");
-    add_restore(&r.streams[0], "RESTORE-ASKING", "asked", "2000000", text, NULL);
+    for (int i = 0; i < 2; i++) /* as when it is sent again */
+        add_restore(&r.streams[0], "RESTORE-ASKING", "asked", "2000000", text, NULL);
     add_restore(&r.streams[0], "restore-asking", "timed", "3000000", text, "REPLACE");
     run_well(&r);
     expect_text("GET from-the-copy", "one");

@@ -179,7 +179,7 @@ static void test_message_during_exec(void **state)
     client_ask_expect(&c, "+QUEUED\r\n", "SET", cluster_key(&cluster, 0, 0, "k", key), "v");
     cluster_do(&cluster, 0, "CLIENT PAUSE 500 WRITE");
     assert_true(client_send_command(&c, "EXEC", NULL));
-    assert_true(wait_until(two_are_subscribed, &other, 5000));
+    assert_true(wait_until(two_are_subscribed, &other, scaled_ms(10000)));
     cluster_do(&cluster, 1, "PUBLISH a m");
     client_expect(&first, "*3\r\n$7\r\nmessage\r\n$1\r\na\r\n$1\r\nm\r\n");
     client_expect(&c, "*2\r\n*3\r\n$9\r\nsubscribe\r\n$1\r\na\r\n:1\r\n+OK\r\n");
@@ -262,7 +262,7 @@ static void test_slow_subscriber(void **state)
         client_expect_start(&fast, "*3\r\n$7\r\nmessage\r\n$5\r\nflood\r\n$20000\r\n");
         assert_non_null(strstr(fast.reply, text));
     }
-    assert_true(wait_until(was_closed, &publisher, 5000));
+    assert_true(wait_until(was_closed, &publisher, scaled_ms(10000)));
     char *log = proxy_log(&proxy);
     assert_non_null(strstr(log, "its output limit is reached"));
     free(log);

@@ -112,7 +112,7 @@ static void test_killed_without_the_payload(void **state)
     memset(large, 'x', LARGE);
     migrate_start(&m, (const char *const[]){ "sync", source_at, "--target-cluster", seeds,
                                              "--state-dir", at.dir, "--spool-max", "4mb",
-                                             "--rate-limit-commands", "30000", NULL });
+                                             "--rate-limit-commands", "6000", NULL });
     assert_true(wait_until(has_copied, &at, scaled_ms(20000)));
     for (int i = 0; i < 50; i++)
         redis_do(from, "SET large:%d %s", i, large);

@@ -199,7 +199,7 @@ static void test_ids_after_a_death(void **state)
     long long first = atoll(client_ask(&c[0], "CLIENT", "ID", NULL) + 1);
     assert_int_equal(proxy_workers(&proxy, pids, 1), 1);
     assert_int_equal(kill(pids[0], SIGKILL), 0);
-    assert_true(wait_until(is_replaced, &(struct replaced){ pids[0], 1 }, scaled_ms(2000)));
+    assert_true(wait_until(is_replaced, &(struct replaced){ pids[0], 1 }, scaled_ms(5000)));
     assert_true(client_open(&c[1], proxy.port));
     assert_true(atoll(client_ask(&c[1], "CLIENT", "ID", NULL) + 1) > first);
     crowd_close(c, 2);
