@@ -361,3 +361,11 @@ bool expiry_settle(struct expiry *e, int64_t now)
     settle_some(e, now);
     return expiry_held(e) == 0 && e->pending == 0 && !e->refused;
 }
+
+void expiry_end(struct expiry *e)
+{
+    if (expiry_held(e) > 0 || e->pending > 0 || e->refused)
+        return;
+    expiry_table_clear(&e->table);
+    expiry_fields_clear(&e->fields);
+}

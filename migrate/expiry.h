@@ -98,5 +98,7 @@ MUST_USE int expiry_sync(struct expiry *e);
 void expiry_again(struct expiry *e);
 /* At the end of all: settles what it can at once. True: nothing is held or unanswered any more. */
 bool expiry_settle(struct expiry *e, int64_t now);
+/* Behind that, and when a later program would begin here: it need not set them all again. */
+void expiry_end(struct expiry *e);
 
 #endif

@@ -137,13 +137,13 @@ void sync_release(struct sync *s)
     if (keeps && kept < s->spool.max)
         return;
     s->payload_gone = true;
-    /* Before the spool lacks what the last state speaks of. */
-    if (!keeps || sync_put_down(s))
-        spool_release(&s->spool, release_up_to(s));
+    if (keeps && !sync_put_down(s)) /* before the spool lacks what the last state speaks of */
+        return;
     if (keeps && s->config->state_dir != NULL)
         log_warn("the spool cannot hold the full copy (--spool-max); if this run ends before the "
                  "copy is done, the next one begins anew",
                  "action=%s", log_text(advice_on(ADVICE_SPOOL_SMALL, NULL)));
+    spool_release(&s->spool, release_up_to(s));
 }
 
 void sync_payload_whole(struct sync *s)
@@ -402,6 +402,7 @@ void sync_clean(struct sync *s)
     s->safe_count = 0;
     if (!s->exact || !sync_save(s))
         return;
+    expiry_end(&s->expiry);
     delete_key(s, s->owner.key);
     if (s->config->state_dir != NULL)
         return;
