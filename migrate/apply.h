@@ -51,7 +51,8 @@ struct apply {
     uint64_t db;
     struct request_parser parser;
     struct arg_room args;
-    struct writer input;    /* the beginning of a command that has not come in whole */
+    struct writer input;    /* what has been taken of the bytes, but not yet as commands */
+    bool waits;             /* there may be a whole one among them */
     struct writer command;  /* scratch */
     struct list_node marks; /* commands that are not answered, oldest first */
     struct slab mark_slab;

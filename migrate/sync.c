@@ -144,7 +144,7 @@ static bool fill_buffer(struct sync *s)
         sync_release(s);
     if (s->source.paused && spool_unread(&s->spool) < s->spool.max / 2)
         source_resume(&s->source);
-    return n > 0;
+    return n > 0 && !s->closing;
 }
 
 static bool copy_some(struct sync *s)

@@ -83,6 +83,7 @@ void target_turn_end(struct target *t);
 void target_close(struct target *t);
 void target_free(struct target *t);
 
+/* Never behind target_close: then nothing may be sent any more. */
 bool target_has_room(struct target *t);
 /* Sends one command about that key. again: may be executed twice without harm. done comes later,
    once, unless the target is closed before. */

@@ -2,6 +2,7 @@
  * Both ends of slotgate-migrate's admin socket when the other one does not behave: a process that
  * goes before, in or behind its answer; askers that send garbage, or nothing, or that hang up.
  */
+#include <errno.h>
 #include <pthread.h>
 #include <sched.h>
 #include <setjmp.h>
@@ -154,7 +155,8 @@ static void hear(int fd, char *answer, size_t room)
     ssize_t n;
     while ((n = recv(fd, answer + len, room - 1 - len, 0)) > 0)
         len += (size_t)n;
-    assert_int_equal(n, 0);
+    if (n != 0)
+        fail_msg("%s behind %zu bytes", strerror(errno), len);
     answer[len] = '\0';
     close(fd);
 }
@@ -163,7 +165,8 @@ static void expect_answer(const char *words, size_t len, const char *expected)
 {
     char answer[LINE];
     int fd = dial();
-    assert_int_equal(send(fd, words, len, MSG_NOSIGNAL), len);
+    if (len > 0) /* who is turned away may be so already */
+        assert_int_equal(send(fd, words, len, MSG_NOSIGNAL), len);
     hear(fd, answer, sizeof(answer));
     if (strncmp(answer, expected, strlen(expected)) != 0)
         fail_msg("it answers: %.300s", answer);

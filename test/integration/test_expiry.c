@@ -202,12 +202,57 @@ static void test_stopped_early(void **state)
     freeReplyObject(ttl);
 }
 
+/* The target takes no writes when they are to be set: they wait for that to be over. */
+static void test_refused_for_now(void **state)
+{
+    struct migrate m;
+    (void)state;
+    fill(10);
+    for (int i = 0; i < SETS; i++)
+        redis_do(from, "SET timed:%d x EX 1000", i);
+    moving_begin(&m, (const char *const[]){ "sync", source_at, target_at, "--spool-dir",
+                                            testenv_dir(), "--ttl-calm", "1s", NULL });
+    redis_do(to, "CONFIG SET min-replicas-to-write 1");
+    migrate_await(&m, "sending the stream again", 1);
+    redis_do(to, "CONFIG SET min-replicas-to-write 0");
+    moving_finish(&m);
+    assert_int_equal(migrate_count(&m, "times to live a day too long"), 0);
+    migrate_free(&m);
+    migrate_expect_good("verify", source_at, target_at, "--rounds", "1");
+}
+
+/* The same at a cutover: what comes again meanwhile comes first, so it is held back and then set,
+   too. */
+static void test_refused_at_the_cutover(void **state)
+{
+    struct migrate m, c;
+    char socket[256];
+    (void)state;
+    fill(10);
+    redis_do(from, "SET timed x EX 1000");
+    snprintf(socket, sizeof(socket), "%s/expiry.sock", testenv_dir());
+    moving_begin(&m, (const char *const[]){ "sync", source_at, target_at, "--spool-dir",
+                                            testenv_dir(), "--admin-socket", socket, NULL });
+    redis_do(from, "SET short x EX 30");
+    moving_catch_up(&m);
+    redis_do(to, "CONFIG SET min-replicas-to-write 1");
+    migrate_start(&c, (const char *const[]){ "cutover", socket, "--sample", "0", NULL });
+    migrate_await(&m, "sending the stream again", 1);
+    redis_do(to, "CONFIG SET min-replicas-to-write 0");
+    migrate_wait(&c, scaled_ms(20000));
+    assert_int_equal(c.code, 0);
+    migrate_free(&c);
+    migrate_expect_good("verify", source_at, target_at, "--rounds", "1");
+    moving_finish(&m);
+    migrate_free(&m);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_renewed_while_copied),
-        cmocka_unit_test(test_times_in_the_end),
-        cmocka_unit_test(test_stopped_early),
+        cmocka_unit_test(test_renewed_while_copied),   cmocka_unit_test(test_times_in_the_end),
+        cmocka_unit_test(test_stopped_early),          cmocka_unit_test(test_refused_for_now),
+        cmocka_unit_test(test_refused_at_the_cutover),
     };
     return testenv_finish(cmocka_run_group_tests(tests, start, moving_end));
 }
