@@ -122,6 +122,7 @@ static const struct {
     { "the source's backlog", "start again, with --allow-full-resync if keys may have vanished; and raise repl-backlog-size" },
     { "the subscription to the source's", "start again: notifications are not kept; then run verify" },
     { "the next start", "let the target's user call SCAN and UNLINK, and start again" },
+    { "what came by SYNC", "empty --state-dir; that takes a new full copy" },
     /* the target */
     { "a connection to the target", "nothing, it is tried again" },
     { "another slotgate-migrate", "end the other one, or give this one another --name; see again in ten seconds" },

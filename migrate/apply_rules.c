@@ -190,14 +190,21 @@ static void exec(struct apply *a, const struct argv *argv)
     apply_exec(a);
 }
 
-/* Sentinels that heard each other's greetings would take two groups of servers for one. */
+/* Sentinels that heard each other's greetings would take two groups of servers for one; and what
+   the source's caches have to forget is no message. */
+static bool is_of_servers(struct span channel)
+{
+    static const struct span starts[] = { { "__sentinel__:", 13 }, { "__redis__:", 10 } };
+    for (size_t i = 0; i < ARRAY_LEN(starts); i++)
+        if (channel.len >= starts[i].len && memcmp(channel.at, starts[i].at, starts[i].len) == 0)
+            return true;
+    return false;
+}
+
 static void publish(struct apply *a, const struct argv *argv)
 {
-    static const char sentinel[] = "__sentinel__:";
     struct span channel = argv->count == 3 ? argv_get(argv, 1) : SPAN("");
-    bool own = channel.len >= sizeof(sentinel) - 1 &&
-               memcmp(channel.at, sentinel, sizeof(sentinel) - 1) == 0;
-    if (!a->options->publish || own || argv->count != 3) {
+    if (!a->options->publish || is_of_servers(channel) || argv->count != 3) {
         a->counters.dropped++;
         return;
     }

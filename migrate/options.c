@@ -161,7 +161,7 @@ const struct option options_rows[] = {
               "the whole target is emptied, so only for its one source. own: the keys of this source "
               "are removed, by --owner or --include-key. ignore: nothing." },
     { .name = "publish", .type = OPTION_BOOL, .group = KEYS, .fallback = "no", FIELD(publish),
-      .help = "Pass on the messages in the stream (PUBLISH, SPUBLISH), but none of Sentinel's." },
+      .help = "Pass on the messages in the stream (PUBLISH, SPUBLISH), but none of Sentinel's or of caches." },
     { .name = "big-key", .type = OPTION_SIZE, .group = KEYS, .argument = "size",
       .fallback = "8mb", .min = 1 << 10, .max = 256 << 20, FIELD(big_key),
       .help = "Values above it are built piece by piece under a temporary name, which does not "

@@ -40,6 +40,10 @@ static void send_auth(struct source *s)
 static void send_psync(struct source *s)
 {
     char offset[TEXT_NUMBER_MAX + 1] = "-1";
+    if (s->resuming && s->id[0] == '\0') {
+        source_fail(s, "what came by SYNC cannot go on, for it has no id");
+        return;
+    }
     if (s->resuming)
         offset[text_from_u64(offset, s->offset + 1)] = '\0';
     s->state = SOURCE_ASKED;

@@ -264,6 +264,10 @@ static void on_over(void *context, const char *error)
     dirty_print(&d->repair.dirty, REMAINING_SHOWN, say_line, client);
     if (error == NULL && left > 0)
         error = "something remains: see above, and the repair file";
+    if (error == NULL)
+        admin_say(client,
+                  "the target has all up to that offset: if nobody writes to the source any "
+                  "more, point the clients at the target, then say `finish`");
     admin_refuse(client, error);
 }
 

@@ -109,11 +109,33 @@ static void test_nothing_is_repaired(void **state)
     freeReplyObject(reply);
 }
 
+/* A new program cannot say where it wants to go on, and says that. */
+static void test_nothing_goes_on(void **state)
+{
+    struct migrate m;
+    const char *dir = migrate_state_dir();
+    const char *const words[] = { "sync", source_at, target_at, "--state-dir", dir, NULL };
+    (void)state;
+    moving_empty();
+    redis_do(from, "SET key 1");
+    migrate_start(&m, words);
+    migrate_await(&m, "full copy done", 1);
+    migrate_stop(&m, 0);
+    migrate_free(&m);
+    migrate_start(&m, words);
+    migrate_wait(&m, scaled_ms(TIMEOUT));
+    assert_int_equal(m.code, 1);
+    assert_non_null(strstr(m.err, "what came by SYNC cannot go on"));
+    assert_non_null(strstr(m.err, "empty --state-dir"));
+    migrate_free(&m);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_cutover_is_refused),
         cmocka_unit_test(test_nothing_is_repaired),
+        cmocka_unit_test(test_nothing_goes_on),
     };
     return testenv_finish(cmocka_run_group_tests(tests, start, moving_end));
 }

@@ -111,6 +111,7 @@ static void test_times_are_set(void **state)
     migrate_run(&cutover, "cutover", socket_at, NULL);
     assert_int_equal(cutover.code, 0);
     assert_int_equal(migrate_count(&cutover, "times to live a day too long"), 0);
+    assert_non_null(strstr(cutover.out, "point the clients at the target, then say `finish`"));
     migrate_free(&cutover);
     redisReply *set = redis_ask(to, "TTL timed");
     assert_in_range(set->integer, 900, 1000);
@@ -154,6 +155,7 @@ static void test_what_remains(void **state)
     assert_int_equal(migrate_count(&cutover, "keys that remain"), 1);
     assert_non_null(strstr(cutover.out, "\"key:3\""));
     assert_non_null(strstr(cutover.err, "something remains"));
+    assert_null(strstr(cutover.out, "point the clients at"));
     migrate_free(&cutover);
     migrate_stop(&m, 1);
     assert_int_equal(migrate_count(&m, "keys to repair"), 1);

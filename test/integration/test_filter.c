@@ -188,6 +188,27 @@ static void test_databases(void **state)
     expect_keys("db2:two db2:two2 marker zero");
 }
 
+/* Only what is named goes over. */
+static void test_wanted(void **state)
+{
+    static const char *const before[] = { "SET zero x", "SELECT 1",  "SET one x",
+                                          "SELECT 2",   "SET two x", NULL };
+    static const char *const options[] = {
+        "--db", "prefix", "--include-db", "0,2", "--include-db", "5", "--include-command",
+        "set",  NULL
+    };
+    static const char *const behind[] = { "SET one2 x",   "SELECT 2", "SET two2 x",
+                                          "INCR counter", "DEL two",  NULL };
+    struct migrate m;
+    (void)state;
+    redis_do(from, "SELECT 0");
+    redis_do(from, "FLUSHALL");
+    sync_with(&m, before, options, behind);
+    expect_counts(&m, 0, 1, 2, 0, 0);
+    migrate_free(&m);
+    expect_keys("db2:one2 db2:two db2:two2 marker zero");
+}
+
 /* A FLUSHALL that is not wanted stops nothing. */
 static void test_commands_without_keys(void **state)
 {
@@ -240,6 +261,7 @@ int main(void)
         cmocka_unit_test(test_mixed_keys),
         cmocka_unit_test(test_types_and_commands),
         cmocka_unit_test(test_databases),
+        cmocka_unit_test(test_wanted),
         cmocka_unit_test(test_commands_without_keys),
         cmocka_unit_test(test_verify),
         cmocka_unit_test(test_usage),

@@ -171,6 +171,23 @@ static void test_only(void **state)
     free(told);
 }
 
+/* Times to live that are not too far apart are the same. */
+static void test_tolerance(void **state)
+{
+    struct migrate m;
+    (void)state;
+    moving_empty();
+    redis_do(from, "SET timed x EX 1000");
+    redis_do(moving_node("timed", 5), "SET timed x EX 1100");
+    migrate_run(&m, "verify", source_at, "--target-cluster", seeds, "--rounds", "1",
+                "--ttl-tolerance", "90s", NULL);
+    assert_int_equal(m.code, 1);
+    assert_non_null(strstr(m.out, "the time to live differs"));
+    migrate_free(&m);
+    migrate_expect_good("verify", source_at, "--target-cluster", seeds, "--rounds", "1",
+                        "--ttl-tolerance", "110s");
+}
+
 static void test_nobody_there(void **state)
 {
     struct migrate m;
@@ -190,7 +207,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_nothing_differs), cmocka_unit_test(test_planted_differences),
         cmocka_unit_test(test_prefix),          cmocka_unit_test(test_only),
-        cmocka_unit_test(test_nobody_there),
+        cmocka_unit_test(test_tolerance),       cmocka_unit_test(test_nobody_there),
     };
     return testenv_finish(cmocka_run_group_tests(tests, start, moving_end));
 }
