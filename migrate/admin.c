@@ -28,6 +28,9 @@ struct admin_client {
     char line[ADMIN_LINE_MAX];
 };
 
+static const char full[] = "ERR 8 others are asking; ask again when one of them has gone";
+_Static_assert(ADMIN_CLIENTS == 8, "as the text says");
+
 struct words {
     uv_write_t request;
     struct admin_client *client;
@@ -100,6 +103,14 @@ void admin_say(struct admin_client *c, const char *fmt, ...)
     size_t len = n < 0 ? 0 : (size_t)n < sizeof(text) - 1 ? (size_t)n : sizeof(text) - 2;
     text[len++] = '\n';
     say(c, text, len);
+}
+
+/* What fits into the socket goes out: nobody waits for the rest. */
+static void say_last(struct admin_client *c, const char *last)
+{
+    uv_buf_t bufs[] = { uv_buf_init((char *)(uintptr_t)last, (unsigned)strlen(last)),
+                        uv_buf_init((char[]){ '\n' }, 1) };
+    uv_try_write((uv_stream_t *)&c->pipe, bufs, ARRAY_LEN(bufs));
 }
 
 static void on_timer(uv_timer_t *timer)
@@ -181,6 +192,8 @@ static void on_client(uv_stream_t *server, int status)
     while (free_at < ADMIN_CLIENTS && a->clients[free_at] != NULL)
         free_at++;
     bool accepted = status == 0 && uv_accept(server, (uv_stream_t *)&c->pipe) == 0;
+    if (accepted && free_at == ADMIN_CLIENTS)
+        say_last(c, full);
     if (!accepted || free_at == ADMIN_CLIENTS) {
         drop(c);
         return;
@@ -229,14 +242,6 @@ int admin_open(struct admin *a, uv_loop_t *loop, const char *path, const struct 
     a->open = false;
     uv_close((uv_handle_t *)&a->pipe, NULL);
     return -rc;
-}
-
-/* What fits into the socket goes out; there is no loop any more that could wait. */
-static void say_last(struct admin_client *c, const char *last)
-{
-    uv_buf_t bufs[] = { uv_buf_init((char *)(uintptr_t)last, (unsigned)strlen(last)),
-                        uv_buf_init((char[]){ '\n' }, 1) };
-    uv_try_write((uv_stream_t *)&c->pipe, bufs, ARRAY_LEN(bufs));
 }
 
 void admin_close(struct admin *a, const char *last)

@@ -119,6 +119,7 @@ static const struct {
     { "the source sends a line", "is that a Redis? look at SOURCE" },
     { "the source sends no keyspace", "say CONFIG SET notify-keyspace-events KEA there, or leave --tail away" },
     { "the source tells another offset", "name the same server as the source, no balancer before several" },
+    { "the source was asked by SYNC", "stop the writers, wait for lag 0 (`status`), say `finish`, and run verify" },
     { "the source's answer", "is that a Redis? look at SOURCE, and at its log" },
     { "the source's backlog", "start again, with --allow-full-resync if keys may have vanished; and raise repl-backlog-size" },
     { "the subscription to the source's", "start again: notifications are not kept; then run verify" },
@@ -134,6 +135,7 @@ static const struct {
     { "the target does not let us write our own", "give its user GET, SET and DEL of keys __mig:*, or say --exactly off" },
     { "the target does not tell its version", "give its user +info" },
     { "the target has not the databases", "raise `databases` there, or map to others by --db" },
+    { "the target is the source", "name the server that the data is to move to" },
     { "the target is a node", "name it by --target-cluster" },
     { "the target is not the one", "name the right target, or empty it and --state-dir for a new full copy" },
     /* repairs */

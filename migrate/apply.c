@@ -272,34 +272,42 @@ static enum apply_result take_all(struct apply *a, struct span bytes, size_t *us
     return result;
 }
 
-static void keep_rest(struct apply *a, size_t used)
+/* As take_all, of what has been kept. */
+static enum apply_result take_kept(struct apply *a)
 {
+    size_t used;
+    enum apply_result result = take_all(a, writer_span(&a->input), &used);
     a->input.len -= used;
     if (used > 0 && a->input.len > 0)
         memmove(a->input.at, a->input.at + used, a->input.len);
+    return result;
+}
+
+/* More is kept only when what is has no whole command in it: a target that is slower than the spool
+   is read must not bring all of that into memory. */
+static enum apply_result take_more(struct apply *a, struct span bytes, size_t *used)
+{
+    enum apply_result result = take_kept(a);
+    if (result != APPLY_MORE)
+        return result;
+    if (a->input.len == 0)
+        result = take_all(a, bytes, used);
+    if (result != APPLY_MORE)
+        return result;
+    bool begun = a->input.len > 0;
+    write_raw(&a->input, (struct span){ bytes.at + *used, bytes.len - *used });
+    *used = bytes.len;
+    return begun ? take_kept(a) : APPLY_MORE;
 }
 
 enum apply_result apply_take(struct apply *a, struct span bytes, size_t *used)
 {
-    size_t done = 0;
     *used = 0;
     if (a->error != NULL)
         return APPLY_BAD;
     across_turn(a->across);
-    if (!may_send(a))
-        return APPLY_FULL;
-    if (a->input.len == 0) {
-        enum apply_result result = take_all(a, bytes, used);
-        if (result != APPLY_MORE)
-            return result;
-        write_raw(&a->input, (struct span){ bytes.at + *used, bytes.len - *used });
-        *used = bytes.len;
-        return APPLY_MORE;
-    }
-    write_raw(&a->input, bytes);
-    *used = bytes.len;
-    enum apply_result result = take_all(a, writer_span(&a->input), &done);
-    keep_rest(a, done);
+    enum apply_result result = may_send(a) ? take_more(a, bytes, used) : APPLY_FULL;
+    a->waits = result == APPLY_FULL;
     return result;
 }
 
@@ -323,7 +331,7 @@ void apply_rewind(struct apply *a, uint64_t offset, uint64_t db, uint64_t end, c
     writer_clear(&a->group, 2);
     writer_clear(&a->group_keys, 2);
     a->multi = NULL;
-    a->barrier = a->border = a->cross = a->broken = false;
+    a->barrier = a->border = a->cross = a->broken = a->waits = false;
     across_reset(a->across);
     apply_forget_known(a);
     apply_flush_end(a);
@@ -338,5 +346,5 @@ void apply_rewind(struct apply *a, uint64_t offset, uint64_t db, uint64_t end, c
 bool apply_is_done(const struct apply *a)
 {
     bool half = a->multi != NULL && is_quiet(a);
-    return !a->broken && (half || list_is_empty(&a->marks));
+    return !a->broken && !a->waits && (half || list_is_empty(&a->marks));
 }

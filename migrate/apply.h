@@ -31,6 +31,7 @@ struct apply_counters {
     uint64_t mixed;            /* keys that go over and keys that do not: left out, or applied */
     uint64_t stale;            /* about keys whose owner is another source */
     uint64_t failed;           /* not applied */
+    uint64_t parted;           /* transactions that the target cannot execute as one */
     uint64_t field_times_lost; /* the target keeps none */
 };
 
@@ -43,13 +44,15 @@ struct apply {
     uint64_t stop_at;    /* nothing is taken behind it, but the rest of a transaction; the user's */
     uint64_t applied_db; /* the database that is selected there */
     bool broken;         /* see above */
+    bool parted;         /* this transaction is about several slots */
     const char *error;   /* why it cannot go on; NULL so far */
     /* Private from here on. */
     uint64_t ack_first, ack_last; /* GETACK: what is to be applied before the answer; 0: none */
     uint64_t db;
     struct request_parser parser;
     struct arg_room args;
-    struct writer input;    /* the beginning of a command that has not come in whole */
+    struct writer input;    /* what has been taken of the bytes, but not yet as commands */
+    bool waits;             /* there may be a whole one among them */
     struct writer command;  /* scratch */
     struct list_node marks; /* commands that are not answered, oldest first */
     struct slab mark_slab;

@@ -68,6 +68,7 @@ static void add_to_group(struct apply *a, struct span name, struct span key, str
                          const struct lane_unit *u)
 {
     bool other = a->group_count > 0 && keyslot_of(writer_span(&a->group_key)) != keyslot_of(key);
+    a->parted |= other;
     if (other || a->group.len > GROUP_BYTES_MAX)
         apply_send_group(a);
     if (a->group_count == 0) {
@@ -92,6 +93,7 @@ void apply_multi(struct apply *a)
         return;
     a->multi = a->mark;
     a->multi->pending++;
+    a->parted = false;
 }
 
 void apply_exec(struct apply *a)
@@ -101,6 +103,7 @@ void apply_exec(struct apply *a)
         return;
     apply_send_group(a);
     a->multi = NULL;
+    a->counters.parted += a->parted;
     multi->pending--; /* EXEC's own mark is looked at next, and all before it */
 }
 
@@ -131,6 +134,7 @@ void apply_send(struct apply *a, const struct span *words, size_t count, struct 
     struct writer *w = &a->command;
     struct apply_mark *m = a->mark;
     struct lane_unit u = { .absolute = replay_is_absolute(words, count) };
+    a->parted |= a->cross || key.at == NULL;
     if (a->cross && key.at != NULL && across_is_used(a)) {
         across_begin(a->across, words, count, databases_at_target(a->options, a->db));
         return;

@@ -7,6 +7,7 @@
 #include "base/error.h"
 #include "base/option_doc.h"
 #include "base/text.h"
+#include "migrate/config_fit.h"
 #include "migrate/databases.h"
 #include "migrate/options.h"
 
@@ -294,6 +295,9 @@ static int read_all(struct config *c, char *err, size_t cap)
         return fail(err, cap, "no command given; try slotgate-migrate --help");
     if (c->word_count < command->words_min)
         return fail(err, cap, "%s needs %s", command->name, command->usage);
+    const char *others, *misfit = config_misfit(&c->options, command->name, &others);
+    if (misfit != NULL)
+        return fail(err, cap, "--%s goes with %s, not with %s", misfit, others, command->name);
     if (c->dry_run && strcmp(command->name, "sync") != 0 && strcmp(command->name, "scan") != 0)
         return fail(err, cap, "--dry-run goes with sync and scan");
     c->copy_options = (struct copy_options){ .big_key = c->big_key,

@@ -154,6 +154,8 @@ static void catch_up(struct cutover *c)
 static void settle(struct cutover *c)
 {
     struct expiry *e = c->repair->options->expiry;
+    if (c->repair->apply->applied < c->offset) /* a part of the stream comes again */
+        return;
     if (e != NULL && !expiry_settle(e, copy_now(NULL)))
         return;
     move(c, COMPARING);

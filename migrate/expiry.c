@@ -4,6 +4,10 @@
 #include "base/text.h"
 #include "migrate/advice.h"
 #include "migrate/databases.h"
+#include "migrate/replay.h"
+
+/* A master that fails may have lost what it answered so long ago; see SYNC_SAFE_S. */
+enum { SAFE_MS = 60 * 1000 };
 
 /* A key that has been removed, or written anew without a time, must not get one. Servers that know
    no XX get a script. */
@@ -185,6 +189,10 @@ static void on_settled(void *context, const struct target_call *call)
         e->settled++;
         return;
     }
+    if (e->returns && replay_is_needed(call->error)) {
+        e->refused = true;
+        return;
+    }
     e->unset++;
     log_error("time to live not set; it is a day too long", "key=%s reason=%s action=%s",
               log_bytes(call->key, shown), log_text(call->error),
@@ -268,10 +276,12 @@ static void settle_keys(struct expiry *e, int64_t now)
         expiry_table_rewind(&e->table);
 }
 
-/* Every time has been answered, so nobody has to send one again. */
-static void end_settled(struct expiry *e)
+/* Every time has been answered, so long ago that nobody has to send one again. */
+static void end_settled(struct expiry *e, int64_t now)
 {
-    if (e->pending > 0)
+    if (e->pending > 0 || expiry_held(e) > 0)
+        e->settled_at = now;
+    if (e->pending > 0 || (e->returns && now - e->settled_at < SAFE_MS))
         return;
     if (e->table.held == 0 && e->table.used > 0)
         expiry_table_clear(&e->table);
@@ -285,7 +295,7 @@ static void settle_some(struct expiry *e, int64_t now)
         settle_keys(e, now);
     if (e->fields.fields.held > 0)
         settle_fields(e, now);
-    end_settled(e);
+    end_settled(e, now);
 }
 
 void expiry_turn(struct expiry *e, bool behind, int64_t now)
@@ -314,6 +324,7 @@ int expiry_go_back(struct expiry *e, uint64_t offset)
     e->live = false;
     e->calm_since = 0;
     e->pending = 0;
+    e->refused = false;
     expiry_at(e, offset);
     int error = 0;
     for (int i = 0; i < TABLES && error == 0; i++)
@@ -338,11 +349,12 @@ void expiry_again(struct expiry *e)
     e->calm_since = 0;
     e->unset = e->pending = 0;
     e->broken = 0;
+    e->refused = false;
 }
 
 bool expiry_settle(struct expiry *e, int64_t now)
 {
     e->live = true;
     settle_some(e, now);
-    return expiry_held(e) == 0 && e->pending == 0;
+    return expiry_held(e) == 0 && e->pending == 0 && !e->refused;
 }

@@ -40,8 +40,11 @@ struct expiry {
     struct expiry_fields fields;
     struct writer command; /* scratch */
     int64_t calm_since;    /* 0: it lags */
+    int64_t settled_at;    /* when the last time was answered */
     bool live;
-    int broken; /* errno: something cannot be held */
+    int broken;   /* errno: something cannot be held */
+    bool returns; /* the user's: it calls expiry_go_back when one is refused, or may be lost */
+    bool refused; /* a time was, for now; with `returns` */
     /* Keys and fields: held so far; given their time; where that failed. */
     uint64_t deferred, settled, unset;
     uint32_t pending; /* commands not answered */

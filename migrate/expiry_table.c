@@ -294,6 +294,7 @@ static int find_log(struct expiry_table *t)
     if (error == 0 && fstat(t->log, &st) != 0)
         error = errno;
     t->written = error == 0 ? (uint64_t)st.st_size : 0;
+    t->dirty = true; /* it need not have waited for all of it */
     return error;
 }
 

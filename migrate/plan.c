@@ -186,6 +186,8 @@ static void take_try(struct plan *p, const struct value *v)
 }
 
 #define PROBE "slotgate:migrate:not-there"
+/* No client has it. Up to 6.0 the number 0 means all of them. */
+#define NO_CLIENT "9223372036854775807"
 
 /* clang-format off */
 static const struct question questions[] = {
@@ -209,7 +211,7 @@ static const struct question questions[] = {
     { TARGET, .wanted = of_markers, .words = { "EXEC" }, .take = take_try },
     { TARGET, .wanted = of_fence, .words = { "ROLE" }, .take = take_try },
     { TARGET, .wanted = of_fence, .words = { "CLIENT", "LIST" }, .take = take_try },
-    { TARGET, .wanted = of_fence, .words = { "CLIENT", "KILL", "ID", "0" }, .take = take_try },
+    { TARGET, .wanted = of_fence, .words = { "CLIENT", "KILL", "ID", NO_CLIENT }, .take = take_try },
     { TARGET, .wanted = of_proxies, .words = { "PROXY", "FENCE", PROBE }, .take = take_try },
     { TARGET, .wanted = of_sweep, .words = { "SCAN", "0", "COUNT", "1" }, .take = take_try },
     { TARGET, .wanted = of_sweep, .words = { "UNLINK", PROBE }, .take = take_try },
@@ -303,6 +305,9 @@ static void on_ready(void *context)
         plan_find(&p->findings, PLAN_WARN,
                   "see docs/migration.md \"Between versions\" for what it cannot keep",
                   "target: older than the source; values of newer types are rewritten as commands");
+    if (target_ids_meet(&p->servers[SOURCE].ids, &p->servers[TARGET].ids))
+        plan_find(&p->findings, PLAN_FAIL, advice_on(ADVICE_START, TARGET_IS_SOURCE),
+                  TARGET_IS_SOURCE);
     net_hurry(&p->run.net);
 }
 

@@ -313,6 +313,10 @@ static void on_ready(void *context)
     struct writer w;
     if (++s->ready < 2)
         return;
+    if (target_ids_meet(&s->source.ids, &s->target.ids)) {
+        give_up(s, TARGET_IS_SOURCE);
+        return;
+    }
     if (!s->config->tail) {
         begin(s);
         return;

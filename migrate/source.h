@@ -42,6 +42,9 @@ struct source_options {
 };
 
 struct source_user {
+    /* Before a first full copy: the source's process, or its history, has that id. False: no copy
+       may be taken of it, and the source was closed, or will be. NULL: of any. */
+    bool (*on_id)(void *context, struct span id);
     void (*on_payload)(void *context, struct span bytes);
     void (*on_payload_end)(void *context);
     void (*on_stream)(void *context, struct span bytes);
@@ -75,6 +78,7 @@ struct source {
     bool resuming; /* the payload is whole: a lost connection goes on where it broke off */
     bool begun;    /* a full copy, or something to go on with */
     bool refused;  /* it has told why not now, and that is logged */
+    bool telling;  /* the answer to INFO comes */
     bool paused, closing;
     uint32_t broken; /* full copies that broke off, one behind the other */
     struct eof_mark eof;

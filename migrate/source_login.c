@@ -7,8 +7,17 @@
 #include "base/text.h"
 #include "migrate/advice.h"
 
-/* The steps of the login, each a request with one line for an answer. */
-enum { STEP_PING, STEP_AUTH, STEP_PORT, STEP_ADDRESS, STEP_CAPABILITIES, STEP_VERSION, STEP_PSYNC };
+/* The steps of the login, each a request with one line for an answer, but for that of INFO. */
+enum {
+    STEP_PING,
+    STEP_AUTH,
+    STEP_INFO,
+    STEP_PORT,
+    STEP_ADDRESS,
+    STEP_CAPABILITIES,
+    STEP_VERSION,
+    STEP_PSYNC
+};
 
 /* Valkey 9 sends replicas that do not tell their version an RDB of version 11, and breaks off at a
    hash whose fields have times. Servers that do not know the word refuse it, and that is all. */
@@ -50,6 +59,13 @@ static bool send_step(struct source *s)
         if (o->password != NULL)
             send_auth(s);
         return o->password != NULL;
+    case STEP_INFO:
+        s->telling = false;
+        if (s->user->on_id == NULL || s->resuming)
+            return false;
+        source_send(s, (const char *[]){ "INFO", "server" }, 2);
+        source_send(s, (const char *[]){ "PING" }, 1); /* its answer ends that text */
+        return true;
     case STEP_PORT:
         port[text_from_i64(port, o->announce_port)] = '\0';
         source_send(s, (const char *[]){ "REPLCONF", "listening-port", port }, 3);
@@ -123,9 +139,32 @@ static void rest_refused(struct source *s, const char *line)
     source_rest(s);
 }
 
+static bool is_refused(struct source *s, const char *id)
+{
+    struct span text = { id, strlen(id) };
+    return s->user->on_id != NULL && !s->user->on_id(s->context, text);
+}
+
+/* "$LENGTH", then a text of lines; or an error, for not everybody may ask. Then PING's answer. */
+static void on_info(struct source *s, const char *line)
+{
+    bool first = !s->telling;
+    s->telling = true;
+    if (begins(line, "run_id:") && is_refused(s, line + strlen("run_id:")))
+        return;
+    if (!first && (line[0] == '+' || line[0] == '-')) {
+        s->step++;
+        go_on(s);
+    }
+}
+
 static void on_step(struct source *s, const char *line)
 {
     bool error = line[0] == '-', refused = s->step == STEP_PING && error;
+    if (s->step == STEP_INFO) {
+        on_info(s, line);
+        return;
+    }
     /* One that had let us in has too many clients now, or the like. */
     if (refused && (is_for_now(line) || (s->resuming && !is_of_no_interest(line)))) {
         rest_refused(s, line);
@@ -158,6 +197,8 @@ static void on_full(struct source *s, const char *line)
         fail_with(s, "the source's answer to PSYNC cannot be understood", line);
         return;
     }
+    if (is_refused(s, id))
+        return;
     memcpy(s->id, id, sizeof(id));
     s->refused = false;
     s->offset = offset;

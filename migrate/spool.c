@@ -82,6 +82,7 @@ static struct segment *add(struct spool *s, int file, uint64_t start)
     REQUIRE(g != NULL);
     g->file = file;
     g->start = start;
+    g->dirty = true; /* an earlier program need not have waited for what it wrote */
     list_append(&s->segments, &g->link);
     return g;
 }
@@ -95,7 +96,7 @@ static struct segment *find(struct spool *s, uint64_t position)
     return NULL;
 }
 
-int spool_reopen(struct spool *s, uint64_t begin, uint64_t end)
+static int take_up(struct spool *s, uint64_t begin, uint64_t end)
 {
     s->begin = s->at = s->end = begin;
     uint64_t start = begin - begin % SPOOL_SEGMENT;
@@ -118,6 +119,27 @@ int spool_reopen(struct spool *s, uint64_t begin, uint64_t end)
             return 0;
     }
     return 0;
+}
+
+/* What an earlier program had behind the end is not to be taken for ours when that is reached. */
+static void remove_behind(const struct spool *s)
+{
+    char path[PATH_ROOM];
+    uint64_t start = s->end - s->end % SPOOL_SEGMENT;
+    if (start < s->end)
+        start += SPOOL_SEGMENT;
+    do {
+        name_file(s->folder, start, path);
+        start += SPOOL_SEGMENT;
+    } while (unlink(path) == 0);
+}
+
+int spool_reopen(struct spool *s, uint64_t begin, uint64_t end)
+{
+    int error = take_up(s, begin, end);
+    if (error == 0)
+        remove_behind(s);
+    return error;
 }
 
 int spool_sync(struct spool *s, uint64_t from)

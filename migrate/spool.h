@@ -32,7 +32,8 @@ struct spool {
 
 void spool_open(struct spool *s, const char *folder, bool named, uint64_t max);
 /* Takes up the named files of an earlier program, from begin on. end: what is there, at most this;
-   there may be less. 0 or an errno; afterwards spool_close may be called in any case. */
+   there may be less. Files behind it are removed. 0 or an errno; afterwards spool_close may be
+   called in any case. */
 MUST_USE int spool_reopen(struct spool *s, uint64_t begin, uint64_t end);
 /* Named files stay. */
 void spool_close(struct spool *s);

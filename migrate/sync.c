@@ -81,6 +81,16 @@ static void keep(struct sync *s, struct span bytes)
     net_hurry(&s->run.net);
 }
 
+/* What it writes would come back in the stream, for ever. */
+static bool on_id(void *context, struct span id)
+{
+    struct sync *s = context;
+    bool same = target_ids_have(&s->target.ids, id);
+    if (same)
+        sync_give_up(s, TARGET_IS_SOURCE);
+    return !same;
+}
+
 static void on_payload(void *context, struct span bytes)
 {
     keep(context, bytes);
@@ -124,6 +134,7 @@ static void on_source_failed(void *context, const char *why)
 }
 
 static const struct source_user source_user = {
+    .on_id = on_id,
     .on_payload = on_payload,
     .on_payload_end = on_payload_end,
     .on_stream = on_stream,
@@ -147,7 +158,7 @@ static bool fill_buffer(struct sync *s)
         sync_release(s);
     if (s->source.paused && spool_unread(&s->spool) < s->spool.max / 2)
         source_resume(&s->source);
-    return n > 0;
+    return n > 0 && !s->closing;
 }
 
 static bool copy_some(struct sync *s)
@@ -428,6 +439,7 @@ static void write_stream_summary(const struct sync *s, FILE *out)
         { "commands of mixed keys", n->mixed },
         { "commands on stale copies", n->stale },
         { "commands failed", n->failed },
+        { "transactions in parts", n->parted },
         { "times of fields lost, stream", n->field_times_lost },
         { "times to live held back", s->expiry.deferred },
         { "times to live a day too long", s->expiry.unset + expiry_held(&s->expiry) },

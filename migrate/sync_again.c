@@ -9,15 +9,6 @@
 
 /* --- the source begins anew ---------------------------------------------------------------- */
 
-/* A later start makes a new full copy, too, and sweeps behind it. */
-static void write_down(struct sync *s)
-{
-    const char *folder = s->config->state_dir;
-    int error = folder != NULL ? state_write(&s->state, folder) : 0;
-    if (error != 0)
-        sync_give_up_file(s, "the state", folder, error);
-}
-
 static void forget_stream(struct sync *s)
 {
     if (!s->applying)
@@ -43,8 +34,9 @@ void sync_again(struct sync *s)
     s->state.begin = s->spool.end;
     s->state.payload = s->state.live = s->state.copied = 0;
     s->state.sweep = 1;
-    write_down(s); /* before the spool lacks what the last state speaks of */
-    if (s->closing)
+    /* Before the spool lacks what the last state speaks of. A later start makes a new full copy,
+       too, and sweeps behind it. */
+    if (!sync_put_down(s))
         return;
     spool_seek(&s->spool, s->spool.end);
     spool_release(&s->spool, s->spool.end);

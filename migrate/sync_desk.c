@@ -13,7 +13,7 @@
 #include "migrate/advice.h"
 #include "migrate/cutover.h"
 #include "migrate/metrics_port.h"
-#include "migrate/progress.h"
+#include "migrate/sync_numbers.h"
 
 enum { TICK_MS = 1000, REPAIR_LAG_MS = 1000, REMAINING_SHOWN = 20 };
 
@@ -35,24 +35,6 @@ static uint64_t now_ms(const struct sync *s)
     return uv_now(&s->run.loop);
 }
 
-static const char *phase_of(const struct sync *s)
-{
-    static const char *const names[] = {
-        [SYNC_WAITING] = "connecting", [SYNC_CLAIMING] = "connecting",   [SYNC_MENDING] = "mending",
-        [SYNC_COPYING] = "copy",       [SYNC_SETTLING] = "copy-answers", [SYNC_SWEEPING] = "sweep",
-        [SYNC_LIVE] = "stream",        [SYNC_CLEANING] = "ending",
-    };
-    if (s->held)
-        return "paused";
-    return s->stopping && s->phase == SYNC_LIVE ? "ending" : names[s->phase];
-}
-
-static uint64_t lag_bytes(const struct sync *s)
-{
-    bool known = s->applying && s->source.offset > s->apply.applied;
-    return known ? s->source.offset - s->apply.applied : 0;
-}
-
 /* --- progress ------------------------------------------------------------------------------ */
 
 static struct progress_now look(const struct sync *s)
@@ -61,7 +43,7 @@ static struct progress_now look(const struct sync *s)
     bool whole = s->payload_whole || (s->reading && !s->source.marked);
     uint64_t received = s->source.payload_bytes + s->source.payload_left;
     return (struct progress_now){
-        .phase = phase_of(s),
+        .phase = sync_phase_text(s),
         .ms = now_ms(s),
         .items = copying ? s->copy.counters.keys : s->apply.counters.commands,
         .bytes = copying ? s->spool.at - (s->len - s->at) - s->state.begin : 0,
@@ -99,56 +81,9 @@ static void on_tick(uv_timer_t *timer)
 
 /* --- status -------------------------------------------------------------------------------- */
 
-struct number {
-    const char *name, *metric;
-    uint64_t value;
-};
-
-enum { NUMBERS = 22 };
-
-/* Gives how many. */
-static size_t list_numbers(const struct sync *s, struct number out[NUMBERS])
-{
-    const struct sync_desk *d = s->desk;
-    const struct copy_counters *copy = &s->copy.counters;
-    const struct apply_counters *stream = &s->apply.counters;
-    uint64_t eta = progress_eta(&d->progress);
-    const struct number rows[] = {
-        { "keys copied", "keys", copy->keys },
-        { "bytes of values", "value_bytes", copy->bytes },
-        { "rate, a second", "rate", (uint64_t)d->progress.items_rate },
-        { "rate, bytes of the copy", "copy_bytes_rate", (uint64_t)d->progress.bytes_rate },
-        { "seconds to go", "eta_seconds", eta == UINT64_MAX ? 0 : eta },
-        { "commands of the stream", "commands", stream->commands },
-        { "commands sent", "commands_sent", stream->sent },
-        { "commands without effect", "commands_dropped", stream->dropped },
-        { "offset received", "offset_received", s->source.offset },
-        { "offset applied", "offset_applied", s->applying ? s->apply.applied : 0 },
-        { "lag, bytes", "lag_bytes", lag_bytes(s) },
-        { "lag, milliseconds", "lag_milliseconds", progress_lag_ms(&d->progress, now_ms(s)) },
-        { "spool, bytes", "spool_bytes", spool_unread(&s->spool) },
-        { "spool, most", "spool_max_bytes", s->spool.max },
-        { "keys failed", "keys_failed", copy->failed },
-        { "commands failed", "commands_failed", stream->failed },
-        { "times to live held back", "expiry_held", expiry_held(&s->expiry) },
-        { "repair set", "repair_set", repair_left(&d->repair) },
-        { "repaired", "repaired", d->repair.counters.repaired },
-        { "repairs failed", "repairs_failed", d->repair.counters.failed },
-        { "failed without a key", "failed_unlisted", d->repair.dirty.unlisted },
-        { "times sent again", "mends", s->mends },
-    };
-    BUILD_ASSERT(ARRAY_LEN(rows) == NUMBERS, "NUMBERS counts the rows");
-    memcpy(out, rows, sizeof(rows));
-    return ARRAY_LEN(rows);
-}
-
 static void say_status(struct sync *s, struct admin_client *client)
 {
-    struct number rows[NUMBERS];
-    size_t count = list_numbers(s, rows);
-    admin_say(client, "%-28s %12s", "phase", phase_of(s));
-    for (size_t i = 0; i < count; i++)
-        admin_say(client, "%-28s %12llu", rows[i].name, (unsigned long long)rows[i].value);
+    sync_numbers_say(s, client);
     if (cutover_is_active(&s->desk->cutover))
         admin_say(client, "a cutover is under way");
 }
@@ -160,38 +95,12 @@ static void status(struct sync *s, struct admin_client *client, const char *word
     admin_end(client, NULL);
 }
 
-PRINTF_LIKE(2, 3) static void put(struct writer *out, const char *fmt, ...)
-{
-    char line[160];
-    va_list args;
-    va_start(args, fmt);
-    int n = vsnprintf(line, sizeof(line), fmt, args);
-    va_end(args);
-    REQUIRE(n > 0 && n < (int)sizeof(line));
-    write_raw(out, (struct span){ line, (size_t)n });
-}
-
-/* Prometheus's text format 0.0.4. */
-static void write_metrics(void *context, struct writer *out)
-{
-    const struct sync *s = context;
-    struct number rows[NUMBERS];
-    size_t count = list_numbers(s, rows);
-    put(out, "# TYPE slotgate_migrate_phase gauge\nslotgate_migrate_phase{phase=\"%s\"} 1\n",
-        phase_of(s));
-    for (size_t i = 0; i < count; i++) {
-        put(out, "# HELP slotgate_migrate_%s %s\n# TYPE slotgate_migrate_%s gauge\n",
-            rows[i].metric, rows[i].name, rows[i].metric);
-        put(out, "slotgate_migrate_%s %llu\n", rows[i].metric, (unsigned long long)rows[i].value);
-    }
-}
-
 static void metrics(struct sync *s, struct admin_client *client, const char *words)
 {
     struct writer page;
     (void)words;
     writer_init(&page, 2);
-    write_metrics(s, &page);
+    sync_numbers_write(s, &page);
     write_raw(&page, (struct span){ "", 1 });
     for (const char *at = page.at, *end = page.at + page.len - 1; at < end;) {
         size_t len = strcspn(at, "\n");
@@ -321,15 +230,18 @@ static void say_report(struct sync *s, struct admin_client *client)
 {
     const struct sync_desk *d = s->desk;
     const struct repair_counters *n = &d->repair.counters, *b = &d->cutover.before;
-    const struct number rows[] = {
-        { "offset of the source", NULL, d->cutover.offset },
-        { "offset applied", NULL, s->apply.applied },
-        { "keys compared", NULL, n->compared - b->compared + n->differing - b->differing },
-        { "of them differed", NULL, n->differing - b->differing },
-        { "keys repaired", NULL, n->repaired - b->repaired },
-        { "keys that remain", NULL, dirty_count(&d->repair.dirty) },
-        { "failed without a key", NULL, d->repair.dirty.unlisted },
-        { "times to live a day too long", NULL, s->expiry.unset + expiry_held(&s->expiry) },
+    const struct {
+        const char *name;
+        uint64_t value;
+    } rows[] = {
+        { "offset of the source", d->cutover.offset },
+        { "offset applied", s->apply.applied },
+        { "keys compared", n->compared - b->compared + n->differing - b->differing },
+        { "of them differed", n->differing - b->differing },
+        { "keys repaired", n->repaired - b->repaired },
+        { "keys that remain", dirty_count(&d->repair.dirty) },
+        { "failed without a key", d->repair.dirty.unlisted },
+        { "times to live a day too long", s->expiry.unset + expiry_held(&s->expiry) },
     };
     for (size_t i = 0; i < ARRAY_LEN(rows); i++)
         admin_say(client, "%-28s %12llu", rows[i].name, (unsigned long long)rows[i].value);
@@ -378,6 +290,8 @@ void sync_desk_turn(struct sync *s)
     if (!s->applying)
         return;
     repair_attach(&d->repair, &s->target, &s->apply);
+    if (s->source.old_sync) /* ours begin with 0, and a value written elsewhere loses commands */
+        d->repair.unable = "the source was asked by SYNC, which tells no offset";
     progress_lag(&d->progress, s->source.offset, s->apply.applied, now_ms(s));
     if (s->phase == SYNC_LIVE) {
         load_once(s);
@@ -412,6 +326,16 @@ void sync_desk_again(struct sync *s)
     progress_lag_again(&d->progress);
 }
 
+const struct progress *sync_desk_progress(const struct sync *s)
+{
+    return &s->desk->progress;
+}
+
+const struct repair *sync_desk_repair(const struct sync *s)
+{
+    return &s->desk->repair;
+}
+
 bool sync_desk_is_idle(const struct sync *s)
 {
     return repair_is_idle(&s->desk->repair);
@@ -435,7 +359,7 @@ static bool open_metrics(struct sync *s)
     if (c->metrics_port == 0)
         return true;
     int rc = metrics_port_open(&s->desk->metrics, &s->run.net, c->metrics_bind,
-                               (uint16_t)c->metrics_port, write_metrics, s);
+                               (uint16_t)c->metrics_port, sync_numbers_write, s);
     if (rc != 0)
         log_error("cannot listen", "address=%s port=%d reason=%s action=%s",
                   log_text(c->metrics_bind), c->metrics_port, log_text(uv_strerror(rc)),

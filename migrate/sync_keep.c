@@ -42,32 +42,41 @@ static void note_peers(struct sync *s)
                                 i > 0 ? " " : "", s->target.peers[i]);
 }
 
-/* A full copy that the spool has no more cannot be gone on with. */
+/* What can be gone on with: nothing behind a full copy that the spool has not kept. */
 static int write_state(const struct sync *s)
 {
-    struct state out = s->state;
+    struct state st = s->state;
     if (s->payload_gone && !s->copied)
-        out.payload = 0;
-    return state_write(&out, s->config->state_dir);
+        st.payload = 0;
+    return state_write(&st, s->config->state_dir);
+}
+
+bool sync_put_down(struct sync *s)
+{
+    const char *folder = s->config->state_dir;
+    int error = folder != NULL ? write_state(s) : 0;
+    if (error != 0)
+        sync_give_up_file(s, "the state", folder, error);
+    return error == 0;
 }
 
 /* A slotgate is about to get commands: whoever comes after us has to know it. */
 void sync_peer(struct sync *s)
 {
-    const char *folder = s->config->state_dir;
-    if (!s->exact || folder == NULL || s->closing)
+    if (!s->exact || s->config->state_dir == NULL || s->closing)
         return;
     note_peers(s);
-    int error = write_state(s);
-    if (error != 0)
-        sync_give_up_file(s, "the state", folder, error);
+    sync_put_down(s);
 }
 
+/* Of a copy that begins anew nothing is there, and what `copy` tells is about the one before. */
 static void note_copy(struct sync *s)
 {
     const struct copy *c = &s->copy;
+    if (!s->again)
+        sync_copy_watch(s); /* of the very masters that are put down */
     s->state.copied = c->safe_to > c->skip_to ? c->safe_to : c->skip_to;
-    if (s->copy_lost)
+    if (s->again || s->copy_lost)
         s->state.copied = 0;
     s->state.masters = sync_masters_print(s);
 }
@@ -105,25 +114,23 @@ bool sync_save(struct sync *s)
     if (error == 0)
         error = spool_sync(&s->spool, needed);
     if (error == 0)
-        error = state_write(st, folder);
+        error = write_state(s);
     if (error == 0)
         return true;
     sync_give_up_file(s, "the state", folder, error);
     return false;
 }
 
-/* Before the spool lacks what the last state speaks of. */
-static bool give_up_payload(struct sync *s)
+/* The stream lies behind the copy, and some of it may be in the buffer already; it may be needed
+   again. */
+static uint64_t release_up_to(const struct sync *s)
 {
-    const char *folder = s->config->state_dir;
-    s->payload_gone = true;
-    int error = folder != NULL && s->payload_whole ? write_state(s) : 0;
-    if (error != 0)
-        sync_give_up_file(s, "the state", folder, error);
-    return error == 0;
+    uint64_t at = s->spool.at;
+    bool ends = !s->copied && s->payload_whole && s->state.payload < at;
+    return ends ? s->state.payload : at;
 }
 
-/* What cannot be needed any more, neither by us nor by whoever takes up the last state. */
+/* What cannot be needed any more. */
 void sync_release(struct sync *s)
 {
     const char *folder = s->config->state_dir;
@@ -136,10 +143,11 @@ void sync_release(struct sync *s)
     }
     if (keeps && kept < s->spool.max)
         return;
-    if (keeps && !give_up_payload(s))
-        return;
-    spool_release(&s->spool, s->spool.at);
-    if (keeps && folder != NULL)
+    s->payload_gone = true;
+    /* Before the spool lacks what the last state speaks of. */
+    if (!keeps || sync_put_down(s))
+        spool_release(&s->spool, release_up_to(s));
+    if (keeps && s->config->state_dir != NULL)
         log_warn("the spool cannot hold the full copy (--spool-max); if this run ends before the "
                  "copy is done, the next one begins anew",
                  "action=%s", log_text(advice_on(ADVICE_SPOOL_SMALL, NULL)));
@@ -271,13 +279,9 @@ static void on_claimed(void *context, const char *why)
         sync_give_up(s, why);
         return;
     }
-    const char *folder = s->config->state_dir;
     memcpy(s->state.token, s->owner.token, sizeof(s->state.token));
     memcpy(s->state.work, s->owner.work, sizeof(s->state.work));
-    int error = folder != NULL ? state_write(&s->state, folder) : 0;
-    if (error != 0)
-        sync_give_up_file(s, "the state", folder, error);
-    else
+    if (sync_put_down(s))
         sync_mend(s);
 }
 
@@ -381,7 +385,7 @@ void sync_watch(struct sync *s)
     s->epoch = rt->epoch;
     for (uint32_t slot = 0; changed && !lost && slot < SLOT_COUNT; slot++)
         lost = s->masters[slot] != sync_master_of(s, slot);
-    if (lost || s->apply.broken)
+    if (lost || s->apply.broken || s->expiry.refused)
         sync_mend(s);
 }
 
@@ -449,6 +453,7 @@ bool sync_keep_open(struct sync *s)
     spool_open(&s->spool, folder, c->state_dir != NULL, c->spool_max);
     snprintf(s->state.name, sizeof(s->state.name), "%s", c->source_name);
     state_boot(s->state.boot);
+    s->expiry.returns = s->exact;
     if (!s->exact)
         return true;
     if (c->state_dir != NULL && !open_folder(s))

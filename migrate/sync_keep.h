@@ -22,6 +22,8 @@ void sync_payload_whole(struct sync *s);
 bool sync_payload_copied(struct sync *s);
 /* Brings the state to the disk, if there is something to go on with. False: it gave up. */
 bool sync_save(struct sync *s);
+/* Only the state, if there is a directory for it. False: it gave up. */
+bool sync_put_down(struct sync *s);
 /* How much of the payload an earlier run has brought to these masters. */
 uint64_t sync_copied_before(const struct sync *s);
 void sync_border(void *context);

@@ -45,12 +45,17 @@ bool sync_may_have_lost(const struct sync *s, uint32_t slot)
     return !s->target.options->cluster || has_new_master(s, slot);
 }
 
-void sync_look_at_masters(struct sync *s)
+static void note_masters(struct sync *s)
 {
-    s->lost_links = s->target.router.counters.lost_links;
     s->epoch = s->target.router.epoch;
     for (uint32_t slot = 0; slot < SLOT_COUNT; slot++)
         s->masters[slot] = sync_master_of(s, slot);
+}
+
+void sync_look_at_masters(struct sync *s)
+{
+    s->lost_links = s->target.router.counters.lost_links;
+    note_masters(s);
 }
 
 /* --- the full copy ------------------------------------------------------------------------- */
@@ -62,9 +67,9 @@ void sync_copy_watch(struct sync *s)
     /* While a slot has no master, the old one may still come back with all it had. */
     if (rt->epoch == s->epoch || s->copy_lost || rt->map->covered < SLOT_COUNT)
         return;
-    s->epoch = rt->epoch;
     for (uint32_t slot = 0; slot < SLOT_COUNT && !lost; slot++)
         lost = has_new_master(s, slot);
+    note_masters(s); /* one that slots were moved to may give way later */
     if (!lost)
         return;
     log_warn("a master of the target has given way in the full copy, and may have lost keys of it",

@@ -3,6 +3,7 @@
  *
  *   sync.c        the way of the bytes: source -> spool -> copy, then stream
  *   sync_desk.c   the operator's commands, repairs, cutover, progress
+ *   sync_numbers.c  what it tells of itself
  *   sync_again.c  a full copy behind an earlier one, and what it has to sweep away
  *   sync_masters.c  which masters the target has, and what one that gave way may have lost
  *   sync_keep.c   what is kept for a later start, and the way back after something broke

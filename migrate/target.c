@@ -59,6 +59,8 @@ static bool read_facts(struct target *t, const struct rope *reply)
     for (const struct piece *p = reply->head; p != NULL; p = p->next)
         write_raw(&whole, (struct span){ p->at, p->len });
     bool ok = target_facts_read(&facts, writer_span(&whole));
+    if (ok)
+        target_ids_add(&t->ids, writer_span(&whole));
     writer_close(&whole);
     if (!ok)
         return false;
@@ -299,6 +301,7 @@ void target_open(struct target *t, struct net *net, const struct target_options 
     slab_init(&t->calls, sizeof(struct target_call));
     limit_init(&t->limit, o->rate_bytes, o->rate_commands, uv_now(net->loop));
     writer_init(&t->block, 2);
+    writer_init(&t->ids, 2);
     router_open(&t->router, net, t->commands, &t->router_options);
     t->router.greet = greet;
     t->router.rescue_context = t;
@@ -378,4 +381,5 @@ void target_free(struct target *t)
     command_table_free(t->commands);
     slab_close(&t->calls);
     writer_close(&t->block);
+    writer_close(&t->ids);
 }

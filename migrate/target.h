@@ -64,6 +64,7 @@ struct target {
     struct slot_tags *tags;
     struct slab calls;
     struct target_facts facts; /* valid from on_ready on */
+    struct writer ids;         /* likewise, of all masters; see target_ids_add */
     uint64_t pending_bytes, probing_since;
     uint32_t pending, probed; /* commands; shards that have told their facts */
     struct limit limit;
@@ -82,6 +83,7 @@ void target_turn_end(struct target *t);
 void target_close(struct target *t);
 void target_free(struct target *t);
 
+/* Never behind target_close: then nothing may be sent any more. */
 bool target_has_room(struct target *t);
 /* Sends one command about that key. again: may be executed twice without harm. done comes later,
    once, unless the target is closed before. */

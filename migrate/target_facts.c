@@ -92,6 +92,38 @@ bool target_facts_read(struct target_facts *f, struct span reply)
     return true;
 }
 
+void target_ids_add(struct writer *ids, struct span reply)
+{
+    static const char *const names[] = { "run_id", "master_replid" };
+    struct value_cursor c = { reply.at, reply.at + reply.len };
+    struct value v;
+    if (!value_next(&c, &v) || v.kind != VALUE_STRING)
+        return;
+    for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+        write_raw(ids, target_info_line(v.text, names[i]));
+        write_raw(ids, SPAN(" "));
+    }
+}
+
+bool target_ids_have(const struct writer *ids, struct span id)
+{
+    return id.len > 0 && ids->len > 0 && memmem(ids->at, ids->len, id.at, id.len) != NULL;
+}
+
+bool target_ids_meet(const struct writer *ids, const struct writer *others)
+{
+    struct span rest = writer_span(others);
+    bool met = false;
+    while (rest.len > 0 && !met) {
+        const char *end = memchr(rest.at, ' ', rest.len);
+        size_t len = end != NULL ? (size_t)(end - rest.at) : rest.len;
+        met = target_ids_have(ids, (struct span){ rest.at, len });
+        len += end != NULL;
+        rest = (struct span){ rest.at + len, rest.len - len };
+    }
+    return met;
+}
+
 void target_facts_meet(struct target_facts *f, const struct target_facts *o)
 {
     if (o->rdb < f->rdb) {

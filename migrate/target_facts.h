@@ -9,6 +9,9 @@
 
 #include "base/check.h"
 #include "resp/span.h"
+#include "resp/writer.h"
+
+#define TARGET_IS_SOURCE "the target is the source itself, or a replica or master of it"
 
 struct target_facts {
     char version[24];      /* for people: "7.0.15" */
@@ -36,6 +39,11 @@ struct target_facts {
 MUST_USE bool target_facts_read(struct target_facts *f, struct span reply);
 /* The value of a line "name:value" in the text of INFO; len 0: there is none. */
 struct span target_info_line(struct span info, const char *name);
+/* Adds by which ids servers know each other: of the process and of its history of replication, a
+   blank behind each. A master and its replicas share one. */
+void target_ids_add(struct writer *ids, struct span reply);
+bool target_ids_have(const struct writer *ids, struct span id);
+bool target_ids_meet(const struct writer *ids, const struct writer *others);
 /* What both understand. */
 void target_facts_meet(struct target_facts *f, const struct target_facts *other);
 /* Whether RESTORE takes a payload with that stamp. */

@@ -15,7 +15,8 @@ bool target_has_room(struct target *t)
     uint64_t wait = limit_wait(&t->limit, uv_now(t->net->loop));
     if (wait > 0 && !t->closing && !uv_is_active((const uv_handle_t *)&t->timer))
         uv_timer_start(&t->timer, on_limit_over, wait, 0);
-    return wait == 0 && t->pending_bytes < o->window_bytes && t->pending < o->window;
+    bool room = t->pending_bytes < o->window_bytes && t->pending < o->window;
+    return wait == 0 && room && !t->closing;
 }
 
 /* blocked: 0, or the number of commands in a transaction. */

@@ -1,7 +1,6 @@
 /* The POSTs: what somebody may do here. Each leaves a line in the log. */
 #include <signal.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "base/log.h"
 #include "proxy/admin.h"
@@ -11,17 +10,15 @@
 
 enum { LEVEL_MAX = 16 };
 
-/* The supervisor leaves with all of its workers, this one included. Once it has ended, its number
-   may be somebody else's. */
+/* The supervisor leaves with all of its workers, this one included. */
 void admin_drain(struct worker *w, struct http_exchange *x)
 {
-    pid_t supervisor = w->crew->supervisor;
     if (w->draining) {
         admin_say(x, 202, "draining already");
-    } else if (getppid() != supervisor || kill(supervisor, SIGTERM) != 0) {
+    } else if (!crew_tell_supervisor(w->crew, SIGTERM)) {
         admin_say(x, 503, "there is no supervisor to tell, or a takeover is under way: try again");
     } else {
-        log_info("drain asked for over HTTP", "supervisor=%d", (int)supervisor);
+        log_info("drain asked for over HTTP", "supervisor=%d", (int)w->crew->supervisor);
         admin_say(x, 202, "draining");
     }
 }

@@ -203,18 +203,24 @@ uint32_t blocked_room_waiting(const struct blocked_room *room)
     return waiting;
 }
 
+void blocked_dismiss(struct blocked *b, int why)
+{
+    struct client *c = b->client;
+    client_finish_later(c, why);
+    if (b->place->started)
+        return;
+    client_abandon(c); /* the connection may end later, if its client talks on */
+    stream_finish(&c->stream, why);
+}
+
 /* A library takes a closed connection for what it is, and an error for an answer. */
 void blocked_room_leave(struct worker *w)
 {
     struct list_node *n, *safe;
     LIST_EACH (&w->blocked.all, n, safe) {
         struct blocked *b = LIST_ENTRY(n, struct blocked, in_all);
-        struct client *c = b->client;
-        if (b->place->started || c->stream.finishing || c->stream.closing)
-            continue; /* the rest of its answer is on its way, or it is about to end */
-        client_finish_later(c, ERR_SHUTDOWN);
-        client_abandon(c); /* the connection may end later, if its client talks on */
-        stream_finish(&c->stream, ERR_SHUTDOWN);
+        if (!b->client->stream.finishing && !b->client->stream.closing)
+            blocked_dismiss(b, ERR_SHUTDOWN);
     }
 }
 

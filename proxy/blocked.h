@@ -100,6 +100,9 @@ void blocked_pause(struct blocked *b, uint64_t until);
 void blocked_watch(struct client *c);
 /* The client leaves. */
 void blocked_forget_client(struct blocked *b);
+/* Ends b and its client without an answer, behind what was written before; of an answer that has
+   begun the rest is waited for. */
+void blocked_dismiss(struct blocked *b, int why);
 /* The blocked client with that id, or NULL. */
 struct blocked *blocked_find(const struct blocked_room *room, uint64_t id);
 /* Ends the waiting of b as CLIENT UNBLOCK does, without asking a node. */

@@ -71,6 +71,8 @@ static const char *ask(int fd)
     (void)send(fd, ping, sizeof(ping) - 1, MSG_NOSIGNAL);
     while (len < sizeof(answer) && memchr(answer, '\n', len) == NULL) {
         ssize_t n = recv(fd, answer + len, sizeof(answer) - len, 0);
+        if (n < 0 && errno == EINTR) /* stopped and continued, as a debugger does it */
+            continue;
         if (n < 0)
             return errno == EAGAIN ? "no answer" : strerror(errno);
         if (n == 0)

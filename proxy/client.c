@@ -169,15 +169,20 @@ static void process(struct client *c, struct chunk *chunk, const char *at, size_
 
 /* Who has left looks the same as one that only has no more to ask, so what was asked is answered;
    but nothing is taken out of a list for somebody who may not be there. */
+static void part_with_ended(struct client *c)
+{
+    if (c->blocked != NULL)
+        blocked_dismiss(c->blocked, ERR_CLOSED_BY_PEER);
+    else if (!c->paused)
+        client_finish(c, ERR_CLOSED_BY_PEER);
+}
+
 static void on_end(struct stream *s)
 {
     struct client *c = client_of(s);
     c->ended = true;
     c->worker->ended_clients++;
-    if (c->blocked != NULL)
-        stream_close(s, ERR_CLOSED_BY_PEER);
-    else if (!c->paused)
-        client_finish(c, ERR_CLOSED_BY_PEER);
+    part_with_ended(c);
 }
 
 static void on_data(struct stream *s, struct chunk *chunk, const char *at, size_t len)
@@ -208,11 +213,11 @@ static void resume_reading(struct client *c)
     c->paused = c->wants_drain = false;
     if (c->input != NULL)
         process(c, c->input, c->input->bytes + c->input_at, c->input->used - c->input_at);
-    if (c->paused || c->finishing)
+    if (c->finishing)
         return;
     if (UNLIKELY(c->ended))
-        client_finish(c, ERR_CLOSED_BY_PEER);
-    else
+        part_with_ended(c);
+    else if (!c->paused)
         stream_resume(&c->stream);
 }
 

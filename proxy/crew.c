@@ -258,6 +258,11 @@ void crew_signal(const struct crew *crew, int signum)
             kill(crew->members[i].pid, signum);
 }
 
+bool crew_tell_supervisor(const struct crew *crew, int signum)
+{
+    return getppid() == crew->supervisor && kill(crew->supervisor, signum) == 0;
+}
+
 uint32_t crew_alive(const struct crew *crew)
 {
     uint32_t n = 0;

@@ -78,6 +78,9 @@ void crew_forget_elders(struct crew *crew);
 void crew_close(struct crew *crew);
 
 void crew_signal(const struct crew *crew, int signum);
+/* A member says it to the supervisor; once that has ended, its number may be somebody else's.
+   False: it has ended, or hands over to a younger one just now. */
+MUST_USE bool crew_tell_supervisor(const struct crew *crew, int signum);
 uint32_t crew_alive(const struct crew *crew);
 /* How many members are in that state. */
 uint32_t crew_in_state(const struct crew *crew, enum seat_state state);

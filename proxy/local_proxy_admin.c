@@ -1,7 +1,6 @@
 /* PROXY CLIENT, CONFIG, DEBUG, LOG and SHUTDOWN. What changes something is for the admin: see
  * access.h. */
 #include <signal.h>
-#include <unistd.h>
 
 #include "base/log.h"
 #include "proxy/access.h"
@@ -131,8 +130,11 @@ bool local_proxy_shutdown(struct client *c, const struct argv *argv, struct writ
         return true;
     }
     log_warn("told to stop", "id=%llu asap=%s", (unsigned long long)c->id, now ? "yes" : "no");
-    kill(getppid(), now ? SIGQUIT : SIGTERM);
-    write_simple(w, "OK");
+    if (crew_tell_supervisor(c->worker->crew, now ? SIGQUIT : SIGTERM))
+        write_simple(w, "OK");
+    else
+        write_error(w, "ERR slotgate: there is no supervisor to tell, or a takeover is under way: "
+                       "try again");
     return true;
 }
 

@@ -149,6 +149,13 @@ static void on_leave(uv_signal_t *handle, int signum)
     leaving_start(handle->data, LEAVE_FOR_GOOD);
 }
 
+/* Ctrl-C is told to all processes. The supervisor hears it, too, and says when it is time. */
+static void on_interrupt(uv_signal_t *handle, int signum)
+{
+    (void)handle;
+    (void)signum;
+}
+
 static void on_successor(uv_signal_t *handle, int signum)
 {
     (void)signum;
@@ -172,9 +179,10 @@ static void on_reload(uv_signal_t *handle, int signum)
 static const struct {
     int number;
     uv_signal_cb on_signal;
-} signals[WORKER_SIGNALS] = {
-    { SIGTERM, on_leave }, { SIGINT, on_leave }, { SIGUSR2, on_successor }, { SIGHUP, on_reload }
-};
+} signals[WORKER_SIGNALS] = { { SIGTERM, on_leave },
+                              { SIGINT, on_interrupt },
+                              { SIGUSR2, on_successor },
+                              { SIGHUP, on_reload } };
 
 /* Nobody is left who would replace this worker or tell it to end. */
 static void on_lifeline(uv_poll_t *poll, int status, int events)

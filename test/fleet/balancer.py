@@ -81,8 +81,11 @@ class Balancer:
         self.by_http = False
         self.lock = threading.RLock()
         nft(RULES.format())
-        # A packet in the middle of a connection that is not known is nobody's: RST.
-        sysctl(**{"ipv4.ip_forward": 1, "netfilter.nf_conntrack_tcp_loose": 0})
+        # A packet in the middle of a connection that is not known is nobody's: RST. A flow that was reset is over
+        # at once: conntrack would keep it for ten seconds, but the client's port is free, and who gets it for a new
+        # connection would be led to the old target, however dead.
+        sysctl(**{"ipv4.ip_forward": 1, "netfilter.nf_conntrack_tcp_loose": 0,
+                  "netfilter.nf_conntrack_tcp_timeout_close": 0})
 
     def deal(self):
         """One transaction, so that no connection falls between two rules."""

@@ -44,6 +44,18 @@ def start(space, *command, log, **more):
                                 stdout=more.pop("stdout", output), stderr=output, **more)
 
 
+def picture(path, pid):
+    """Where the bytes of a process are that hangs: its state, every socket, and what the balancer knows."""
+    looks = [["cat", f"/proc/{pid}/stat", f"/proc/{pid}/syscall", f"/proc/{pid}/stat"],
+             inside("balancer", "nft", "list", "ruleset"), inside("balancer", "cat", "/proc/net/nf_conntrack")]
+    looks += [inside(space, "ss", "-tnio", "state", "all", "exclude", "time-wait")
+              for space in sorted(os.listdir("/run/netns"))]
+    with open(path, "a", encoding="utf-8") as f:
+        for look in looks:
+            print("---", *look, file=f, flush=True)
+            subprocess.run(look, stdout=f, stderr=f, check=False)
+
+
 def instance_address(number):
     return f"10.78.0.{number}"
 

@@ -31,11 +31,14 @@ class Step:
         self.may_lose = None  # from when to when acknowledged writes may be lost
         self.bursts = self.cut = 0  # of the load
         self.idle = None      # what idle clients saw
+        self.back = []        # what clients saw who came back from the ports that they had
 
     def judge(self):
         bad = list(self.seen["wrong"]) if self.may_lose is None else []
         if self.idle is not None and not self.idle_is_fine:
             bad.append(f"idle clients saw {self.idle}")
+        bad += [f"port {port}: {end}, and then {then}" for port, end, then in self.back
+                if (end, then) != ("reset", "served")]
         count = collections.Counter()
         for error in self.seen["errors"]:
             kind = error["kind"].split(":")[0]
@@ -70,10 +73,15 @@ class Demo:
 
     def kill_instance(self, step):
         victim = self.fleet.instances[0]
+        same = self.fleet.same_ports(victim)
         self.say(f"kill -9 {victim.name}, all of its processes")
+        victim.freeze()
+        same.speak()
+        box.wait_until(lambda: victim.has_unread_from(same.ports), "what will never be read has come")
         victim.die()
         self.fleet.instances.remove(victim)
         self.fleet.balancer.wait_for("out", victim.name)
+        step.back = same.come_back()
         self.replace(victim)
         # Each client had at most one connection there; new ones may be dealt there until the check has failed twice.
         step.may = {"closed": (victim.address, CLIENTS), "reset": (victim.address, CLIENTS), "refused": (None, 1000)}

@@ -93,6 +93,17 @@ class Instance:
         pids = self.workers()
         return len(pids) == WORKERS and all(self.program_is_new(p) for p in [self.process.pid, *pids])
 
+    def freeze(self):
+        """Its workers read no more."""
+        for pid in self.workers():
+            os.kill(pid, signal.SIGSTOP)
+
+    def has_unread_from(self, ports):
+        """Of each of these ports of clients."""
+        sockets = box.run(*box.inside(self.name, "ss", "-tnH", "state", "established")).splitlines()
+        return set(ports) <= {int(peer.rsplit(":", 1)[1]) for unread, _, _, peer, *_ in map(str.split, sockets)
+                              if unread != "0"}
+
     def die(self):
         """As if its machine had died: all processes at once."""
         for pid in [self.process.pid, *self.workers()]:
@@ -108,11 +119,13 @@ class Instance:
 
 class Load:
     """redis-benchmark in bursts of some hundred milliseconds, each with connections of its own. It never connects
-    anew: a burst that loses a connection is over, or waits for ever when a connection could not be made."""
+    anew: a burst that loses a connection is over. One that was refused a connection says nothing and spins for ever,
+    up to redis 7.0: what fails on writing is EAGAIN to it, and it tries again without looking."""
 
     PATIENCE = 6
 
-    def __init__(self):
+    def __init__(self, pictures):
+        self.pictures = pictures  # how it looked when a burst hung
         self.over = False
         self.bursts = []  # (when it began, when it ended, what went wrong or None)
         self.thread = threading.Thread(target=self.work, daemon=True)
@@ -131,7 +144,7 @@ class Load:
         """What went wrong, or None."""
         trouble = None
         with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
-            patience = threading.Timer(self.PATIENCE, process.kill)
+            patience = threading.Timer(self.PATIENCE, self.give_up, [process])
             patience.start()
             for line in process.stdout:
                 if "rror" in line or "Could not" in line:
@@ -139,6 +152,10 @@ class Load:
                     process.kill()
             patience.cancel()
         return trouble if trouble or process.returncode == 0 else f"ended with {process.returncode}"
+
+    def give_up(self, process):
+        box.picture(f"{self.pictures}-{process.pid}", process.pid)
+        process.kill()
 
     def stop(self):
         self.over = True
@@ -158,6 +175,30 @@ class Ledger:
         return json.loads(line)
 
 
+class SamePorts:
+    """Clients of one instance that come back from the ports that they had, see ports.py."""
+
+    def __init__(self, log, instance):
+        self.process = box.start("clients", sys.executable, os.path.join(HERE, "ports.py"), box.ADDRESS, str(box.PORT),
+                                 instance.address, log=log, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        self.ports = self.hear()
+
+    def hear(self):
+        line = self.process.stdout.readline()
+        if not line:
+            raise RuntimeError("the clients with ports of their own have ended")
+        return json.loads(line)
+
+    def speak(self):
+        print("speak", file=self.process.stdin, flush=True)
+        self.hear()
+
+    def come_back(self):
+        """[port, how its connection ended, what became of the new one], of each."""
+        print("back", file=self.process.stdin, flush=True)
+        return self.hear()
+
+
 class Fleet:
     def __init__(self, folder, program, on_event):
         self.folder, self.program = folder, program
@@ -171,7 +212,10 @@ class Fleet:
     def start_work(self, pause=0.004):
         """pause: seconds between two commands of a busy client."""
         self.ledger = Ledger(os.path.join(self.folder, "ledger.log"), pause)
-        self.load = Load()
+        self.load = Load(os.path.join(self.folder, "hanging"))
+
+    def same_ports(self, instance):
+        return SamePorts(os.path.join(self.folder, "ports.log"), instance)
 
     def grow(self, how_many):
         """New instances, until the balancer has them in service."""

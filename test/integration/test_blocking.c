@@ -175,7 +175,7 @@ static void test_shown_when_it_waits(void **state)
         blocking_await(proxy.port, i + 1);
         assert_true(client_send_command(&reader, "XREAD", "BLOCK", "5000", "STREAMS", "{t}added",
                                         "$", NULL));
-        assert_true(wait_until(lists_waiting_reader, &other, 5000));
+        assert_true(wait_until(lists_waiting_reader, &other, scaled_ms(10000)));
         client_ask(&other, "XADD", "{t}added", "*", "f", "v", NULL);
         client_expect_start(&reader, "*1\r\n*2\r\n$8\r\n{t}added");
     }

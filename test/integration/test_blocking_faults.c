@@ -560,7 +560,7 @@ static void test_leaving(void **state)
     expect_element(&served, "leaving", "behind");
     assert_non_null(client_ask(&other, "PUBLISH", "farewell", "message", NULL));
     client_expect(&subscriber, "*3\r\n$7\r\nmessage\r\n$8\r\nfarewell\r\n$7\r\nmessage\r\n");
-    assert_true(proxy_stop(&second));
+    assert_true(proxy_await_end(&second));
     assert_in_range(now_ms() - began, 2000, scaled_ms(5000));
     assert_true(client_sees_end(&waiter));
     assert_true(client_sees_end(&subscriber));

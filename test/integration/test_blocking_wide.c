@@ -449,7 +449,7 @@ static void test_put_back(void **state)
             blocking_await(cluster.node[owner].port, 1); /* the pop is held there */
             client_close(&c);
             cluster_do(&cluster, owner, "CLIENT UNPAUSE");
-            assert_true(wait_until(has_been_put_back, &returned, 5000));
+            assert_true(wait_until(has_been_put_back, &returned, scaled_ms(10000)));
             free(look);
             look = request_of_words(ways[i][1], &len);
             assert_true(client_send(&other, look, len));

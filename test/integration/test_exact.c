@@ -271,6 +271,50 @@ static void test_takeovers(void **state)
     end(&m, &load);
 }
 
+enum { TIMED = 30, TIMED_S = 1000 };
+
+static int owner_of_timed(int i)
+{
+    char key[16];
+    snprintf(key, sizeof(key), "timed:%d", i);
+    return cluster_owner(&cluster, cluster_slot(key));
+}
+
+static bool times_are_set(void *unused)
+{
+    bool all = true;
+    (void)unused;
+    for (int i = 0; i < TIMED && all; i++) {
+        redisReply *reply = cluster_ask(&cluster, owner_of_timed(i), "TTL timed:%d", i);
+        assert_non_null(reply);
+        all = reply->integer > 0 && reply->integer <= 2 * TIMED_S;
+        freeReplyObject(reply);
+    }
+    return all;
+}
+
+/* Times that were held back have been set, and a replica takes over that has not heard of it. */
+static void test_times_are_lost(void **state)
+{
+    struct migrate m;
+    int master = exact_master(-1), replica = cluster_replica_of(&cluster, master);
+    (void)state;
+    exact_empty();
+    for (int i = 0; i < TIMED; i++)
+        redis_do(from, "SET timed:%d x EX %d", i, TIMED_S);
+    moving_begin(&m, (const char *const[]){ "sync", source_at, "--target-cluster", seeds,
+                                            "--spool-dir", testenv_dir(), "--ttl-calm", "300ms",
+                                            "--ttl-exact", NULL });
+    assert_true(wait_until(times_are_set, NULL, scaled_ms(20000)));
+    for (int i = 0; i < TIMED; i++)
+        if (owner_of_timed(i) == master)
+            cluster_do(&cluster, master, "EXPIRE timed:%d 80000", i);
+    cluster_do(&cluster, replica, "CLUSTER FAILOVER");
+    migrate_await(&m, "sending the stream again", 1);
+    assert_true(wait_until(times_are_set, NULL, scaled_ms(20000)));
+    exact_finish(&m);
+}
+
 static void test_master_dies(void **state)
 {
     struct migrate m;
@@ -326,6 +370,7 @@ int main(void)
         cmocka_unit_test(test_killed),
         cmocka_unit_test(test_slots_move),
         cmocka_unit_test(test_takeovers),
+        cmocka_unit_test(test_times_are_lost),
         cmocka_unit_test(test_master_dies),
         cmocka_unit_test(test_only_one),
     };

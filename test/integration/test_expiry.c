@@ -1,6 +1,8 @@
 /*
  * slotgate-migrate sync and times to live: keys that are renewed while the copy is under way do not
  * die at the target, and in the end each has the time that it has at the source.
+ *
+ * SLOTGATE_TIMES=10: the renewals are those of the known case, 12 s to live and renewed every 3 s.
  */
 #include <pthread.h>
 #include <setjmp.h>
@@ -16,11 +18,15 @@
 #include "test/lib/moving.h"
 #include "test/lib/testenv.h"
 
-enum { SETS = 10, TTL_MS = 1200, RENEW_US = 200 * 1000 };
+enum { SETS = 10, TTL_MS = 1200, RENEW_US = 300 * 1000, KEYS = 12000, TIMEOUT = 20000 };
+
+static int times = 1; /* as long as that */
 
 static int start(void **state)
 {
+    const char *longer = getenv("SLOTGATE_TIMES");
     (void)state;
+    times = longer != NULL ? atoi(longer) : times;
     moving_start(
         &(struct moving){ .parts = MOVING_PLAIN,
                           .source = (const char *const[]){ "--repl-diskless-sync", "no", NULL } });
@@ -62,7 +68,7 @@ static void renew(redisContext *r, int i)
                                             "PEXPIRE ctr:%d %d", "RPUSH list:%d x",
                                             "PEXPIRE list:%d %d" };
     for (size_t c = 0; c < ARRAY_LEN(commands); c++)
-        freeReplyObject(redis_ask(r, commands[c], i, TTL_MS));
+        freeReplyObject(redis_ask(r, commands[c], i, times * TTL_MS));
 }
 
 static void *renew_all_the_time(void *arg)
@@ -72,7 +78,7 @@ static void *renew_all_the_time(void *arg)
     while (!atomic_load(&n->stop)) {
         for (int i = 0; i < SETS; i++)
             renew(r, i);
-        rest_us(RENEW_US);
+        rest_us(times * RENEW_US);
     }
     redisFree(r);
     return NULL;
@@ -99,15 +105,15 @@ static bool all_gone(void *arg)
     return yes;
 }
 
-/* The reproduction of docs/migration.md, in a tenth of the time: the copy takes two to three times
-   as long as the keys have to live. */
+/* The known case in a tenth of the time: the copy takes two to three times as long as the keys have
+   to live. */
 static void test_renewed_while_copied(void **state)
 {
     static const char *const kinds[] = { "str", "ctr", "list" };
     struct renewal n;
     struct migrate m;
     (void)state;
-    fill(12000);
+    fill((unsigned)times * KEYS);
     for (int i = 0; i < SETS; i++)
         renew(from, i);
     atomic_init(&n.stop, false);
@@ -115,8 +121,8 @@ static void test_renewed_while_copied(void **state)
     migrate_start(&m, (const char *const[]){ "sync", source_at, target_at, "--spool-dir",
                                              testenv_dir(), "--rate-limit-commands", "4000",
                                              "--ttl-calm", "300ms", NULL });
-    bool done = wait_until(moving_copied, &m, scaled_ms(20000)) &&
-                wait_until(settled, &m, scaled_ms(20000));
+    bool done = wait_until(moving_copied, &m, scaled_ms(times * TIMEOUT)) &&
+                wait_until(settled, &m, scaled_ms(TIMEOUT));
     atomic_store(&n.stop, true);
     pthread_join(n.thread, NULL);
     for (int i = 0; i < SETS; i++) /* for the time that the comparison takes */
@@ -132,8 +138,8 @@ static void test_renewed_while_copied(void **state)
     for (int i = 0; i < SETS; i++)
         renew(from, i);
     /* Not renewed any more, they go at both. */
-    assert_true(wait_until(all_gone, from, scaled_ms(10000)));
-    assert_true(wait_until(all_gone, to, scaled_ms(10000)));
+    assert_true(wait_until(all_gone, from, scaled_ms(TIMEOUT)));
+    assert_true(wait_until(all_gone, to, scaled_ms(TIMEOUT)));
     moving_finish(&m);
     assert_true(migrate_count(&m, "times to live held back") > 0);
     assert_int_equal(migrate_count(&m, "times to live a day too long"), 0);
@@ -196,12 +202,57 @@ static void test_stopped_early(void **state)
     freeReplyObject(ttl);
 }
 
+/* The target takes no writes when they are to be set: they wait for that to be over. */
+static void test_refused_for_now(void **state)
+{
+    struct migrate m;
+    (void)state;
+    fill(10);
+    for (int i = 0; i < SETS; i++)
+        redis_do(from, "SET timed:%d x EX 1000", i);
+    moving_begin(&m, (const char *const[]){ "sync", source_at, target_at, "--spool-dir",
+                                            testenv_dir(), "--ttl-calm", "1s", NULL });
+    redis_do(to, "CONFIG SET min-replicas-to-write 1");
+    migrate_await(&m, "sending the stream again", 1);
+    redis_do(to, "CONFIG SET min-replicas-to-write 0");
+    moving_finish(&m);
+    assert_int_equal(migrate_count(&m, "times to live a day too long"), 0);
+    migrate_free(&m);
+    migrate_expect_good("verify", source_at, target_at, "--rounds", "1");
+}
+
+/* The same at a cutover: what comes again meanwhile comes first, so it is held back and then set,
+   too. */
+static void test_refused_at_the_cutover(void **state)
+{
+    struct migrate m, c;
+    char socket[256];
+    (void)state;
+    fill(10);
+    redis_do(from, "SET timed x EX 1000");
+    snprintf(socket, sizeof(socket), "%s/expiry.sock", testenv_dir());
+    moving_begin(&m, (const char *const[]){ "sync", source_at, target_at, "--spool-dir",
+                                            testenv_dir(), "--admin-socket", socket, NULL });
+    redis_do(from, "SET short x EX 30");
+    moving_catch_up(&m);
+    redis_do(to, "CONFIG SET min-replicas-to-write 1");
+    migrate_start(&c, (const char *const[]){ "cutover", socket, "--sample", "0", NULL });
+    migrate_await(&m, "sending the stream again", 1);
+    redis_do(to, "CONFIG SET min-replicas-to-write 0");
+    migrate_wait(&c, scaled_ms(20000));
+    assert_int_equal(c.code, 0);
+    migrate_free(&c);
+    migrate_expect_good("verify", source_at, target_at, "--rounds", "1");
+    moving_finish(&m);
+    migrate_free(&m);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_renewed_while_copied),
-        cmocka_unit_test(test_times_in_the_end),
-        cmocka_unit_test(test_stopped_early),
+        cmocka_unit_test(test_renewed_while_copied),   cmocka_unit_test(test_times_in_the_end),
+        cmocka_unit_test(test_stopped_early),          cmocka_unit_test(test_refused_for_now),
+        cmocka_unit_test(test_refused_at_the_cutover),
     };
     return testenv_finish(cmocka_run_group_tests(tests, start, moving_end));
 }

@@ -1,6 +1,7 @@
 /*
  * slotgate-migrate sync with --flush own: FLUSHALL and FLUSHDB of one source of a cluster remove
- * the keys of this source and nothing else, in order with what comes before and behind.
+ * the keys of this source and nothing else, in order with what comes before and behind. And with
+ * --flush apply: nothing behind it is sent before a later start knows of it.
  */
 #include <setjmp.h>
 #include <signal.h>
@@ -21,7 +22,7 @@ static struct migrate m;
 static int start(void **state)
 {
     (void)state;
-    moving_start(&(struct moving){ .parts = MOVING_CLUSTER });
+    moving_start(&(struct moving){ .parts = MOVING_PLAIN | MOVING_CLUSTER });
     return 0;
 }
 
@@ -107,12 +108,39 @@ static void test_needs_an_owner(void **state)
     migrate_free(&m);
 }
 
+/* The state cannot be put down, so nothing more is sent. */
+static void test_state_is_gone(void **state)
+{
+    enum { BEHIND = 1000 };
+    const char *dir = migrate_state_dir();
+    char away[300];
+    (void)state;
+    moving_empty();
+    moving_begin(&m, (const char *const[]){ "sync", source_at, target_at, "--state-dir", dir,
+                                            "--flush", "apply", NULL });
+    snprintf(away, sizeof(away), "%s-away", dir);
+    assert_int_equal(rename(dir, away), 0);
+    redisAppendCommand(from, "FLUSHALL");
+    for (int i = 0; i < BEHIND; i++)
+        redisAppendCommand(from, "SET key:%d x", i);
+    for (int i = 0; i <= BEHIND; i++) {
+        void *reply = NULL;
+        assert_int_equal(redisGetReply(from, &reply), REDIS_OK);
+        freeReplyObject(reply);
+    }
+    migrate_wait(&m, scaled_ms(10000));
+    assert_int_equal(m.code, 1);
+    assert_non_null(strstr(m.err, "the state in "));
+    migrate_free(&m);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_all),
         cmocka_unit_test(test_database),
         cmocka_unit_test(test_needs_an_owner),
+        cmocka_unit_test(test_state_is_gone),
     };
     return testenv_finish(cmocka_run_group_tests(tests, start, moving_end));
 }

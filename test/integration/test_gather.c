@@ -14,21 +14,6 @@
 #include "test/lib/gather_case.h"
 #include "test/lib/testenv.h"
 
-static int start(void **state)
-{
-    (void)state;
-    beside_start(&(struct cluster_options){ .masters = 3, .partial = true },
-                 (const char *const[]){ "--request-timeout", "1s", NULL });
-    return 0;
-}
-
-/* The same words to both, in RESP2 and again in RESP3, and nothing temporary is left. */
-static void compare_all(const char *const *words, size_t count)
-{
-    gather_compare(proxy.port, oracle.port, words, count);
-    gather_nothing_left(&cluster);
-}
-
 static void test_sets(void **state)
 {
     static const char *const words[] = {
@@ -102,7 +87,7 @@ static void test_sets(void **state)
         "DBSIZE",
     };
     (void)state;
-    compare_all(words, ARRAY_LEN(words));
+    gather_compare_all(words, ARRAY_LEN(words));
 }
 
 static void test_sorted_sets(void **state)
@@ -158,7 +143,7 @@ static void test_sorted_sets(void **state)
         "EXISTS d2",
     };
     (void)state;
-    compare_all(words, ARRAY_LEN(words));
+    gather_compare_all(words, ARRAY_LEN(words));
 }
 
 static void test_strings_and_lists(void **state)
@@ -210,7 +195,7 @@ static void test_strings_and_lists(void **state)
         "SORT text STORE sorted",
     };
     (void)state;
-    compare_all(words, ARRAY_LEN(words));
+    gather_compare_all(words, ARRAY_LEN(words));
 }
 
 static void test_first_that_has_something(void **state)
@@ -237,7 +222,7 @@ static void test_first_that_has_something(void **state)
         "ZMPOP 2 z1 z2",
     };
     (void)state;
-    compare_all(words, ARRAY_LEN(words));
+    gather_compare_all(words, ARRAY_LEN(words));
 }
 
 static void test_streams(void **state)
@@ -282,7 +267,7 @@ static void test_streams(void **state)
         "XREADGROUP GROUP g me STREAMS s1 s2 0 0",
     };
     (void)state;
-    compare_all(words, ARRAY_LEN(words));
+    gather_compare_all(words, ARRAY_LEN(words));
 }
 
 /* Long replies, and a place among other commands. */
@@ -351,7 +336,7 @@ static void test_scripts(void **state)
         "DBSIZE",
     };
     (void)state;
-    compare_all(words, ARRAY_LEN(words));
+    gather_compare_all(words, ARRAY_LEN(words));
 }
 
 /* What a script only looked at is not written again, so a watcher of it sees nothing. */
@@ -622,5 +607,5 @@ int main(void)
         cmocka_unit_test(test_a_node_is_away),
     };
 
-    return testenv_finish(cmocka_run_group_tests(tests, start, beside_end));
+    return testenv_finish(cmocka_run_group_tests(tests, gather_begin, beside_end));
 }

@@ -18,13 +18,10 @@
 
 #include "test/lib/die_at_write.h"
 #include "test/lib/gather_case.h"
-#include "test/lib/proxy_process.h"
-#include "test/lib/redis_cluster.h"
 #include "test/lib/testenv.h"
 
 enum { STEPS_MAX = 40, WORDS_MAX = 8 };
 
-static struct redis_cluster cluster;
 static struct die_at_write *rule;
 static char rule_file[256];
 static const char *keys[3]; /* @A, @B, @C: each at another master */
@@ -45,13 +42,6 @@ static int start(void **state)
     close(fd);
     assert_true(place != MAP_FAILED);
     rule = place;
-    return 0;
-}
-
-static int stop(void **state)
-{
-    (void)state;
-    cluster_stop(&cluster);
     return 0;
 }
 
@@ -344,7 +334,7 @@ static bool node_dies_before_write(const struct kill_case *k, int step, bool oth
     char *request = request_of_words(with_keys(k->command), &len);
     assert_true(client_send(&c, request, len));
     free(request);
-    assert_true(wait_until(stands_still_or_answers, &c, 5000));
+    assert_true(wait_until(stands_still_or_answers, &c, scaled_ms(10000)));
     bool stopped = atomic_load(&rule->stopped_at) != 0;
     int dead = stopped ? victim(other) : -1;
     if (stopped)
@@ -389,5 +379,5 @@ int main(void)
         cmocka_unit_test(test_a_node_dies_at_every_step),
     };
 
-    return testenv_finish(cmocka_run_group_tests(tests, start, stop));
+    return testenv_finish(cmocka_run_group_tests(tests, start, beside_end));
 }

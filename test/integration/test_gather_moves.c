@@ -14,21 +14,6 @@
 #include "test/lib/gather_case.h"
 #include "test/lib/testenv.h"
 
-static int start(void **state)
-{
-    (void)state;
-    beside_start(&(struct cluster_options){ .masters = 3, .partial = true },
-                 (const char *const[]){ "--request-timeout", "1s", NULL });
-    return 0;
-}
-
-/* The same words to both, in RESP2 and again in RESP3, and nothing temporary is left. */
-static void compare_all(const char *const *words, size_t count)
-{
-    gather_compare(proxy.port, oracle.port, words, count);
-    gather_nothing_left(&cluster);
-}
-
 static void test_rename_and_copy(void **state)
 {
     static const char *const words[] = {
@@ -93,7 +78,7 @@ static void test_rename_and_copy(void **state)
         "OBJECT ENCODING z2",
     };
     (void)state;
-    compare_all(words, ARRAY_LEN(words));
+    gather_compare_all(words, ARRAY_LEN(words));
 }
 
 static void test_elements(void **state)
@@ -148,7 +133,7 @@ static void test_elements(void **state)
         "MSETNX text 1 m8 2",
     };
     (void)state;
-    compare_all(words, ARRAY_LEN(words));
+    gather_compare_all(words, ARRAY_LEN(words));
 }
 
 /* To the millisecond, the same moment. */
@@ -436,5 +421,5 @@ int main(void)
         cmocka_unit_test(test_killed_at_any_time),
     };
 
-    return testenv_finish(cmocka_run_group_tests(tests, start, beside_end));
+    return testenv_finish(cmocka_run_group_tests(tests, gather_begin, beside_end));
 }

@@ -4,6 +4,8 @@
  * was busy with.
  */
 #include <fcntl.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <openssl/ssl.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -62,6 +64,8 @@ static void test_all_is_answered(void **state)
         { "MULTI\r\nSET a 1\r\nSET b 2\r\nEXEC\r\nDEL a b\r\n", 5 },
         { "WATCH a b\r\nMULTI\r\nSET a 1\r\nEXEC\r\nDEL a b\r\n", 5 },
         { "GET a\r\nSUBSCRIBE channel\r\n", 2 },
+        { "GET a\r\nBLPOP nothing 0\r\n", 1 },
+        { "GET a\r\nGET b\r\nBLPOP nothing 0\r\nPING\r\n", 2 },
         { "GET a\r\nGET a\r\nSET a", 2 }, /* half a request is none */
     };
     (void)state;
@@ -146,7 +150,7 @@ static void test_who_waits_has_left(void **state)
     say_last_word(&c, "BLPOP list 0\r\n");
     assert_true(client_sees_end(&c));
     client_close(&c);
-    assert_true(wait_until(nobody_waits, &other, 5000));
+    assert_true(wait_until(nobody_waits, &other, scaled_ms(10000)));
     client_ask_expect(&other, ":1\r\n", "RPUSH", "list", "element");
     client_ask_expect(&other, ":1\r\n", "LLEN", "list");
     client_close(&other);
@@ -162,15 +166,27 @@ static void test_nobody_stays(void **state)
         assert_true(client_send_text(&c, "GET a\r\nGET b\r\nMGET a b c\r\nSUBSCRIBE x\r\n"));
         client_close(&c);
     }
-    assert_true(wait_until(one_is_connected, &other, 5000));
+    assert_true(wait_until(one_is_connected, &other, scaled_ms(10000)));
     client_close(&other);
+}
+
+enum { GONE = 4 };
+
+/* They have said their last word, and the proxy has read it. */
+static bool all_gone_are_ending(void *context)
+{
+    int n = 0;
+    const char *list = client_ask(context, "CLIENT", "LIST", NULL);
+    for (; list != NULL && (list = strstr(list, " flags=c ")) != NULL; list++)
+        n++;
+    return n == GONE;
 }
 
 /* Those that wait for an answer, and probably have left, make room for others. */
 static void test_room_for_others(void **state)
 {
     char key[64];
-    struct client admin, gone[4], c;
+    struct client admin, gone[GONE], c;
     (void)state;
     cluster_key(&cluster, 1, 0, "hangs", key);
     open_client(&admin, proxy.port);
@@ -182,7 +198,7 @@ static void test_room_for_others(void **state)
         assert_true(client_send_command(&gone[i], "GET", key, NULL));
         say_last_word(&gone[i], "PING\r\n");
     }
-    client_ask_expect(&admin, "+PONG\r\n", "PING"); /* so all of that has been read */
+    assert_true(wait_until(all_gone_are_ending, &admin, 5000));
     open_client(&c, proxy.port);
     client_ask_expect(&c, "+PONG\r\n", "PING");
     assert_true(client_sees_end(&gone[0]));
@@ -232,11 +248,13 @@ static void test_nothing_behind_quit(void **state)
 
 /* --- TLS -------------------------------------------------------------------------------------- */
 
-/* Sends the text and close_notify, and gives all that comes back; 0: no orderly end. */
+/* Sends the text and close_notify in one packet, and gives all that comes back; 0: no orderly end.
+ */
 static size_t ask_by_tls(const char *text, char *out, size_t room)
 {
     struct client c;
     size_t len = 0, n;
+    int yes = 1, no = 0;
     SSL_CTX *context = SSL_CTX_new(TLS_client_method());
     SSL *ssl = SSL_new(context);
     open_client(&c, proxy.port);
@@ -245,8 +263,10 @@ static size_t ask_by_tls(const char *text, char *out, size_t room)
     assert_int_equal(fcntl(c.fd, F_SETFL, 0), 0); /* it blocks */
     SSL_set_fd(ssl, c.fd);
     assert_int_equal(SSL_connect(ssl), 1);
+    assert_int_equal(setsockopt(c.fd, IPPROTO_TCP, TCP_CORK, &yes, sizeof(yes)), 0);
     assert_int_equal(SSL_write(ssl, text, (int)strlen(text)), (int)strlen(text));
     assert_int_equal(SSL_shutdown(ssl), 0);
+    assert_int_equal(setsockopt(c.fd, IPPROTO_TCP, TCP_CORK, &no, sizeof(no)), 0);
     while (len < room - 1 && SSL_read_ex(ssl, out + len, room - 1 - len, &n) == 1)
         len += n;
     out[len] = '\0';
@@ -276,6 +296,21 @@ static void test_by_tls(void **state)
     }
 }
 
+/* The union is still under way when the end comes, so the BLPOP begins behind the end. */
+static void test_who_waits_by_tls(void **state)
+{
+    char out[64];
+    struct client other;
+    (void)state;
+    open_client(&other, proxy.port);
+    (void)ask_by_tls("SUNION t1 t2\r\nBLPOP tls-list 0\r\n", out, sizeof(out));
+    assert_string_equal(out, "*0\r\n");
+    assert_true(wait_until(one_is_connected, &other, 5000));
+    client_ask_expect(&other, ":1\r\n", "RPUSH", "tls-list", "element");
+    client_ask_expect(&other, ":1\r\n", "LLEN", "tls-list");
+    client_close(&other);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -283,6 +318,7 @@ int main(void)
         cmocka_unit_test(test_a_node_that_hangs),   cmocka_unit_test(test_who_waits_has_left),
         cmocka_unit_test(test_nobody_stays),        cmocka_unit_test(test_room_for_others),
         cmocka_unit_test(test_nothing_behind_quit), cmocka_unit_test(test_by_tls),
+        cmocka_unit_test(test_who_waits_by_tls),
     };
     return testenv_finish(cmocka_run_group_tests(tests, start, beside_end));
 }

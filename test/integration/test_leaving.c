@@ -5,9 +5,12 @@
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
 
 #include <cmocka.h>
 
@@ -241,28 +244,55 @@ static void test_with_clients_that_wait(void **state)
     crowd_close(c, CLIENTS);
 }
 
+static atomic_bool told_to_end;
+
+static void on_sigterm(int signum)
+{
+    (void)signum;
+    atomic_store(&told_to_end, true);
+}
+
+/* Whoever adopts orphans is told nothing in the place of their supervisor. */
+static void adopt(bool orphans)
+{
+    assert_int_equal(prctl(PR_SET_CHILD_SUBREAPER, orphans), 0);
+    signal(SIGTERM, orphans ? on_sigterm : SIG_DFL);
+}
+
 /* The supervisor is killed: its worker does not go on alone, but finishes what was asked. */
 static void test_without_its_supervisor(void **state)
 {
-    char key[64];
-    struct client c;
+    char key[64], other[64];
+    struct client c, boss;
     pid_t worker;
 
     (void)state;
     cluster_key(&cluster, 0, 0, "leaving", key);
+    cluster_key(&cluster, 0, 0, "nothing", other);
+    adopt(true);
+    assert_true(client_open(&boss, proxy.port));
+    proxy_login_admin(&boss);
     assert_true(client_open(&c, proxy.port));
     client_ask_expect(&c, "+OK\r\n", "SET", key, "1");
     cluster_stop_node(&cluster, 0);
     assert_true(client_send_command(&c, "INCR", key, NULL));
+    assert_true(client_send_command(&boss, "GET", other, NULL));
     assert_true(client_hears_nothing(&c, 100));
     assert_int_equal(proxy_workers(&proxy, &worker, 1), 1);
     process_signal(&proxy.process, SIGKILL);
     assert_true(process_wait(&proxy.process, scaled_ms(2000)));
+    assert_true(client_send_command(&boss, "PROXY", "SHUTDOWN", NULL));
     assert_true(wait_until(refuses, NULL, scaled_ms(2000)));
     cluster_continue_node(&cluster, 0);
     client_expect(&c, ":2\r\n");
     assert_true(client_sees_end(&c));
+    client_expect(&boss, "$-1\r\n");
+    client_expect_start(&boss, "-ERR slotgate: there is no supervisor to tell");
+    assert_false(atomic_load(&told_to_end));
     proxy_await_log(&proxy, "event=\"left\"", 1, scaled_ms(5000));
+    assert_int_equal(waitpid(worker, NULL, 0), worker);
+    adopt(false);
+    client_close(&boss);
     port_give_back(proxy.port);
     proxy.port = 0;
     client_close(&c);
@@ -299,7 +329,8 @@ static void test_told_twice(void **state)
     client_close(&c);
 }
 
-/* Before it ever listened, because no seed answers. */
+/* Before it ever listened, because no seed answers. A signal before the program has come so far
+   that it minds signals would just kill it. */
 static void test_before_it_serves(void **state)
 {
     char seed[32];
@@ -308,7 +339,8 @@ static void test_before_it_serves(void **state)
     assert_true(proxy_stop(&proxy));
     snprintf(seed, sizeof(seed), "127.0.0.1:%d", port_take());
     proxy_launch(&proxy, seed, NULL, NULL);
-    assert_true(wait_until(refuses, NULL, 1000));
+    proxy_await_log(&proxy, "no slot map from node", 1, scaled_ms(10000));
+    assert_true(refuses(NULL));
     assert_false(process_wait(&proxy.process, 300));
     assert_true(proxy_stop(&proxy));
 }

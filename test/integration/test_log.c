@@ -10,34 +10,16 @@
 
 #include <cmocka.h>
 
+#include "test/lib/beside.h"
 #include "test/lib/client.h"
 #include "test/lib/json_line.h"
 #include "test/lib/load.h"
-#include "test/lib/proxy_process.h"
-#include "test/lib/redis_cluster.h"
 #include "test/lib/testenv.h"
-
-static struct redis_cluster cluster;
-static struct proxy proxy;
 
 static int start(void **state)
 {
     (void)state;
     cluster_start(&cluster, &(struct cluster_options){ .masters = 3, .replicas = 1 });
-    return 0;
-}
-
-static int stop(void **state)
-{
-    (void)state;
-    cluster_stop(&cluster);
-    return 0;
-}
-
-static int after_each(void **state)
-{
-    (void)state;
-    proxy_stop(&proxy);
     return 0;
 }
 
@@ -205,9 +187,9 @@ static void test_probes_at_debug(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_teardown(test_probes_leave_no_line, after_each),
-        cmocka_unit_test_teardown(test_probes_at_debug, after_each),
-        cmocka_unit_test_teardown(test_every_line_parses, after_each),
+        cmocka_unit_test_teardown(test_probes_leave_no_line, beside_end_proxy),
+        cmocka_unit_test_teardown(test_probes_at_debug, beside_end_proxy),
+        cmocka_unit_test_teardown(test_every_line_parses, beside_end_proxy),
     };
-    return testenv_finish(cmocka_run_group_tests(tests, start, stop));
+    return testenv_finish(cmocka_run_group_tests(tests, start, beside_end));
 }

@@ -282,6 +282,34 @@ static void test_plan(void **state)
     redis_do(to, "CONFIG SET maxmemory-policy noeviction");
 }
 
+/* An option of another command is not left out in silence; in the environment it may wait. */
+static void test_options_of_others(void **state)
+{
+    static const char *const cases[][5] = {
+        { "verify", "a:1", "b:2", "--tail", "--tail goes with scan, not with verify" },
+        { "dump", "a:1", "b:2", "--include-key=a*", "--include-key goes with sync, scan, restore" },
+        { "scan", "a:1", "b:2", "--db=3", "--db goes with sync, restore, verify, not with scan" },
+        { "scan", "a:1", "b:2", "--state-dir=x", "--state-dir goes with sync, not with scan" },
+        { "sync", "a:1", "b:2", "--sample=5", "--sample goes with cutover, not with sync" },
+        { "sync", "a:1", "b:2", "--rounds=5", "--rounds goes with verify, not with sync" },
+        { "finish", "x.sock", "--pause-source=5s", NULL, "--pause-source goes with cutover, not" },
+        { "status", "x.sock", "--repair-from=x", NULL, "--repair-from goes with sync, cutover" },
+    };
+    struct migrate m;
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        const char *const *c = cases[i];
+        migrate_run(&m, c[0], c[1], c[2], c[3], NULL);
+        assert_int_equal(m.code, 2);
+        if (strstr(m.err, c[4]) == NULL)
+            fail_msg("no \"%s\": %s", c[4], m.err);
+        migrate_free(&m);
+    }
+    setenv("SLOTGATE_MIGRATE_STATE_DIR", testenv_dir(), 1);
+    migrate_expect_good("verify", source_at, source_at);
+    unsetenv("SLOTGATE_MIGRATE_STATE_DIR");
+}
+
 static void test_usage(void **state)
 {
     struct migrate m;
@@ -318,6 +346,7 @@ int main(void)
         cmocka_unit_test_setup(test_all_keys, reset),
         cmocka_unit_test_setup(test_socket, reset),
         cmocka_unit_test_setup(test_plan, reset),
+        cmocka_unit_test_setup(test_options_of_others, reset),
         cmocka_unit_test_setup(test_usage, reset),
     };
     return testenv_finish(cmocka_run_group_tests(tests, start, moving_end));

@@ -12,6 +12,7 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/un.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -150,7 +151,9 @@ static void test_hanging(void **state)
     (void)state;
     await("WATCHDOG=1\n", 1);
     process_signal(&proxy.process, SIGSTOP);
-    hear();
+    int status; /* what it was saying it says to the end */
+    assert_int_equal(waitpid(proxy.process.pid, &status, WUNTRACED), proxy.process.pid);
+    assert_true(WIFSTOPPED(status));
     int before = count("WATCHDOG=1\n");
     struct awaited more = { "WATCHDOG=1\n", before + 1 };
     assert_false(wait_until(is_heard, &more, 1500));

@@ -212,7 +212,7 @@ static void test_commands_of_old_servers(void **state)
     expect_text("GET counter", "8");
 }
 
-/* A diskless source says nothing of its stream before it is acknowledged. */
+/* A diskless source says nothing of its stream before it is acknowledged, again and again. */
 static void test_mark_and_ack(void **state)
 {
     static const char *const commands[] = { "INCR counter" };
@@ -368,22 +368,109 @@ static void test_codis(void **state)
     expect_text("GET restored", "one");
     expect_number("TTL restored", -1, -1);
     expect_number("LLEN restored-list", 2, 2);
-    expect_number("TTL restored-list", 90, 100);
-    expect_number("TTL object", 190, 200);
+    expect_number("TTL restored-list", 50, 100);
+    expect_number("TTL object", 150, 200);
     expect_text("GET string", "two");
     expect_number("TTL string", -1, -1);
-    expect_number("TTL timed", 290, 300);
+    expect_number("TTL timed", 250, 300);
     expect_number("LLEN list", 3, 3);
     expect_number("TTL list", -1, -1);
     expect_text("HGET hash g", "w");
-    expect_number("TTL hash", 390, 400);
+    expect_number("TTL hash", 350, 400);
     expect_number("SCARD dict", 2, 2);
     expect_text("ZSCORE zset a", "1.5");
     expect_text("ZSCORE zset b", "-1.0000000000000001e+300");
-    expect_number("TTL zset", 490, 500);
+    expect_number("TTL zset", 450, 500);
     expect_number("EXISTS gone", 0, 0);
     freeReplyObject(text);
     freeReplyObject(list);
+}
+
+static void add_restore(struct writer *w, const char *name, const char *key, const char *ttl,
+                        const redisReply *dump, const char *option)
+{
+    write_array(w, option != NULL ? 5 : 4);
+    write_bulk_text(w, name);
+    write_bulk_text(w, key);
+    write_bulk_text(w, ttl);
+    write_bulk(w, (struct span){ dump->str, dump->len });
+    if (option != NULL)
+        write_bulk_text(w, option);
+}
+
+/* Times that count from now, from 1970 and for ever; over keys that the target has already; and as
+   the source's cluster says it when a slot comes in. */
+static void test_restores(void **state)
+{
+    struct run r;
+    (void)state;
+    run_open(&r);
+    redisReply *text = payload_of("SET payload one");
+    add_restore(&r.streams[0], "RESTORE", "from-the-copy", "0", text, "REPLACE");
+    add_restore(&r.streams[0], "RESTORE", "timed", "1000000", text, NULL);
+    add_restore(&r.streams[0], "RESTORE", "until", "4102444800000", text, "ABSTTL");
+    for (int i = 0; i < 2; i++) /* as when it is sent again */
+        add_restore(&r.streams[0], "RESTORE-ASKING", "asked", "2000000", text, NULL);
+    add_restore(&r.streams[0], "restore-asking", "timed", "3000000", text, "REPLACE");
+    run_well(&r);
+    expect_text("GET from-the-copy", "one");
+    expect_number("TTL from-the-copy", -1, -1);
+    expect_number("TTL timed", 2900, 3000);
+    expect_number("PEXPIRETIME until", 4102444800000, 4102444800000);
+    expect_text("GET asked", "one");
+    expect_number("TTL asked", 1900, 2000);
+    freeReplyObject(text);
+}
+
+/* Commands that change nothing, about keys of several slots and about none. */
+static void test_without_effect(void **state)
+{
+    static const char *const commands[] = {
+        "EXISTS a b",           "TOUCH a b", "PFCOUNT a b", "SPUBLISH channel text",
+        "PUBLISH channel text", "OPINFO x",  "PING",        "INCR counter",
+    };
+    struct run r;
+    (void)state;
+    run_open_with(&r, commands, ARRAY_LEN(commands));
+    run_through(&r, 0);
+    assert_int_equal(migrate_count(&r.m, "commands of the stream"), ARRAY_LEN(commands));
+    assert_int_equal(migrate_count(&r.m, "commands without effect"), ARRAY_LEN(commands) - 1);
+    assert_int_equal(migrate_count(&r.m, "commands sent"), 1);
+    run_close(&r);
+    expect_text("GET counter", "1");
+}
+
+/* All keys of two databases change places: it stops there, and says why. */
+static void test_swapdb(void **state)
+{
+    static const char *const commands[] = { "SWAPDB 0 1", "SET behind x" };
+    struct run r;
+    (void)state;
+    run_open_with(&r, commands, ARRAY_LEN(commands));
+    run_start(&r);
+    migrate_wait(&r.m, 20000);
+    assert_int_equal(r.m.code, 1);
+    assert_non_null(strstr(r.m.err, "command=SWAPDB"));
+    assert_non_null(strstr(r.m.err, "the source has executed FLUSHALL, FLUSHDB or SWAPDB"));
+    run_close(&r);
+    expect_number("EXISTS behind", 0, 0);
+    expect_text("GET from-the-copy", "yes");
+}
+
+/* A snapshot that was damaged on its way: it ends there, and the stream is not applied. */
+static void test_damaged_copy(void **state)
+{
+    static const char *const commands[] = { "INCR counter" };
+    struct run r;
+    (void)state;
+    run_open_with(&r, commands, ARRAY_LEN(commands));
+    r.payload.at[r.payload.len - 12] ^= 1; /* in the value */
+    run_start(&r);
+    migrate_wait(&r.m, 20000);
+    assert_int_equal(r.m.code, 1);
+    assert_non_null(strstr(r.m.err, "the checksum is wrong"));
+    run_close(&r);
+    expect_number("EXISTS counter", 0, 0);
 }
 
 /* What no stream should hold is told by name; nothing waits for ever. */
@@ -490,6 +577,10 @@ int main(void)
         cmocka_unit_test(test_backlog_gone),
         cmocka_unit_test(test_failures_are_told),
         cmocka_unit_test(test_codis),
+        cmocka_unit_test(test_restores),
+        cmocka_unit_test(test_without_effect),
+        cmocka_unit_test(test_swapdb),
+        cmocka_unit_test(test_damaged_copy),
         cmocka_unit_test(test_out_of_place),
         cmocka_unit_test(test_scripts),
         cmocka_unit_test(test_error_of_a_script),

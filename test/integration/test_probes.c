@@ -11,14 +11,11 @@
 
 #include <cmocka.h>
 
+#include "test/lib/beside.h"
 #include "test/lib/certs.h"
 #include "test/lib/http.h"
-#include "test/lib/proxy_process.h"
-#include "test/lib/redis_cluster.h"
 #include "test/lib/testenv.h"
 
-static struct redis_cluster cluster;
-static struct proxy proxy;
 static uint16_t admin;
 
 static int start(void **state)
@@ -31,17 +28,8 @@ static int start(void **state)
 
 static int stop(void **state)
 {
-    (void)state;
     port_give_back(admin);
-    cluster_stop(&cluster);
-    return 0;
-}
-
-static int after_each(void **state)
-{
-    (void)state;
-    proxy_stop(&proxy);
-    return 0;
+    return beside_end(state);
 }
 
 /* As a balancer does it: a connection without a word, ended in one way or another. */
@@ -148,10 +136,10 @@ static void test_tls(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_teardown(test_plain, after_each),
-        cmocka_unit_test_teardown(test_password, after_each),
-        cmocka_unit_test_teardown(test_users, after_each),
-        cmocka_unit_test_teardown(test_tls, after_each),
+        cmocka_unit_test_teardown(test_plain, beside_end_proxy),
+        cmocka_unit_test_teardown(test_password, beside_end_proxy),
+        cmocka_unit_test_teardown(test_users, beside_end_proxy),
+        cmocka_unit_test_teardown(test_tls, beside_end_proxy),
     };
     return testenv_finish(cmocka_run_group_tests(tests, start, stop));
 }

@@ -20,21 +20,17 @@
 
 enum { TAGS = 6, CUTTING_MS = 7000 };
 
-static char tag_text[TAGS][64]; /* two hash tags in the first share of each master */
+static char tag_text[TAGS][16]; /* two hash tags in the first share of each master */
 static const char *tags[TAGS];
 static int tag_slot[TAGS];
 
 static int start(void **state)
 {
-    char key[64];
-
     (void)state;
     beside_start_alone(&(struct cluster_options){ .masters = 3, .replicas = 1 }, NULL);
     for (int i = 0; i < TAGS; i++) {
-        cluster_key(&cluster, i % 3, i / 3, "", key);
-        snprintf(tag_text[i], sizeof(tag_text[i]), "%.*s", (int)strlen(key) - 2, key + 1);
-        tags[i] = tag_text[i];
-        tag_slot[i] = cluster_slot(key);
+        tags[i] = cluster_tag(&cluster, i % 3, i / 3, tag_text[i]);
+        tag_slot[i] = cluster_slot(tags[i]);
     }
     return 0;
 }

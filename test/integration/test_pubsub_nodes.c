@@ -141,7 +141,7 @@ static void test_one_subscription_at_the_cluster(void **state)
         else
             client_close(&c[i]);
     }
-    assert_true(wait_until(nobody_is_subscribed, NULL, 5000));
+    assert_true(wait_until(nobody_is_subscribed, NULL, scaled_ms(10000)));
     client_close(&publisher);
 }
 
@@ -243,7 +243,7 @@ static void test_key_events_of_all_masters(void **state)
     client_close(&writer);
     client_close(&channel);
     client_close(&pattern);
-    assert_true(wait_until(nobody_is_subscribed, NULL, 5000));
+    assert_true(wait_until(nobody_is_subscribed, NULL, scaled_ms(10000)));
 }
 
 /* The master hands over that carries the other channels as well: as a replica it goes on carrying
@@ -385,12 +385,12 @@ static void test_node_that_carries_it_dies(void **state)
     assert_int_not_equal(carrier, -1);
     struct numbers f = { .c = &c, .node = other_master(carrier), .channel = "numbers" };
     flow(&f, 500);
-    assert_true(wait_until(all_numbers_came, &f, 2000));
+    assert_true(wait_until(all_numbers_came, &f, scaled_ms(5000)));
     assert_int_equal(f.missed, 0);
     cluster_kill_node(&cluster, carrier);
     f.gap = 0;
     flow(&f, 1500);
-    assert_true(wait_until(all_numbers_came, &f, 2000));
+    assert_true(wait_until(all_numbers_came, &f, scaled_ms(5000)));
     print_message("node killed: gap %llu ms, %ld of %ld missed\n", (unsigned long long)f.gap,
                   f.missed, f.sent);
     assert_int_equal(f.twice, 0);
@@ -434,13 +434,13 @@ static void test_node_that_carries_it_hangs(void **state)
     for (f.heard_at = now_ms(); f.gap < LONG_GAP_MS && now_ms() < end;)
         flow_on(&f, 100);
     flow_on(&f, 500);
-    assert_true(wait_until(all_numbers_came, &f, 2000));
+    assert_true(wait_until(all_numbers_came, &f, scaled_ms(5000)));
     print_message("node hangs: gap %llu ms, %ld of %ld missed\n", (unsigned long long)f.gap,
                   f.missed, f.sent);
     assert_in_range(f.gap, 0, scaled_ms(4000));
     cluster_continue_node(&cluster, carrier);
     flow(&f, 1000);
-    assert_true(wait_until(all_numbers_came, &f, 2000));
+    assert_true(wait_until(all_numbers_came, &f, scaled_ms(5000)));
     assert_int_equal(f.twice, 0);
     cluster_await_settled(&cluster, 20000);
     assert_true(wait_until(bus_is_whole, NULL, scaled_ms(10000)));
@@ -465,10 +465,10 @@ static void test_failover_of_the_carrier(void **state)
     flow(&f, 200);
     cluster_failover(&cluster, replica, "");
     flow(&f, 1000);
-    assert_true(wait_until(all_numbers_came, &f, 2000));
+    assert_true(wait_until(all_numbers_came, &f, scaled_ms(5000)));
     assert_int_equal(f.twice, 0);
     d.sent = f.sent;
-    assert_true(wait_until(all_numbers_came, &d, 2000));
+    assert_true(wait_until(all_numbers_came, &d, scaled_ms(5000)));
     assert_int_equal(f.missed, d.missed);
     client_close(&c);
     client_close(&direct);
@@ -551,20 +551,20 @@ static void test_shard_channel_moves(void **state)
     cluster_slot_move(&cluster, slot, away);
     /* The proxy is told of it by nobody but the node that the subscription was at. */
     struct direct_probe d = { .c = &c, .node = away, .channel = channel };
-    assert_true(wait_until(direct_message_comes, &d, scaled_ms(1000)));
+    assert_true(wait_until(direct_message_comes, &d, scaled_ms(3000)));
     expect_each_once(&p);
     assert_int_equal(subscribers_at(away, "SHARDNUMSUB", channel), 1);
     cluster_slot_move(&cluster, slot, home);
-    assert_true(wait_until(shard_message_comes, &p, 5000));
+    assert_true(wait_until(shard_message_comes, &p, scaled_ms(10000)));
     expect_each_once(&p);
     /* And when its master is replaced, which has told everybody that the slot is back. */
     cluster_await_settled(&cluster, 20000);
     cluster_failover(&cluster, cluster_replica_of(&cluster, home), "");
-    assert_true(wait_until(shard_message_comes, &p, 5000));
+    assert_true(wait_until(shard_message_comes, &p, scaled_ms(10000)));
     expect_each_once(&p);
     client_close(&c);
     client_close(&publisher);
-    assert_true(wait_until(nobody_is_subscribed, NULL, 5000));
+    assert_true(wait_until(nobody_is_subscribed, NULL, scaled_ms(10000)));
 }
 
 /* --- other proxies, and rights ---------------------------------------------------------------- */

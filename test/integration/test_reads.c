@@ -10,16 +10,12 @@
 
 #include <cmocka.h>
 
+#include "test/lib/beside.h"
 #include "test/lib/client.h"
 #include "test/lib/load.h"
-#include "test/lib/proxy_process.h"
-#include "test/lib/redis_cluster.h"
 #include "test/lib/testenv.h"
 
 enum { MASTERS = 3 };
-
-static struct redis_cluster cluster;
-static struct proxy proxy;
 
 /* A node tells of a replica only once that has got something. */
 static bool replicas_are_told(void *arg)
@@ -51,25 +47,11 @@ static int start(void **state)
     return 0;
 }
 
-static int stop(void **state)
-{
-    (void)state;
-    cluster_stop(&cluster);
-    return 0;
-}
-
 static int before_each(void **state)
 {
     (void)state;
     cluster_await_settled(&cluster, 20000);
     assert_true(wait_until(replicas_are_told, NULL, scaled_ms(10000)));
-    return 0;
-}
-
-static int after_each(void **state)
-{
-    (void)state;
-    proxy_stop(&proxy);
     return 0;
 }
 
@@ -430,15 +412,12 @@ static void test_failovers(void **state)
 /* A slot goes back and forth between two masters. */
 static void test_slots_move(void **state)
 {
-    static char tags_text[4][64];
+    static char tags_text[4][16];
     static const char *tags[4];
-    char key[64];
+    char tag[16];
     (void)state;
-    for (int i = 0; i < 4; i++) {
-        cluster_key(&cluster, i % 2, i / 2, "", key);
-        snprintf(tags_text[i], sizeof(tags_text[i]), "%.*s", (int)strlen(key) - 2, key + 1);
-        tags[i] = tags_text[i];
-    }
+    for (int i = 0; i < 4; i++)
+        tags[i] = cluster_tag(&cluster, i % 2, i / 2, tags_text[i]);
     start_proxy("prefer-replica", NULL, NULL);
     struct load *load = load_start(&(struct load_options){ .port = proxy.port,
                                                            .replicas = true,
@@ -448,10 +427,9 @@ static void test_slots_move(void **state)
                                                            .tag_count = 4 });
     bool flows = load_goes_on(load, 500, scaled_ms(5000));
     for (int i = 0; flows && i < 4; i++) {
-        int slot = cluster_slot(cluster_key(&cluster, 0, 0, "", key));
+        int slot = cluster_slot(tags[0]);
         int from = cluster_owner(&cluster, slot);
-        int to =
-            cluster_owner(&cluster, cluster_slot(cluster_key(&cluster, 1 + i % 2, 0, "", key)));
+        int to = cluster_owner(&cluster, cluster_slot(cluster_tag(&cluster, 1 + i % 2, 0, tag)));
         if (from != to)
             cluster_slot_move(&cluster, slot, to);
         flows = load_goes_on(load, 500, scaled_ms(8000));
@@ -521,15 +499,15 @@ static void test_zones(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(test_what_goes_where, before_each, after_each),
-        cmocka_unit_test_setup_teardown(test_resp3, before_each, after_each),
-        cmocka_unit_test_setup_teardown(test_changed_at_run_time, before_each, after_each),
-        cmocka_unit_test_setup_teardown(test_own_writes, before_each, after_each),
-        cmocka_unit_test_setup_teardown(test_replica_refuses, before_each, after_each),
-        cmocka_unit_test_setup_teardown(test_failovers, before_each, after_each),
-        cmocka_unit_test_setup_teardown(test_slots_move, before_each, after_each),
-        cmocka_unit_test_setup_teardown(test_replica_hangs_and_dies, before_each, after_each),
-        cmocka_unit_test_setup_teardown(test_zones, before_each, after_each),
+        cmocka_unit_test_setup_teardown(test_what_goes_where, before_each, beside_end_proxy),
+        cmocka_unit_test_setup_teardown(test_resp3, before_each, beside_end_proxy),
+        cmocka_unit_test_setup_teardown(test_changed_at_run_time, before_each, beside_end_proxy),
+        cmocka_unit_test_setup_teardown(test_own_writes, before_each, beside_end_proxy),
+        cmocka_unit_test_setup_teardown(test_replica_refuses, before_each, beside_end_proxy),
+        cmocka_unit_test_setup_teardown(test_failovers, before_each, beside_end_proxy),
+        cmocka_unit_test_setup_teardown(test_slots_move, before_each, beside_end_proxy),
+        cmocka_unit_test_setup_teardown(test_replica_hangs_and_dies, before_each, beside_end_proxy),
+        cmocka_unit_test_setup_teardown(test_zones, before_each, beside_end_proxy),
     };
-    return testenv_finish(cmocka_run_group_tests(tests, start, stop));
+    return testenv_finish(cmocka_run_group_tests(tests, start, beside_end));
 }

@@ -168,17 +168,14 @@ static void test_tryagain_without_end(void **state)
 static void test_moves_under_load(void **state)
 {
     enum { TAGS = 4, ROUNDS = 3 };
-    static char tag_text[TAGS][64];
+    static char tag_text[TAGS][16];
     const char *tags[TAGS];
     int slot[TAGS];
 
     (void)state;
     for (int i = 0; i < TAGS; i++) {
-        char key[64];
-        cluster_key(&cluster, i % 3, 10 + i, "", key);
-        snprintf(tag_text[i], sizeof(tag_text[i]), "%.*s", (int)strlen(key) - 2, key + 1);
-        tags[i] = tag_text[i];
-        slot[i] = cluster_slot(key);
+        tags[i] = cluster_tag(&cluster, i % 3, 10 + i, tag_text[i]);
+        slot[i] = cluster_slot(tags[i]);
     }
     struct load *load =
         load_start(&(struct load_options){ .port = proxy.port, .tags = tags, .tag_count = TAGS });

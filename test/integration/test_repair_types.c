@@ -40,12 +40,25 @@ static const char *damage(void)
     return testenv_file("unknown", text);
 }
 
+/* What a dry run says of the two versions; and nobody's connection is lost by it. */
+static void expect_plan(void)
+{
+    struct migrate m;
+    migrate_run(&m, "sync", source_at, target_at, "--spool-dir", testenv_dir(), "--dry-run", NULL);
+    assert_int_equal(m.code, 0);
+    assert_non_null(strstr(m.out, "target: version "));
+    assert_non_null(strstr(m.out, "warn  target: older than the source"));
+    migrate_free(&m);
+    redis_do(to, "PING"); /* over a connection of before */
+}
+
 static void repair_all(void)
 {
     struct migrate m, cutover;
     char path[160];
     snprintf(path, sizeof(path), "%s/admin.sock", testenv_dir());
     fill();
+    expect_plan();
     moving_begin(&m, (const char *const[]){ "sync", source_at, target_at, "--spool-dir",
                                             testenv_dir(), "--admin-socket", path, "--repair", "no",
                                             "--ttl-calm", "100ms", NULL });

@@ -40,19 +40,6 @@ static void begin(unsigned fillers)
     redis_do(from, "DEBUG POPULATE %u filler 20", fillers);
 }
 
-/* What the state file says behind a word; -1: there is none. */
-static long long state_number(const char *dir, const char *word)
-{
-    char path[300], line[64];
-    snprintf(path, sizeof(path), "%s/state", dir);
-    snprintf(line, sizeof(line), "\n%s ", word);
-    char *text = file_text(path);
-    char *at = text != NULL ? strstr(text, line) : NULL;
-    long long n = at != NULL ? atoll(at + strlen(line)) : -1;
-    free(text);
-    return n;
-}
-
 struct position {
     const char *dir;
     long long more_than;
@@ -61,7 +48,7 @@ struct position {
 static bool has_copied(void *arg)
 {
     const struct position *p = arg;
-    return state_number(p->dir, "live") == 1 || state_number(p->dir, "copied") > p->more_than;
+    return migrate_state(p->dir, "live") == 1 || migrate_state(p->dir, "copied") > p->more_than;
 }
 
 enum pace { FAST, SLOW, CALM };
@@ -100,13 +87,41 @@ static void test_killed_in_the_copy(void **state)
         assert_true(wait_until(has_copied, &at, scaled_ms(20000)));
         rest_us((int)chance_below(200000));
         process_kill(&m.process);
-        at.more_than = state_number(at.dir, "copied");
+        at.more_than = migrate_state(at.dir, "copied");
     }
     migrate_await(&m, "the stream goes on", 1);
     ledger_end(&load);
     moving_finish(&m);
     if (points <= 2) /* with more of them the copy may be over */
         assert_true(migrate_count(&m, "there before") > 0);
+    migrate_free(&m);
+    moving_verify();
+}
+
+/* The stream behind the payload makes the spool too small for it: then there is nothing to go on
+   with, and the next one begins anew. */
+static void test_killed_without_the_payload(void **state)
+{
+    enum { LARGE = 100 * 1000 };
+    static char large[LARGE + 1];
+    struct migrate m;
+    struct position at = { migrate_state_dir(), 0 };
+    (void)state;
+    begin(60000);
+    memset(large, 'x', LARGE);
+    migrate_start(&m, (const char *const[]){ "sync", source_at, "--target-cluster", seeds,
+                                             "--state-dir", at.dir, "--spool-max", "4mb",
+                                             "--rate-limit-commands", "6000", NULL });
+    assert_true(wait_until(has_copied, &at, scaled_ms(20000)));
+    for (int i = 0; i < 50; i++)
+        redis_do(from, "SET large:%d %s", i, large);
+    migrate_await(&m, "the spool cannot hold the full copy", 1);
+    assert_int_equal(migrate_says(&m, "full copy done"), 0);
+    process_kill(&m.process);
+    start_with(&m, at.dir, FAST);
+    migrate_await(&m, "full copy done", 1);
+    assert_int_equal(migrate_says(&m, "full copy begins"), 1);
+    moving_finish(&m);
     migrate_free(&m);
     moving_verify();
 }
@@ -241,6 +256,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_killed_in_the_copy),
+        cmocka_unit_test(test_killed_without_the_payload),
         cmocka_unit_test(test_times_survive),
         cmocka_unit_test(test_told_to_stop),
     };

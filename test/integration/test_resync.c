@@ -310,6 +310,37 @@ static void test_killed_in_the_payload(void **state)
     moving_verify();
 }
 
+static bool has_payload(void *dir)
+{
+    return migrate_state(dir, "payload") > 0;
+}
+
+/* Killed while the target hangs: all of the new copy is in the spool, and nothing of it is at the
+   target, however much of the one before was. */
+static void test_killed_before_the_copy(void **state)
+{
+    struct migrate m;
+    char dir[300];
+    (void)state;
+    snprintf(dir, sizeof(dir), "%s", migrate_state_dir());
+    begin();
+    redis_do(from, "DEBUG POPULATE 20000 filler 20");
+    start_sync(&m, dir);
+    migrate_await(&m, "full copy done", 1);
+    cluster_stop_node(&cluster, 0);
+    overrun(&m);
+    migrate_await(&m, "full copy begins", 2);
+    assert_true(wait_until(has_payload, dir, scaled_ms(20000)));
+    process_kill(&m.process);
+    cluster_continue_node(&cluster, 0);
+    cluster_await_settled(&cluster, 20000);
+    start_sync(&m, dir);
+    migrate_await(&m, "full copy done", 1);
+    moving_finish(&m);
+    migrate_free(&m);
+    moving_verify();
+}
+
 struct beginning {
     struct migrate *m;
     const char *dir;
@@ -368,7 +399,8 @@ int main(void)
         cmocka_unit_test(test_link_is_cut),           cmocka_unit_test(test_stopped_for_long),
         cmocka_unit_test(test_among_others),          cmocka_unit_test(test_refusals),
         cmocka_unit_test(test_several_databases),     cmocka_unit_test(test_cut_in_the_payload),
-        cmocka_unit_test(test_killed_in_the_payload), cmocka_unit_test(test_killed_at_any_time),
+        cmocka_unit_test(test_killed_in_the_payload), cmocka_unit_test(test_killed_before_the_copy),
+        cmocka_unit_test(test_killed_at_any_time),
     };
     return testenv_finish(cmocka_run_group_tests(tests, start, moving_end));
 }

@@ -60,7 +60,7 @@ static void test_every_type(void **state)
     migrate_free(&m);
     expect_values();
     redisReply *ttl = redis_ask(to, "TTL timed");
-    assert_in_range(ttl->integer, 990, 1000);
+    assert_in_range(ttl->integer, 900, 1000);
     freeReplyObject(ttl);
 }
 

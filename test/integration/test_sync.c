@@ -98,6 +98,32 @@ static void test_rate_limit(void **state)
     migrate_free(&m);
 }
 
+/* The same by bytes: four values of a megabyte, random so that the source cannot pack them. */
+static void test_rate_limit_in_bytes(void **state)
+{
+    enum { VALUES = 4, VALUE = 1 << 20 };
+    struct migrate m;
+    unsigned seed = 1;
+    char *text = malloc(VALUE);
+    (void)state;
+    assert_non_null(text);
+    moving_empty();
+    for (int i = 0; i < VALUES; i++) {
+        for (int at = 0; at < VALUE; at++)
+            text[at] = (char)rand_r(&seed);
+        redis_do(from, "SET key:%d %b", i, text, (size_t)VALUE);
+    }
+    free(text);
+    uint64_t begun = now_ms();
+    moving_begin(&m, (const char *const[]){ "sync", source_at, "--target-cluster", seeds,
+                                            "--rate-limit", "2mb", "--spool-dir", testenv_dir(),
+                                            NULL });
+    assert_in_range(now_ms() - begun, 900, (uint64_t)scaled_ms(15000));
+    moving_finish(&m);
+    moving_expect_cluster();
+    migrate_free(&m);
+}
+
 /* Each way in which a command of the stream is handled. */
 static void test_every_rule(void **state)
 {
@@ -197,6 +223,7 @@ static void test_transactions(void **state)
     redis_do(from, "SADD another x");
     redis_do(from, "EXEC");
     moving_finish(&m);
+    assert_int_equal(migrate_count(&m, "transactions in parts"), 1);
     migrate_free(&m);
     assert_int_equal(calls_of("exec"), 3); /* two for single INCRs, each with its marker */
     assert_int_equal(calls_of("incr"), 12);
@@ -479,14 +506,23 @@ static void test_interrupted(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_into_a_cluster),    cmocka_unit_test(test_through_a_proxy),
-        cmocka_unit_test(test_small_spool),       cmocka_unit_test(test_full_copy_only),
-        cmocka_unit_test(test_rate_limit),        cmocka_unit_test(test_every_rule),
-        cmocka_unit_test(test_transactions),      cmocka_unit_test(test_between_slots),
-        cmocka_unit_test(test_databases),         cmocka_unit_test(test_cut_connection),
-        cmocka_unit_test(test_at_least_once),     cmocka_unit_test(test_flush_is_not_repeated),
-        cmocka_unit_test(test_flush_by_policy),   cmocka_unit_test(test_messages),
-        cmocka_unit_test(test_between_databases), cmocka_unit_test(test_interrupted),
+        cmocka_unit_test(test_into_a_cluster),
+        cmocka_unit_test(test_through_a_proxy),
+        cmocka_unit_test(test_small_spool),
+        cmocka_unit_test(test_full_copy_only),
+        cmocka_unit_test(test_rate_limit),
+        cmocka_unit_test(test_every_rule),
+        cmocka_unit_test(test_rate_limit_in_bytes),
+        cmocka_unit_test(test_transactions),
+        cmocka_unit_test(test_between_slots),
+        cmocka_unit_test(test_databases),
+        cmocka_unit_test(test_cut_connection),
+        cmocka_unit_test(test_at_least_once),
+        cmocka_unit_test(test_flush_is_not_repeated),
+        cmocka_unit_test(test_flush_by_policy),
+        cmocka_unit_test(test_messages),
+        cmocka_unit_test(test_between_databases),
+        cmocka_unit_test(test_interrupted),
     };
     return testenv_finish(cmocka_run_group_tests(tests, start, moving_end));
 }

@@ -120,7 +120,7 @@ static void unblock_inside(uint16_t port)
     long long id = strtoll(client_ask(&waiting, "CLIENT", "ID", NULL) + 1, NULL, 10);
     snprintf(number, sizeof(number), "%lld", id);
     assert_true(client_send_command(&waiting, "BLPOP", "nothing", "0", NULL));
-    assert_true(wait_until(one_waits, &c, 5000));
+    assert_true(wait_until(one_waits, &c, scaled_ms(10000)));
     client_ask_expect(&c, "+OK\r\n", "MULTI");
     client_ask_expect(&c, "+QUEUED\r\n", "CLIENT", "UNBLOCK", number);
     client_ask_expect(&c, "+QUEUED\r\n", "ECHO", "x");
@@ -414,7 +414,7 @@ static void expect_job_before_entry(bool watched)
     client_ask_expect(&c, "+QUEUED\r\n", "RPUSH", queue, "entry");
     client_ask_expect(&c, "+QUEUED\r\n", "GET", info);
     assert_true(client_send_command(&c, "EXEC", NULL));
-    assert_true(wait_until(queue_is_filled, queue, 5000));
+    assert_true(wait_until(queue_is_filled, queue, scaled_ms(10000)));
     redisReply *seen = cluster_ask(&cluster, 0, "GET %s", job);
     assert_non_null(seen);
     assert_string_equal(seen->str, now);

@@ -1,8 +1,6 @@
 /*
  * A node that breaks off, stalls or lies inside a transaction: one reply all the same, in time,
- * and the block goes out once.
- *
- * Two fakes share the slots: "foo" (12182) is the liar's, "bar" (5061) the honest one's.
+ * and the block goes out once. "foo" is the liar's, "bar" the honest one's.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -12,47 +10,22 @@
 
 #include <cmocka.h>
 
-#include "test/lib/client.h"
-#include "test/lib/fake_node.h"
-#include "test/lib/proxy_process.h"
+#include "test/lib/liar_case.h"
 #include "test/lib/testenv.h"
 
-static struct proxy proxy;
-static struct fake_node *honest, *liar;
-static uint16_t honest_port, liar_port;
 static struct client c;
 
 static int before_each(void **state)
 {
-    static const char *const quick[] = { "--request-timeout", "500ms", "--topology-interval",
-                                         "300ms", NULL };
-    char seeds[64];
-
     (void)state;
-    honest_port = port_take();
-    liar_port = port_take();
-    struct fake_range map[] = { { 0, 8191, honest_port }, { 8192, 16383, liar_port } };
-    honest = fake_node_start(honest_port);
-    liar = fake_node_start(liar_port);
-    fake_node_map(honest, map, 2);
-    fake_node_map(liar, map, 2);
-    snprintf(seeds, sizeof(seeds), "127.0.0.1:%d,127.0.0.1:%d", honest_port, liar_port);
-    proxy_start(&proxy, seeds, quick);
-    assert_true(client_open(&c, proxy.port));
-    client_ask_expect(&c, "$3\r\nfoo\r\n", "GET", "foo");
-    client_ask_expect(&c, "$3\r\nbar\r\n", "GET", "bar");
+    liar_begin(&c);
     return 0;
 }
 
 static int after_each(void **state)
 {
     (void)state;
-    client_close(&c);
-    proxy_stop(&proxy);
-    fake_node_stop(honest);
-    fake_node_stop(liar);
-    port_give_back(honest_port);
-    port_give_back(liar_port);
+    liar_end(&c);
     return 0;
 }
 

@@ -22,18 +22,14 @@
 
 enum { TAGS = 3, WRITERS = 10, REST_US = 500 };
 
-static char tags[TAGS][64]; /* one of each master */
+static char tags[TAGS][16]; /* one of each master */
 
 static int start(void **state)
 {
-    char key[64];
-
     (void)state;
     beside_start(&(struct cluster_options){ .masters = 3, .replicas = 1 }, NULL);
-    for (int i = 0; i < TAGS; i++) {
-        cluster_key(&cluster, i, 0, "", key);
-        snprintf(tags[i], sizeof(tags[i]), "%.*s", (int)strlen(key) - 2, key + 1);
-    }
+    for (int i = 0; i < TAGS; i++)
+        cluster_tag(&cluster, i, 0, tags[i]);
     return 0;
 }
 
@@ -204,7 +200,7 @@ static bool watched(void *arg)
 static void watch_when_there_is_room(struct client *c, const char *key)
 {
     struct attempt t = { c, key };
-    assert_true(wait_until(watched, &t, 5000));
+    assert_true(wait_until(watched, &t, scaled_ms(10000)));
 }
 
 /* The connections come back and are used again; a client that leaves gives its own back. */

@@ -60,6 +60,13 @@ static int start_four(void **state)
     return 0;
 }
 
+static int start_four_watched(void **state)
+{
+    (void)state;
+    start_workers("4", WORKERS, (const char *const[]){ "--worker-timeout", "1500ms", NULL });
+    return 0;
+}
+
 static int stop_proxy(void **state)
 {
     (void)state;
@@ -192,7 +199,7 @@ static void test_ids_after_a_death(void **state)
     long long first = atoll(client_ask(&c[0], "CLIENT", "ID", NULL) + 1);
     assert_int_equal(proxy_workers(&proxy, pids, 1), 1);
     assert_int_equal(kill(pids[0], SIGKILL), 0);
-    assert_true(wait_until(is_replaced, &(struct replaced){ pids[0], 1 }, scaled_ms(2000)));
+    assert_true(wait_until(is_replaced, &(struct replaced){ pids[0], 1 }, scaled_ms(5000)));
     assert_true(client_open(&c[1], proxy.port));
     assert_true(atoll(client_ask(&c[1], "CLIENT", "ID", NULL) + 1) > first);
     crowd_close(c, 2);
@@ -460,7 +467,7 @@ int main(void)
                                         stop_proxy),
         cmocka_unit_test_setup_teardown(test_a_worker_dies, start_four, stop_proxy),
         cmocka_unit_test_teardown(test_ids_after_a_death, stop_proxy),
-        cmocka_unit_test_setup_teardown(test_a_worker_hangs, start_four, stop_proxy),
+        cmocka_unit_test_setup_teardown(test_a_worker_hangs, start_four_watched, stop_proxy),
         cmocka_unit_test_setup_teardown(test_workers_die_at_once, start_four, stop_proxy),
         cmocka_unit_test_teardown(test_auto, stop_proxy),
         cmocka_unit_test_teardown(test_few_descriptors, stop_proxy),

@@ -39,6 +39,13 @@ int beside_end(void **state)
     return 0;
 }
 
+int beside_end_proxy(void **state)
+{
+    (void)state;
+    proxy_stop(&proxy);
+    return 0;
+}
+
 void beside_open(struct client *c, struct client *o)
 {
     assert_true(client_open(c, proxy.port));

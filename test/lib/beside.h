@@ -24,6 +24,8 @@ void beside_start_alone(const struct cluster_options *options, const char *const
 /* For cmocka: three masters and a proxy without more arguments; and the end of any scene. */
 int beside_begin(void **state);
 int beside_end(void **state);
+/* The end of the proxy alone, for tests that start one each. */
+int beside_end_proxy(void **state);
 
 /* A client of the proxy and one of the plain Redis; and the end of both. Asserts. */
 void beside_open(struct client *c, struct client *o);

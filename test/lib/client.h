@@ -19,7 +19,7 @@ enum client_state { CLIENT_OPEN, CLIENT_TIMEOUT, CLIENT_CLOSED, CLIENT_GARBAGE }
 struct client {
     int fd; /* -1 when closed */
     enum client_state state;
-    int timeout_ms; /* of each call; may be changed */
+    int timeout_ms; /* without a byte sent or received, of each call; may be changed */
     bool deaf;      /* while sending, do not read what comes: a slow reader */
     char *in;       /* received and not yet given out: in[at..len) */
     size_t at, len, room;

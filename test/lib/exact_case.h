@@ -35,6 +35,8 @@ void exact_finish(struct migrate *m);
 bool exact_goes_back(void *m); /* a part of the stream is sent again */
 
 /* A replica of any master takes over, and lacks what that has answered in the last moments. */
+void exact_replace_master(void);
+/* The same, until all nodes are well with it. */
 void exact_take_over(void);
 
 #endif

@@ -27,7 +27,7 @@ struct fake_source {
     atomic_bool stop;
     int listener, fd;
     unsigned loading_left;
-    bool waits_for_ack; /* the stream is due at the next one */
+    unsigned waits_for_acks; /* so many more before the stream */
     char in[ROOM];
     size_t len;
 };
@@ -84,7 +84,8 @@ static void say_payload(struct fake_source *f)
     say(f, s->payload, s->payload_len);
     if (s->marked)
         say_text(f, MARK);
-    f->waits_for_ack = s->marked;
+    /* The first one may come before a server has noticed that its child is done. */
+    f->waits_for_acks = s->marked ? 2 : 0;
     if (!s->marked)
         say_first_stream(f);
 }
@@ -131,9 +132,9 @@ static void on_request(struct fake_source *f, char *request)
         pthread_mutex_lock(&f->lock);
         f->acknowledged = strtoull(w[2], NULL, 10);
         pthread_mutex_unlock(&f->lock);
-        if (f->waits_for_ack)
+        if (f->waits_for_acks == 1)
             say_first_stream(f);
-        f->waits_for_ack = false;
+        f->waits_for_acks -= f->waits_for_acks > 0;
     } else {
         say_text(f, "+OK\r\n");
     }

@@ -15,7 +15,7 @@
 struct fake_source_script {
     const char *payload;
     size_t payload_len;
-    bool marked;            /* "$EOF:", and the stream only after an ACK; else "$LENGTH" */
+    bool marked;            /* "$EOF:", and the stream only behind the second ACK; else "$LENGTH" */
     bool loading;           /* the first PSYNC is answered by -LOADING */
     const char *streams[2]; /* NUL-terminated; NULL: none */
     size_t stream_len[2];   /* 0: up to the NUL */

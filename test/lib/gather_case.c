@@ -10,14 +10,15 @@
 
 #include "test/lib/testenv.h"
 
-void gather_compare(uint16_t proxy, uint16_t oracle, const char *const *words, size_t count)
+void gather_compare(uint16_t proxy_port, uint16_t oracle_port, const char *const *words,
+                    size_t count)
 {
     for (int protocol = 2; protocol <= 3; protocol++) {
         struct client c, o;
         char hello[16];
 
-        assert_true(client_open(&c, proxy));
-        assert_true(client_open(&o, oracle));
+        assert_true(client_open(&c, proxy_port));
+        assert_true(client_open(&o, oracle_port));
         snprintf(hello, sizeof(hello), "%d", protocol);
         assert_non_null(client_ask(&c, "HELLO", hello, NULL));
         assert_non_null(client_ask(&o, "HELLO", hello, NULL));
@@ -47,7 +48,21 @@ static bool nothing_left(void *arg)
 
 void gather_nothing_left(struct redis_cluster *c)
 {
-    assert_true(wait_until(nothing_left, c, 3000));
+    assert_true(wait_until(nothing_left, c, scaled_ms(10000)));
+}
+
+int gather_begin(void **state)
+{
+    (void)state;
+    beside_start(&(struct cluster_options){ .masters = 3, .partial = true },
+                 (const char *const[]){ "--request-timeout", "1s", NULL });
+    return 0;
+}
+
+void gather_compare_all(const char *const *words, size_t count)
+{
+    gather_compare(proxy.port, oracle.port, words, count);
+    gather_nothing_left(&cluster);
 }
 
 long long gather_number(struct client *c, const char *words)

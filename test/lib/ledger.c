@@ -17,6 +17,7 @@ static const char *const commands[] = {
     "RPUSH ledger:list:%u %u",
     "APPEND ledger:text:%u %u,",
     "ZINCRBY ledger:scores:%u 1 m%u",
+    "ZADD ledger:scores:%u INCR 1 all",
     "HINCRBY ledger:hash:%u f %u",
     "SADD ledger:set:%u %u",
     "SPOP ledger:set:%u",

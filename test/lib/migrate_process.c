@@ -164,3 +164,15 @@ const char *migrate_state_dir(void)
     assert_int_equal(mkdir(path, 0700), 0);
     return path;
 }
+
+long long migrate_state(const char *dir, const char *name)
+{
+    char path[300], line[64];
+    snprintf(path, sizeof(path), "%s/state", dir);
+    snprintf(line, sizeof(line), "\n%s ", name);
+    char *text = file_text(path);
+    char *at = text != NULL ? strstr(text, line) : NULL;
+    long long n = at != NULL ? atoll(at + strlen(line)) : -1;
+    free(text);
+    return n;
+}

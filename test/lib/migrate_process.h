@@ -48,5 +48,7 @@ const char *migrate_state_dir(void);
 long long migrate_count(const struct migrate *m, const char *name);
 /* The same of one that runs, by the status command at its admin socket; -1: it does not answer. */
 long long migrate_status(const char *socket, const char *name);
+/* What the state file in that directory says behind a word; -1: there is none. */
+long long migrate_state(const char *dir, const char *name);
 
 #endif

@@ -48,6 +48,7 @@ void proxy_launch(struct proxy *p, const char *seeds, const char *const *extra,
     const char *const defaults[][2] = { { "-p", port },
                                         { "--bind", "127.0.0.1" },
                                         { "--request-timeout", "5s" },
+                                        { "--worker-timeout", "15s" },
                                         { "--log-level", "info" },
                                         { "--admin-password", PROXY_ADMIN_PASSWORD } };
     for (size_t i = 0; i < ARRAY_LEN(defaults); i++) {
@@ -121,26 +122,13 @@ static const char *complaint_in(const char *log)
     return NULL;
 }
 
-bool proxy_stop(struct proxy *p)
+/* What it ended with, and what it has said. */
+static bool has_ended_well(struct proxy *p)
 {
-    bool clean = true;
+    bool clean = p->process.exit_code == 0;
 
-    if (p->port == 0)
-        return true;
-    if (process_ended(&p->process)) {
-        testenv_problem("the proxy had ended by itself with %d", p->process.exit_code);
-        clean = false;
-    } else {
-        process_signal(&p->process, SIGTERM);
-        if (!process_wait(&p->process, scaled_ms(20000))) {
-            testenv_problem("the proxy does not leave after SIGTERM");
-            process_kill(&p->process);
-            clean = false;
-        } else if (p->process.exit_code != 0) {
-            testenv_problem("the proxy left with %d", p->process.exit_code);
-            clean = false;
-        }
-    }
+    if (!clean)
+        testenv_problem("the proxy left with %d", p->process.exit_code);
     char *log = proxy_log(p);
     const char *complaint = log != NULL ? complaint_in(log) : NULL;
     if (complaint != NULL) {
@@ -151,6 +139,29 @@ bool proxy_stop(struct proxy *p)
     port_give_back(p->port);
     p->port = 0;
     return clean;
+}
+
+bool proxy_await_end(struct proxy *p)
+{
+    if (process_wait(&p->process, scaled_ms(20000)))
+        return has_ended_well(p);
+    testenv_problem("the proxy does not leave when it is told to");
+    process_kill(&p->process);
+    (void)has_ended_well(p);
+    return false;
+}
+
+bool proxy_stop(struct proxy *p)
+{
+    if (p->port == 0)
+        return true;
+    if (process_ended(&p->process)) {
+        testenv_problem("the proxy had ended by itself with %d", p->process.exit_code);
+        (void)has_ended_well(p);
+        return false;
+    }
+    process_signal(&p->process, SIGTERM);
+    return proxy_await_end(p);
 }
 
 int proxy_workers(const struct proxy *p, pid_t *pids, int max)

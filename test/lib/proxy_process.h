@@ -1,9 +1,10 @@
 /*
  * proxy_process.h: slotgate as a child process, from $SLOTGATE_BIN.
  *
- * Always started with a port of its own on 127.0.0.1, --request-timeout 5s, --log-level info and
- * an admin password, unless the test's own arguments say otherwise. A stop counts as clean only
- * with exit code 0 and a log without a sanitizer's report or a broken invariant.
+ * Always started with a port of its own on 127.0.0.1, --request-timeout 5s, --worker-timeout 15s (a
+ * worker that a busy machine does not let run is no hanging one), --log-level info and an admin
+ * password, unless the test's own arguments say otherwise. A stop counts as clean only with exit
+ * code 0 and a log without a sanitizer's report or a broken invariant.
  */
 #ifndef TEST_LIB_PROXY_PROCESS_H
 #define TEST_LIB_PROXY_PROCESS_H
@@ -40,6 +41,8 @@ void proxy_await_ready(struct proxy *p, int timeout_ms);
 /* SIGTERM, and whether it ended clean; notes a problem otherwise, so that the program fails even
    when this is called in a teardown. A proxy that is not running is fine. */
 bool proxy_stop(struct proxy *p);
+/* The same for one that has been told to end already, in whatever way. */
+bool proxy_await_end(struct proxy *p);
 
 /* The worker processes, which the supervisor p->process has started; gives how many, at most max.
  */

@@ -377,18 +377,26 @@ uint16_t cluster_slot(const char *key)
     return crc16(key, strlen(key)) % CLUSTER_SLOTS;
 }
 
-const char *cluster_key(const struct redis_cluster *c, int master, int n, const char *name,
-                        char out[64])
+const char *cluster_tag(const struct redis_cluster *c, int master, int n, char out[16])
 {
     const struct cluster_node *node = &c->node[master];
 
     REQUIRE(node->first_slot >= 0);
     for (int tag = 0;; tag++) {
-        snprintf(out, 64, "{t%d}%s", tag, name);
+        snprintf(out, 16, "t%d", tag);
         int slot = cluster_slot(out);
         if (slot >= node->first_slot && slot <= node->last_slot && n-- == 0)
             return out;
     }
+}
+
+const char *cluster_key(const struct redis_cluster *c, int master, int n, const char *name,
+                        char out[64])
+{
+    char tag[16];
+
+    snprintf(out, 64, "{%s}%s", cluster_tag(c, master, n, tag), name);
+    return out;
 }
 
 bool cluster_is_master(struct redis_cluster *c, int node)

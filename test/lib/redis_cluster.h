@@ -63,7 +63,9 @@ int cluster_owner(struct redis_cluster *c, int slot);
 bool cluster_is_master(struct redis_cluster *c, int node);
 /* A living replica of that master; -1 when there is none. */
 int cluster_replica_of(struct redis_cluster *c, int master);
-/* Writes "{tN}NAME" whose slot began at that master; different n give different slots. */
+/* Writes "tN", a word whose slot began at that master, or "{tN}NAME" of the same slot; different n
+   give different slots. */
+const char *cluster_tag(const struct redis_cluster *c, int master, int n, char out[16]);
 const char *cluster_key(const struct redis_cluster *c, int master, int n, const char *name,
                         char out[64]);
 

@@ -17,9 +17,9 @@ struct sockets_at {
     long more_than; /* bytes */
     /* Of sockets_are_still: */
     long last;
-    int looks;
+    uint64_t since; /* ms: when it was seen to change */
 };
 bool sockets_hold(void *at);      /* more than that lie there */
-bool sockets_are_still(void *at); /* and nothing more has come for some looks */
+bool sockets_are_still(void *at); /* and nothing more has come for a fifth of a second */
 
 #endif

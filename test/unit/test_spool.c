@@ -13,6 +13,14 @@
 #include "migrate/spool.h"
 
 static char folder[64];
+static int syncs;
+
+/* In place of the system's, for the spool, too. */
+int fdatasync(int file)
+{
+    syncs++;
+    return fsync(file);
+}
 
 static int begin(void **state)
 {
@@ -103,6 +111,43 @@ static void test_nothing_of_before_comes_back(void **state)
     spool_close(&s);
 }
 
+/* ... nor when the next one ends exactly where an old file begins. */
+static void test_nothing_behind_a_segment_comes_back(void **state)
+{
+    struct spool s;
+    (void)state;
+    open_new(&s);
+    write_bytes(&s, SPOOL_SEGMENT + 1000, 'a');
+    spool_close(&s);
+    open_new(&s);
+    assert_int_equal(spool_reopen(&s, 0, SPOOL_SEGMENT - 5), 0);
+    write_bytes(&s, 5, 'b');
+    spool_close(&s);
+    open_new(&s);
+    assert_int_equal(spool_reopen(&s, 0, UINT64_MAX), 0);
+    assert_int_equal(s.end, SPOOL_SEGMENT);
+    spool_close(&s);
+}
+
+/* An earlier program that was killed has not waited for its last bytes. */
+static void test_waits_for_earlier_bytes(void **state)
+{
+    struct spool s;
+    (void)state;
+    open_new(&s);
+    write_bytes(&s, SPOOL_SEGMENT + 10, 'a');
+    spool_close(&s);
+    open_new(&s);
+    assert_int_equal(spool_reopen(&s, 0, UINT64_MAX), 0);
+    syncs = 0;
+    assert_int_equal(spool_sync(&s, SPOOL_SEGMENT), 0);
+    assert_int_equal(syncs, 1);
+    assert_int_equal(spool_sync(&s, 0), 0);
+    assert_int_equal(spool_sync(&s, 0), 0);
+    assert_int_equal(syncs, 2);
+    spool_close(&s);
+}
+
 /* The file that the beginning lies in is gone. */
 static void test_beginning_is_gone(void **state)
 {
@@ -129,6 +174,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_goes_on, begin, end),
         cmocka_unit_test_setup_teardown(test_ends_with_a_segment, begin, end),
         cmocka_unit_test_setup_teardown(test_nothing_of_before_comes_back, begin, end),
+        cmocka_unit_test_setup_teardown(test_nothing_behind_a_segment_comes_back, begin, end),
+        cmocka_unit_test_setup_teardown(test_waits_for_earlier_bytes, begin, end),
         cmocka_unit_test_setup_teardown(test_beginning_is_gone, begin, end),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
