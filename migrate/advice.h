@@ -20,7 +20,6 @@ enum advice {
     ADVICE_DEBRIS,     /* behind the end of a file */
     ADVICE_EVERYWHERE, /* ... that is for every master, and about no key */
     ADVICE_EVICTION,
-    ADVICE_EXPIRY, /* its files cannot be written */
     ADVICE_FIELD_TIMES,
     ADVICE_FILE,     /* cannot be written */
     ADVICE_FUNCTION, /* not loaded */

@@ -1,6 +1,7 @@
 #include "migrate/cutover.h"
 
 #include <stdio.h>
+#include <string.h>
 
 #include "base/text.h"
 #include "resp/value.h"
@@ -9,10 +10,10 @@ enum step { NONE, REACHING, PAUSING, ASKING, CATCHING, SETTLING, COMPARING, REPA
 
 enum { PASSES_MAX = 10 };
 
-void cutover_open(struct cutover *c, struct repair *repair, const struct cutover_user *user,
-                  void *context)
+void cutover_open(struct cutover *c, struct repair *repair, const char *history,
+                  const struct cutover_user *user, void *context)
 {
-    *c = (struct cutover){ .repair = repair, .user = user, .context = context };
+    *c = (struct cutover){ .repair = repair, .history = history, .user = user, .context = context };
     writer_init(&c->reply, 2);
 }
 
@@ -111,6 +112,16 @@ static void pausing(struct cutover *c)
         ask_offset(c);
 }
 
+/* Servers before 4.0 do not tell it. */
+static bool is_of_stream(const struct cutover *c, struct span info)
+{
+    struct span id = target_info_line(info, "master_replid");
+    size_t len = strlen(c->history);
+    return id.len == 0 || len == 0 || span_equal(id, (struct span){ c->history, len });
+}
+
+/* An offset of another history says nothing about what we have: the server has been started again,
+   and the stream's connection will learn of it in a moment. */
 static void asked(struct cutover *c)
 {
     struct value_cursor cursor = { c->reply.at, c->reply.at + c->reply.len };
@@ -124,7 +135,9 @@ static void asked(struct cutover *c)
     struct span digits = { NULL, 0 };
     if (value_next(&cursor, &v) && v.kind == VALUE_STRING)
         digits = target_info_line(v.text, "master_repl_offset");
-    if (digits.len == 0 || !text_to_u64(digits.at, digits.len, &c->offset))
+    if (digits.len > 0 && !is_of_stream(c, v.text))
+        end(c, "the source has begun a new history");
+    else if (digits.len == 0 || !text_to_u64(digits.at, digits.len, &c->offset))
         end(c, "the source does not tell its offset (INFO replication)");
     else
         move(c, CATCHING);
@@ -154,7 +167,8 @@ static void repair_again(struct cutover *c)
     uint64_t keys = dirty_count(&c->repair->dirty);
     bool better = c->passes == 0 || keys < c->remained;
     if (keys == 0 || !better || c->passes == PASSES_MAX) {
-        end(c, NULL);
+        bool whole = c->repair->counters.given_up == c->before.given_up;
+        end(c, whole ? NULL : "not all could be compared or repaired");
         return;
     }
     c->passes++;

@@ -21,6 +21,7 @@ struct cutover {
     const struct cutover_user *user;
     void *context;
     struct repair *repair;
+    const char *history;    /* of the stream, as it is now; "": the source knows none */
     uint64_t sample, pause; /* keys; ms */
     uint64_t offset;        /* of the source */
     struct repair_counters before;
@@ -32,9 +33,9 @@ struct cutover {
     struct writer reply;
 };
 
-/* Borrows repair. */
-void cutover_open(struct cutover *c, struct repair *repair, const struct cutover_user *user,
-                  void *context);
+/* Borrows repair and history. */
+void cutover_open(struct cutover *c, struct repair *repair, const char *history,
+                  const struct cutover_user *user, void *context);
 void cutover_free(struct cutover *c);
 /* Only when it is not active. */
 void cutover_start(struct cutover *c, uint64_t sample, uint64_t pause_ms);

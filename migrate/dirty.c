@@ -1,6 +1,7 @@
 #include "migrate/dirty.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -9,7 +10,7 @@
 #include "base/text.h"
 #include "migrate/advice.h"
 
-enum { SEEN_FIRST = 1024, SUFFIX_ROOM = 8 };
+enum { SEEN_FIRST = 1024, SUFFIX_ROOM = 8, WRITE_AT = 64 * 1024 };
 
 static const char pass_suffix[] = ".pass";
 
@@ -142,51 +143,127 @@ static bool next_line(FILE *f, struct writer *key, char **line, const char **why
 
 /* --- the file ------------------------------------------------------------------------------ */
 
-static void give_up(struct dirty *d, int error)
+static int open_file(struct dirty *d)
 {
-    if (!d->broken)
+    if (d->file < 0)
+        d->file = open(d->path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
+    return d->file >= 0 ? 0 : errno;
+}
+
+static void close_file(struct dirty *d)
+{
+    if (d->file >= 0)
+        close(d->file);
+    d->file = -1;
+    d->unsynced = false;
+}
+
+/* A line that was begun is ended by what comes behind it. */
+static int write_waiting(struct dirty *d)
+{
+    struct writer *w = &d->waiting;
+    size_t done = 0;
+    int error = w->len > 0 ? open_file(d) : 0;
+    while (error == 0 && done < w->len) {
+        ssize_t n = write(d->file, w->at + done, w->len - done);
+        if (n < 0 && errno != EINTR)
+            error = errno;
+        done += n > 0 ? (size_t)n : 0;
+    }
+    d->unsynced |= done > 0;
+    w->len -= done;
+    if (w->len > 0 && done > 0)
+        memmove(w->at, w->at + done, w->len);
+    return error;
+}
+
+/* Says so when that begins and when it is over. */
+static int flush(struct dirty *d)
+{
+    int error = write_waiting(d);
+    if (error != 0 && !d->broken)
         log_error("the repair set cannot be written", "file=%s reason=%s action=%s",
                   log_text(d->path), log_text(strerror(error)),
                   log_text(advice_on(ADVICE_REPAIR_SET, NULL)));
-    d->broken = true;
+    if (error == 0 && d->broken)
+        log_info("the repair set is written again", "file=%s keys=%llu", log_text(d->path),
+                 (unsigned long long)d->count);
+    d->broken = error != 0;
+    return error;
+}
+
+int dirty_sync(struct dirty *d)
+{
+    int error = flush(d);
+    if (error == 0 && d->unsynced && fdatasync(d->file) != 0)
+        error = errno;
+    d->unsynced = d->unsynced && error != 0;
+    return error;
+}
+
+/* Not into the file yet. */
+static void put(struct dirty *d, struct span key, const char *why)
+{
+    if (!note(d, key))
+        return;
+    if (d->waiting.len > DIRTY_WAITING_MAX) {
+        d->unlisted++;
+        return;
+    }
+    d->count++;
+    size_t room = key.len * 4 + 8;
+    char *quoted = malloc(room);
+    REQUIRE(quoted != NULL);
+    size_t len = text_quote(quoted, room, key.at, key.len);
+    write_raw(&d->waiting, (struct span){ quoted, len });
+    write_raw(&d->waiting, SPAN(" "));
+    write_raw(&d->waiting, (struct span){ why, strlen(why) });
+    write_raw(&d->waiting, SPAN("\n"));
+    free(quoted);
 }
 
 void dirty_add(struct dirty *d, struct span key, const char *why)
 {
-    if (!note(d, key))
-        return;
-    d->count++;
-    if (d->file == NULL && !d->broken)
-        d->file = fopen(d->path, "ae");
-    if (d->file == NULL) {
-        give_up(d, errno);
-        return;
+    put(d, key, why);
+    if (flush(d) != 0)
+        return; /* dirty_sync tries again */
+}
+
+/* Every line of that file; a write for many of them. 0 or an errno. */
+static int add_lines(struct dirty *d, FILE *f, long *lines)
+{
+    struct writer key;
+    char *line = NULL;
+    const char *why;
+    int error = 0;
+    writer_init(&key, 2);
+    for (*lines = 0; next_line(f, &key, &line, &why); ++*lines) {
+        put(d, writer_span(&key), why);
+        if (d->waiting.len > WRITE_AT)
+            error = flush(d);
     }
-    size_t room = key.len * 4 + 8;
-    char *quoted = malloc(room);
-    REQUIRE(quoted != NULL);
-    text_quote(quoted, room, key.at, key.len);
-    if (fprintf(d->file, "%s %s\n", quoted, why) < 0 || fflush(d->file) != 0)
-        give_up(d, errno);
-    free(quoted);
+    free(line);
+    writer_close(&key);
+    return d->waiting.len > 0 ? flush(d) : error;
+}
+
+/* Gives how many lines it has, or minus an errno; all: each of them is in our file. */
+static long load(struct dirty *d, const char *path, bool *all)
+{
+    FILE *f = fopen(path, "re");
+    uint64_t unlisted = d->unlisted;
+    long lines;
+    if (f == NULL)
+        return -errno;
+    *all = add_lines(d, f, &lines) == 0 && d->unlisted == unlisted;
+    fclose(f);
+    return lines;
 }
 
 long dirty_load(struct dirty *d, const char *path)
 {
-    FILE *f = fopen(path, "re");
-    struct writer key;
-    char *line = NULL;
-    const char *why;
-    long lines = 0;
-    if (f == NULL)
-        return -errno;
-    writer_init(&key, 2);
-    for (; next_line(f, &key, &line, &why); lines++)
-        dirty_add(d, writer_span(&key), why);
-    free(line);
-    writer_close(&key);
-    fclose(f);
-    return lines;
+    bool all;
+    return load(d, path, &all);
 }
 
 /* Reads what is there, by way of the other name, so that no line is there twice. */
@@ -194,18 +271,14 @@ static void take_up(struct dirty *d)
 {
     char pass[DIRTY_PATH_MAX + SUFFIX_ROOM];
     pass_path(d, pass);
-    if (access(pass, F_OK) == 0) {
-        long lines = dirty_load(d, pass);
-        if (lines >= 0)
-            unlink(pass);
-    }
+    bool all = true;
+    if (access(pass, F_OK) == 0 && (load(d, pass, &all) < 0 || !all))
+        return; /* both files stay */
     if (rename(d->path, pass) != 0)
         return;
-    if (d->file != NULL)
-        fclose(d->file);
-    d->file = NULL;
+    close_file(d);
     forget(d);
-    if (dirty_load(d, pass) >= 0)
+    if (load(d, pass, &all) >= 0 && all)
         unlink(pass);
 }
 
@@ -219,7 +292,8 @@ static void throw_away(struct dirty *d)
 
 void dirty_open(struct dirty *d, const char *path, bool keep)
 {
-    *d = (struct dirty){ 0 };
+    *d = (struct dirty){ .file = -1 };
+    writer_init(&d->waiting, 2);
     snprintf(d->path, sizeof(d->path), "%s", path);
     if (keep)
         take_up(d);
@@ -234,31 +308,34 @@ void dirty_open(struct dirty *d, const char *path, bool keep)
 void dirty_close(struct dirty *d)
 {
     dirty_end(d);
-    if (d->file != NULL)
-        fclose(d->file);
+    if (d->waiting.len > 0 && flush(d) != 0)
+        log_error("the end of the repair set is lost", "file=%s bytes=%zu action=%s",
+                  log_text(d->path), d->waiting.len, log_text(advice_on(ADVICE_REPAIR_SET, NULL)));
+    close_file(d);
     if (d->path[0] != '\0' && d->count == 0)
         unlink(d->path);
     forget(d);
-    d->file = NULL;
+    writer_close(&d->waiting);
 }
 
-static void close_pass(struct dirty *d)
+/* keep: what is in it is not all elsewhere; a later start takes it up. */
+static void close_pass(struct dirty *d, bool keep)
 {
     char pass[DIRTY_PATH_MAX + SUFFIX_ROOM];
     pass_path(d, pass);
     fclose(d->pass);
     d->pass = NULL;
     d->left = 0;
-    unlink(pass);
+    if (!keep)
+        unlink(pass);
 }
 
 void dirty_forget(struct dirty *d)
 {
     if (d->pass != NULL)
-        close_pass(d);
-    if (d->file != NULL)
-        fclose(d->file);
-    d->file = NULL;
+        close_pass(d, false);
+    close_file(d);
+    writer_clear(&d->waiting, 2);
     d->unlisted = 0;
     forget(d);
     throw_away(d);
@@ -273,9 +350,10 @@ int dirty_begin(struct dirty *d)
     dirty_end(d);
     if (d->count == 0)
         return 0;
-    if (d->file != NULL)
-        fclose(d->file);
-    d->file = NULL;
+    int error = flush(d);
+    if (error != 0)
+        return error;
+    close_file(d);
     if (rename(d->path, pass) != 0 || (d->pass = fopen(pass, "re")) == NULL)
         return errno;
     d->left = d->count;
@@ -298,17 +376,11 @@ bool dirty_take(struct dirty *d, struct writer *key)
 
 void dirty_end(struct dirty *d)
 {
-    struct writer key;
-    char *line = NULL;
-    const char *why;
+    long lines;
     if (d->pass == NULL)
         return;
-    writer_init(&key, 2);
-    while (next_line(d->pass, &key, &line, &why))
-        dirty_add(d, writer_span(&key), why);
-    free(line);
-    writer_close(&key);
-    close_pass(d);
+    int error = add_lines(d, d->pass, &lines);
+    close_pass(d, error != 0);
 }
 
 void dirty_print(struct dirty *d, unsigned most, void (*line)(void *context, const char *text),

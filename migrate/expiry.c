@@ -46,13 +46,21 @@ void expiry_close(struct expiry *e)
     writer_close(&e->command);
 }
 
-static void give_up_holding(struct expiry *e, int error)
+/* The first error is the one to tell. */
+static void note_error(struct expiry *e, int error)
 {
-    if (!e->broken)
-        log_error("expiry cannot be held back any more; keys may die early at the target",
-                  "folder=%s reason=%s action=%s", log_text(e->options->folder),
-                  log_text(strerror(error)), log_text(advice_on(ADVICE_EXPIRY, NULL)));
-    e->broken = true;
+    if (e->broken == 0)
+        e->broken = error;
+}
+
+int expiry_error(const struct expiry *e)
+{
+    const int all[] = { e->broken, e->table.failed, e->fields.fields.failed,
+                        e->fields.hashes.failed };
+    for (size_t i = 0; i < ARRAY_LEN(all); i++)
+        if (all[i] != 0)
+            return all[i];
+    return 0;
 }
 
 /* --- which time ---------------------------------------------------------------------------- */
@@ -63,12 +71,9 @@ static int64_t hold(struct expiry *e, struct span key, int64_t at, int64_t now)
         expiry_table_forget(&e->table, key);
         return at;
     }
-    int error = e->broken ? 0 : expiry_table_put(&e->table, key, at > 0 ? at : 1);
-    if (error != 0)
-        give_up_holding(e, error);
-    if (e->broken)
-        return at;
-    e->deferred++;
+    int error = expiry_table_put(&e->table, key, at > 0 ? at : 1);
+    note_error(e, error);
+    *(error == 0 ? &e->deferred : &e->unset) += 1;
     return (at > now ? at : now) + EXPIRY_HORIZON_MS;
 }
 
@@ -108,21 +113,19 @@ int64_t expiry_of_stream(struct expiry *e, struct span key, int64_t at, int64_t 
     return with_slack(e, at, now);
 }
 
-/* False: it cannot be held. */
-static bool hold_field(struct expiry *e, struct span key, struct span field, int64_t at)
+static void hold_field(struct expiry *e, struct span key, struct span field, int64_t at)
 {
-    int error = e->broken ? 0 : expiry_fields_put(&e->fields, key, field, at > 0 ? at : 1);
-    if (error != 0)
-        give_up_holding(e, error);
-    e->deferred += !e->broken;
-    return !e->broken;
+    int error = expiry_fields_put(&e->fields, key, field, at > 0 ? at : 1);
+    note_error(e, error);
+    *(error == 0 ? &e->deferred : &e->unset) += 1;
 }
 
 int64_t expiry_of_copied_field(struct expiry *e, struct span key, struct span field, int64_t at,
                                int64_t begun)
 {
-    if (at >= begun + EXPIRY_HORIZON_MS || !hold_field(e, key, field, at))
+    if (at >= begun + EXPIRY_HORIZON_MS)
         return at;
+    hold_field(e, key, field, at);
     return begun + 2 * (int64_t)EXPIRY_HORIZON_MS;
 }
 
@@ -132,10 +135,10 @@ int64_t expiry_of_fields(struct expiry *e, struct span key, const struct span *f
     bool behind = look_at_lag(e, received, now);
     bool holds = behind && at < now + EXPIRY_HORIZON_MS;
     for (uint32_t i = 0; i < count; i++) {
-        if (!holds)
+        if (holds)
+            hold_field(e, key, fields[i], at);
+        else
             expiry_fields_forget(&e->fields, key, fields[i]);
-        else if (!hold_field(e, key, fields[i], at))
-            return at;
     }
     if (holds)
         return (at > now ? at : now) + EXPIRY_HORIZON_MS;
@@ -152,8 +155,7 @@ void expiry_give(struct expiry *e, struct span key, int64_t at)
     int error = at != 0 ? expiry_table_put(&e->table, key, at) : 0;
     if (at == 0)
         expiry_table_forget(&e->table, key);
-    if (error != 0)
-        give_up_holding(e, error);
+    note_error(e, error);
 }
 
 bool expiry_follow(struct expiry *e, struct span from, struct span to)
@@ -248,11 +250,8 @@ static void settle_fields(struct expiry *e, int64_t now)
             break;
         send_field_time(e, &f, with_slack(e, f.at, now));
     }
-    if (rc < 0) {
-        give_up_holding(e, -rc);
-        e->unset += held->held;
-        expiry_fields_clear(&e->fields);
-    }
+    if (rc < 0)
+        note_error(e, -rc);
     if (rc == 0)
         expiry_table_rewind(held);
 }
@@ -271,11 +270,8 @@ static void settle_keys(struct expiry *e, int64_t now)
         send_time(e, key, with_slack(e, at, now));
         expiry_table_settle(&e->table, key);
     }
-    if (rc < 0) {
-        give_up_holding(e, -rc);
-        e->unset += e->table.held;
-        expiry_table_clear(&e->table);
-    }
+    if (rc < 0)
+        note_error(e, -rc);
     if (rc == 0) /* what was held anew behind the walk */
         expiry_table_rewind(&e->table);
 }
@@ -352,6 +348,7 @@ void expiry_again(struct expiry *e)
     e->live = false;
     e->calm_since = 0;
     e->unset = e->pending = 0;
+    e->broken = 0;
     e->refused = false;
 }
 

@@ -41,7 +41,8 @@ struct expiry {
     struct writer command; /* scratch */
     int64_t calm_since;    /* 0: it lags */
     int64_t settled_at;    /* when the last time was answered */
-    bool live, broken;     /* broken: nothing can be held any more */
+    bool live;
+    int broken;   /* errno: something cannot be held */
     bool returns; /* the user's: it calls expiry_go_back when one is refused, or may be lost */
     bool refused; /* a time was, for now; with `returns` */
     /* Keys and fields: held so far; given their time; where that failed. */
@@ -94,6 +95,9 @@ void expiry_at(struct expiry *e, uint64_t offset);
 MUST_USE int expiry_go_back(struct expiry *e, uint64_t offset);
 /* What is held is on the disk. 0 or an errno. */
 MUST_USE int expiry_sync(struct expiry *e);
+/* An errno: what is to be held cannot be put down. Then it has got more time, so that it does not
+   die early, and the user must not go on: nobody will know its true time. */
+int expiry_error(const struct expiry *e);
 /* A new full copy begins, and nothing is under way at the target: nothing is held. */
 void expiry_again(struct expiry *e);
 /* At the end of all: settles what it can at once. True: nothing is held or unanswered any more. */

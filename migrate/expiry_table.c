@@ -124,23 +124,32 @@ static int open_log(struct expiry_table *t)
     return t->log >= 0 ? 0 : errno;
 }
 
+/* The rest goes behind that, once there is room. */
+static void take_written(struct writer *w, size_t done)
+{
+    size_t rest = w->len - done;
+    if (rest > 0 && done > 0)
+        memmove(w->at, w->at + done, rest);
+    w->len = rest;
+    if (rest == 0)
+        writer_clear(w, 2);
+}
+
 static int flush(struct expiry_table *t)
 {
     size_t done = 0;
     int error = t->unwritten.len > 0 ? open_log(t) : 0;
-    if (error != 0)
-        return error;
-    while (done < t->unwritten.len) {
+    while (error == 0 && done < t->unwritten.len) {
         ssize_t n =
             pwrite(t->log, t->unwritten.at + done, t->unwritten.len - done, (off_t)t->written);
         if (n < 0 && errno != EINTR)
-            return errno;
+            error = errno;
         done += n > 0 ? (size_t)n : 0;
         t->written += n > 0 ? (uint64_t)n : 0;
     }
     t->dirty |= done > 0;
-    writer_clear(&t->unwritten, 2);
-    return 0;
+    take_written(&t->unwritten, done);
+    return error;
 }
 
 int expiry_table_sync(struct expiry_table *t)

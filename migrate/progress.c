@@ -29,6 +29,12 @@ void progress_lag(struct progress *p, uint64_t received, uint64_t applied, uint6
     }
 }
 
+void progress_lag_again(struct progress *p)
+{
+    p->probing = false;
+    p->lag_ms = 0;
+}
+
 uint64_t progress_lag_ms(const struct progress *p, uint64_t ms)
 {
     uint64_t since = p->probing ? ms - p->probe_ms : 0;

@@ -33,6 +33,8 @@ struct progress {
 void progress_init(struct progress *p, bool terminal);
 /* At any time; cheap. */
 void progress_lag(struct progress *p, uint64_t received, uint64_t applied, uint64_t ms);
+/* Offsets begin anew: those of before mean nothing any more. */
+void progress_lag_again(struct progress *p);
 /* Once a second: takes the rates and tells. */
 void progress_tell(struct progress *p, const struct progress_now *now);
 /* The end of the line on a terminal. */

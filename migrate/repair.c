@@ -130,6 +130,7 @@ static void give_up(struct repair *r, const char *why)
     log_warn("a repair is given up", "key=%s keys=%u reason=%s action=%s",
              log_bytes(key.at, key.len), r->batch != NULL ? r->batch->count : 0, log_text(why),
              log_text(advice_on(ADVICE_REPAIR, why)));
+    r->counters.given_up++;
     if (r->batch != NULL)
         put_back(r, why);
     end_work(r);

@@ -32,6 +32,7 @@ enum { REPAIR_BATCH = 16, REPAIR_SAMPLE_MAX = 100000 };
 struct repair_counters {
     uint64_t repaired, failed; /* keys; failed: they are in the set again */
     uint64_t compared, differing;
+    uint64_t given_up; /* works that did not come to their end */
 };
 
 struct repair_batch;

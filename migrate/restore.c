@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "migrate/advice.h"
 #include "migrate/input.h"
+#include "migrate/list_file.h"
 #include "migrate/run.h"
 #include "migrate/summary.h"
 
@@ -166,15 +167,10 @@ int restore_run(const struct config *config)
     REQUIRE(r != NULL);
     r->config = config;
     r->copy_options = config->copy_options;
-    if (config->failed_file != NULL)
-        r->copy_options.failed = fopen(config->failed_file, "we");
     int code = 1;
-    if (config->failed_file != NULL && r->copy_options.failed == NULL)
-        log_error("cannot write", "file=%s reason=%s action=%s", log_text(config->failed_file),
-                  log_text(strerror(errno)), log_text(advice_on(ADVICE_FILE, NULL)));
-    else
+    if (list_file_open(&r->copy_options.failed, config->failed_file))
         code = run(r);
-    if (r->copy_options.failed != NULL && fclose(r->copy_options.failed) != 0)
+    if (!list_file_close(r->copy_options.failed, config->failed_file))
         code = 1;
     free(r);
     return code;

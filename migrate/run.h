@@ -6,13 +6,14 @@
 
 #include "net/net.h"
 
-enum { RUN_SIGNALS = 2 };
+enum { RUN_SIGNALS = 3 };
 
 struct run {
     uv_loop_t loop;
     struct net net;
     uv_signal_t signals[RUN_SIGNALS];
-    void (*on_stop)(void *context); /* SIGINT or SIGTERM */
+    bool told;                      /* to stop */
+    void (*on_stop)(void *context); /* SIGINT, SIGTERM, or the terminal is gone */
     void *context;
 };
 

@@ -6,6 +6,7 @@
 
 #include "base/log.h"
 #include "migrate/advice.h"
+#include "migrate/list_file.h"
 #include "migrate/run.h"
 #include "migrate/scan_fetch.h"
 #include "migrate/scan_reply.h"
@@ -408,15 +409,10 @@ int scan_run(const struct config *config)
     REQUIRE(s != NULL);
     s->config = config;
     s->copy_options = config->copy_options;
-    if (config->failed_file != NULL)
-        s->copy_options.failed = fopen(config->failed_file, "we");
     int code = 1;
-    if (config->failed_file != NULL && s->copy_options.failed == NULL)
-        log_error("cannot write", "file=%s reason=%s action=%s", log_text(config->failed_file),
-                  log_text(strerror(errno)), log_text(advice_on(ADVICE_FILE, NULL)));
-    else
+    if (list_file_open(&s->copy_options.failed, config->failed_file))
         code = run(s);
-    if (s->copy_options.failed != NULL && fclose(s->copy_options.failed) != 0)
+    if (!list_file_close(s->copy_options.failed, config->failed_file))
         code = 1;
     free(s);
     return code;

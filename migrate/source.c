@@ -169,7 +169,8 @@ static void on_closed(struct stream *stream, int why)
         return;
     }
     char text[128];
-    snprintf(text, sizeof(text), "the connection to the source was lost: %s", error_text(why));
+    snprintf(text, sizeof(text), "the connection to the source was lost%s: %s",
+             s->paused ? " while the spool was full" : "", error_text(why));
     source_fail(s, text);
 }
 

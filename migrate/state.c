@@ -127,6 +127,24 @@ int state_write(const struct state *s, const char *folder)
     return error;
 }
 
+int state_try(const char *folder)
+{
+    char path[PATH_ROOM];
+    struct state most;
+    memset(&most, 'x', sizeof(most));
+    for (size_t i = 0; i < ARRAY_LEN(fields); i++)
+        if (fields[i].len > 0)
+            ((char *)&most)[fields[i].offset + fields[i].len] = '\0';
+    name_file(folder, "state.new", path);
+    FILE *out = fopen(path, "we");
+    if (out == NULL)
+        return errno;
+    int error = write_all(&most, out);
+    fclose(out);
+    unlink(path);
+    return error;
+}
+
 void state_remove(const char *folder)
 {
     char path[PATH_ROOM];

@@ -39,6 +39,8 @@ struct state {
 MUST_USE int state_lock(const char *folder);
 /* 0, ENOENT, EINVAL (it is no state file) or another errno. */
 MUST_USE int state_read(struct state *s, const char *folder);
+/* Whether one could be written now, there being none yet or not. 0 or an errno. */
+MUST_USE int state_try(const char *folder);
 /* 0 or an errno. */
 MUST_USE int state_write(const struct state *s, const char *folder);
 /* There is none any more. */

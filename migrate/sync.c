@@ -6,6 +6,7 @@
 
 #include "base/log.h"
 #include "migrate/advice.h"
+#include "migrate/list_file.h"
 #include "migrate/summary.h"
 #include "migrate/sync_again.h"
 #include "migrate/sync_desk.h"
@@ -27,21 +28,34 @@ void sync_close(struct sync *s)
     run_close(&s->run);
 }
 
+static void say(struct sync *s, const char *why)
+{
+    log_error("cannot go on", "reason=%s action=%s", log_text(why),
+              log_text(advice_on(ADVICE_START, why)));
+    s->failed = true;
+}
+
 void sync_give_up(struct sync *s, const char *why)
 {
     if (s->closing)
         return;
-    log_error("cannot go on", "reason=%s action=%s", log_text(why),
-              log_text(advice_on(ADVICE_START, why)));
-    s->failed = true;
+    say(s, why);
     sync_close(s);
+}
+
+void sync_say_file(struct sync *s, const char *what, const char *folder, int error)
+{
+    char why[512];
+    snprintf(why, sizeof(why), "%s in %.256s: %s", what, folder, strerror(error));
+    say(s, why);
 }
 
 void sync_give_up_file(struct sync *s, const char *what, const char *folder, int error)
 {
-    char why[512];
-    snprintf(why, sizeof(why), "%s in %.256s: %s", what, folder, strerror(error));
-    sync_give_up(s, why);
+    if (s->closing)
+        return;
+    sync_say_file(s, what, folder, error);
+    sync_close(s);
 }
 
 const char *sync_folder(const struct sync *s)
@@ -343,6 +357,19 @@ static const struct target_user target_user = {
 
 /* --- life ---------------------------------------------------------------------------------- */
 
+/* A time that is not put down would be lost for good; what has been read comes again. */
+static void give_up_times(struct sync *s)
+{
+    const struct config *c = s->config;
+    int error = expiry_error(&s->expiry);
+    char folders[256];
+    if (error == 0)
+        return;
+    snprintf(folders, sizeof(folders), "%.100s%s%.100s", c->spool_dir,
+             c->state_dir != NULL ? " or " : "", c->state_dir != NULL ? c->state_dir : "");
+    sync_give_up_file(s, "the times held back", folders, error);
+}
+
 static void on_turn_end(void *context)
 {
     struct sync *s = context;
@@ -360,6 +387,7 @@ static void on_turn_end(void *context)
         pump(s);
     acknowledge(s);
     settle_expiry(s);
+    give_up_times(s);
     close_if_drained(s);
     target_turn_end(&s->target);
     sync_desk_turn_end(s);
@@ -461,13 +489,8 @@ int sync_run(const struct config *config)
     s->config = config;
     s->copy_options = config->copy_options;
     s->copy_options.skip_expired = false; /* so that an older one of that name at the target goes */
-    FILE *failed = config->failed_file != NULL ? fopen(config->failed_file, "we") : NULL;
     int code = 1;
-    s->copy_options.failed = failed;
-    if (config->failed_file != NULL && failed == NULL) {
-        log_error("cannot write", "file=%s reason=%s action=%s", log_text(config->failed_file),
-                  log_text(strerror(errno)), log_text(advice_on(ADVICE_FILE, NULL)));
-    } else {
+    if (list_file_open(&s->copy_options.failed, config->failed_file)) {
         run_open(&s->run, on_turn_end, on_stop, s);
         target_open(&s->target, &s->run.net, &config->target_options, &target_user, s);
         expiry_open(&s->expiry, &config->expiry_options, &s->target);
@@ -480,7 +503,7 @@ int sync_run(const struct config *config)
         uv_run(&s->run.loop, UV_RUN_DEFAULT);
         code = end(s);
     }
-    if (failed != NULL && fclose(failed) != 0)
+    if (!list_file_close(s->copy_options.failed, config->failed_file))
         code = 1;
     free(s);
     return code;

@@ -327,6 +327,7 @@ void sync_desk_again(struct sync *s)
     struct sync_desk *d = s->desk;
     cutover_stop(&d->cutover, "the source begins with a new full copy");
     dirty_forget(&d->repair.dirty);
+    progress_lag_again(&d->progress);
 }
 
 const struct progress *sync_desk_progress(const struct sync *s)
@@ -379,7 +380,7 @@ bool sync_desk_open(struct sync *s)
     repair_open(&d->repair, &s->run.net, &c->source_as_target, &s->copy_options, c->repair_path,
                 s->resumed);
     s->copy_options.dirty = &d->repair.dirty;
-    cutover_open(&d->cutover, &d->repair, &cutover_user, s);
+    cutover_open(&d->cutover, &d->repair, s->source.id, &cutover_user, s);
     progress_init(&d->progress, isatty(STDERR_FILENO) != 0);
     uv_timer_init(&s->run.loop, &d->tick);
     d->tick.data = s;

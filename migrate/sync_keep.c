@@ -87,13 +87,18 @@ uint64_t sync_copied_before(const struct sync *s)
     return st->masters == sync_masters_print(s) ? st->copied : 0;
 }
 
-/* Spool first, then the file that speaks of it. */
+/* Spool and repair set first, then the file that speaks of what has been applied. */
 bool sync_save(struct sync *s)
 {
     const char *folder = s->config->state_dir;
     struct state *st = &s->state;
     if (folder == NULL || !s->payload_whole || (s->payload_gone && !s->copied))
         return true;
+    int error = dirty_sync(s->copy_options.dirty);
+    if (error != 0) {
+        sync_give_up_file(s, "the repair set", s->config->repair_path, error);
+        return false;
+    }
     struct sync_point from = safe_point(s);
     note_peers(s);
     if (!s->copied)
@@ -105,7 +110,7 @@ bool sync_save(struct sync *s)
     st->spool_end = s->spool.end;
     /* The payload itself is not waited for: without it there is a new full copy. */
     uint64_t needed = s->copied ? st->spool_begin : st->payload;
-    int error = s->copied ? expiry_sync(&s->expiry) : 0;
+    error = s->copied ? expiry_sync(&s->expiry) : 0;
     if (error == 0)
         error = spool_sync(&s->spool, needed);
     if (error == 0)
@@ -128,10 +133,12 @@ static uint64_t release_up_to(const struct sync *s)
 /* What cannot be needed any more. */
 void sync_release(struct sync *s)
 {
+    const char *folder = s->config->state_dir;
     uint64_t kept = s->spool.end - s->spool.begin;
     bool keeps = s->exact && !s->payload_gone;
     if (s->copied && s->exact) {
-        spool_release(&s->spool, sync_position(s, safe_point(s).offset));
+        spool_release(&s->spool, folder != NULL ? s->state.spool_begin
+                                                : sync_position(s, safe_point(s).offset));
         return;
     }
     if (keeps && kept < s->spool.max)
@@ -254,7 +261,11 @@ static bool open_folder(struct sync *s)
         spool_remove_all(folder);
     if (!s->resumed && s->state.sweep == 0)
         state_remove(folder);
-    return true;
+    /* Once our name stands at the target, only a state that knows it lets the next one in. */
+    error = state_try(folder);
+    if (error != 0)
+        sync_say_file(s, "the state", folder, error);
+    return error == 0;
 }
 
 /* --- who is at work ------------------------------------------------------------------------ */
@@ -425,7 +436,8 @@ static void on_tick(uv_timer_t *timer)
         return;
     if (s->copied && s->applying && !mending)
         note_point(s);
-    if (s->reading && !sync_save(s))
+    /* What waits for room in the repair set does not count as applied until it is there. */
+    if (s->reading && dirty_sync(s->copy_options.dirty) == 0 && !sync_save(s))
         return;
     if (s->reading)
         sync_release(s);

@@ -96,7 +96,8 @@ struct sync {
 
 /* sync.c */
 void sync_give_up(struct sync *s, const char *why);
-/* What of ours lies in that folder; an errno. */
+/* What of ours lies in that folder; an errno. The first one only says why, before the loop runs. */
+void sync_say_file(struct sync *s, const char *what, const char *folder, int error);
 void sync_give_up_file(struct sync *s, const char *what, const char *folder, int error);
 const char *sync_folder(const struct sync *s); /* of the spool */
 void sync_close(struct sync *s);

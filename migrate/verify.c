@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "migrate/advice.h"
+#include "migrate/list_file.h"
 #include "migrate/replay.h"
 #include "migrate/run.h"
 #include "migrate/scan_reply.h"
@@ -435,14 +436,11 @@ int verify_run(const struct config *config)
     struct verify *v = calloc(1, sizeof(*v));
     REQUIRE(v != NULL);
     v->config = config;
-    FILE *file = config->diff_file != NULL ? fopen(config->diff_file, "we") : NULL;
+    FILE *file;
     int code = 1;
-    if (config->diff_file != NULL && file == NULL)
-        log_error("cannot write", "file=%s reason=%s action=%s", log_text(config->diff_file),
-                  log_text(strerror(errno)), log_text(advice_on(ADVICE_FILE, NULL)));
-    else
+    if (list_file_open(&file, config->diff_file))
         code = run(v, file);
-    if (file != NULL && fclose(file) != 0)
+    if (!list_file_close(file, config->diff_file))
         code = 1;
     free(v);
     return code;

@@ -1,11 +1,14 @@
 /*
  * The repair set: names of any bytes, once each, across restarts and passes.
  */
+#include <errno.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -124,11 +127,67 @@ static void test_dies_inside_a_pass(void **state)
     dirty_end(&next);
     assert_int_equal(dirty_count(&next), 15);
     fclose(d.pass);
-    fclose(d.file);
+    close(d.file);
     free(d.seen);
+    writer_close(&d.waiting);
     dirty_close(&next);
     dirty_open(&next, path, false);
     dirty_close(&next);
+}
+
+/* No file may grow beyond that; none does behind 0. */
+static void limit_files(rlim_t bytes)
+{
+    struct rlimit limit;
+    signal(SIGXFSZ, SIG_IGN);
+    assert_int_equal(getrlimit(RLIMIT_FSIZE, &limit), 0);
+    limit.rlim_cur = bytes > 0 ? bytes : limit.rlim_max;
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &limit), 0);
+}
+
+/* A line that is written in part is ended later; a pass does not begin without what is missing. */
+static void test_no_room(void **state)
+{
+    struct dirty d, next;
+    (void)state;
+    dirty_open(&d, path, true);
+    add(&d, 0, 10);
+    assert_int_equal(dirty_sync(&d), 0);
+    limit_files(3000);
+    add(&d, 10, 100);
+    assert_int_equal(dirty_sync(&d), EFBIG);
+    assert_int_equal(dirty_begin(&d), EFBIG);
+    assert_int_equal(dirty_count(&d), 100);
+    limit_files(0);
+    assert_int_equal(dirty_sync(&d), 0);
+    dirty_open(&next, path, true); /* as if that one had died */
+    assert_int_equal(dirty_count(&next), 100);
+    assert_int_equal(dirty_begin(&next), 0);
+    expect_in_order(&next, 0, 100);
+    dirty_close(&next);
+    dirty_forget(&d);
+    dirty_close(&d);
+}
+
+/* The rest of a pass finds no room when it is put back; no key is forgotten by whoever comes. */
+static void test_no_room_behind_a_pass(void **state)
+{
+    struct dirty d, next;
+    (void)state;
+    dirty_open(&d, path, true);
+    add(&d, 0, 100);
+    assert_int_equal(dirty_begin(&d), 0);
+    expect_in_order(&d, 0, 20);
+    limit_files(1000);
+    dirty_end(&d);
+    assert_int_equal(dirty_count(&d), 80);
+    limit_files(0);
+    dirty_open(&next, path, true);
+    assert_true(dirty_count(&next) >= 80);
+    dirty_forget(&next);
+    dirty_close(&next);
+    dirty_forget(&d);
+    dirty_close(&d);
 }
 
 /* verify's file has the same form; other lines are passed over. */
@@ -165,6 +224,8 @@ int main(void)
         cmocka_unit_test(test_kept),
         cmocka_unit_test(test_dies_inside_a_pass),
         cmocka_unit_test(test_loaded),
+        cmocka_unit_test(test_no_room),
+        cmocka_unit_test(test_no_room_behind_a_pass),
     };
     return cmocka_run_group_tests(tests, make_folder, remove_folder);
 }

@@ -2,11 +2,14 @@
    while the table grows and keys are added; and any earlier point can be gone back to. */
 #include "migrate/expiry_table.h"
 
+#include <errno.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -192,6 +195,38 @@ static void test_back(void **state)
     rmdir(folder);
 }
 
+static void limit_files(rlim_t bytes)
+{
+    struct rlimit limit;
+    signal(SIGXFSZ, SIG_IGN);
+    assert_int_equal(getrlimit(RLIMIT_FSIZE, &limit), 0);
+    limit.rlim_cur = bytes > 0 ? bytes : limit.rlim_max;
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &limit), 0);
+}
+
+/* Of what was to be written only a part finds room; the rest comes behind that, and not all again.
+ */
+static void test_no_room(void **state)
+{
+    enum { SOME = 1000 };
+    struct expiry_table t;
+    (void)state;
+    expiry_table_open(&t, "/tmp");
+    for (unsigned i = 0; i < SOME; i++)
+        put(&t, i, i + 1);
+    limit_files(10001);
+    assert_int_equal(expiry_table_sync(&t), EFBIG);
+    assert_int_equal(t.written, 10001);
+    assert_int_equal(expiry_table_sync(&t), EFBIG);
+    limit_files(0);
+    assert_int_equal(expiry_table_sync(&t), 0);
+    assert_int_equal(expiry_table_go_back(&t, 0), 0);
+    assert_int_equal(t.held, SOME);
+    for (unsigned i = 0; i < SOME; i++)
+        assert_int_equal(get(&t, i), i + 1);
+    expiry_table_close(&t);
+}
+
 static void test_no_folder(void **state)
 {
     struct expiry_table t;
@@ -206,9 +241,8 @@ static void test_no_folder(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_put_get_forget),
-        cmocka_unit_test(test_walk),
-        cmocka_unit_test(test_back),
+        cmocka_unit_test(test_put_get_forget), cmocka_unit_test(test_walk),
+        cmocka_unit_test(test_back),           cmocka_unit_test(test_no_room),
         cmocka_unit_test(test_no_folder),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
