@@ -153,8 +153,8 @@ static void hear(int fd, char *answer, size_t room)
 {
     size_t len = 0;
     ssize_t n;
-    while ((n = recv(fd, answer + len, room - 1 - len, 0)) > 0)
-        len += (size_t)n;
+    while ((n = recv(fd, answer + len, room - 1 - len, 0)) > 0 || (n < 0 && errno == EINTR))
+        len += n > 0 ? (size_t)n : 0;
     if (n != 0)
         fail_msg("%s behind %zu bytes", strerror(errno), len);
     answer[len] = '\0';
