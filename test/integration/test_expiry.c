@@ -211,7 +211,7 @@ static void test_refused_for_now(void **state)
     for (int i = 0; i < SETS; i++)
         redis_do(from, "SET timed:%d x EX 1000", i);
     moving_begin(&m, (const char *const[]){ "sync", source_at, target_at, "--spool-dir",
-                                            testenv_dir(), "--ttl-calm", "1s", NULL });
+                                            testenv_dir(), "--ttl-calm", "3s", NULL });
     redis_do(to, "CONFIG SET min-replicas-to-write 1");
     migrate_await(&m, "sending the stream again", 1);
     redis_do(to, "CONFIG SET min-replicas-to-write 0");
