@@ -222,7 +222,7 @@ static void test_late_reader(void **state)
 
     (void)state;
     cluster_key(&cluster, 1, 0, "big", key);
-    assert_true(client_open_narrow(&late, proxy.port));
+    assert_true(client_open(&late, proxy.port));
     late.deaf = true;
     for (int i = 0; i < REPLIES; i++) {
         snprintf(tail, sizeof(tail), "%05d", i);
@@ -260,7 +260,7 @@ static void test_flood_without_reading(void **state)
     client_ask_expect(&steady, "+OK\r\n", "SET", "flood", value);
     for (int i = 0; i < UNIT; i++)
         strcat(unit, "*2\r\n$3\r\nGET\r\n$5\r\nflood\r\n");
-    assert_true(client_open_narrow(&flood, proxy.port));
+    assert_true(client_open(&flood, proxy.port));
     assert_int_equal(setsockopt(flood.fd, SOL_SOCKET, SO_SNDBUF, &send_buffer, sizeof(send_buffer)),
                      0);
     flood.deaf = true;

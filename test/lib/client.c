@@ -293,7 +293,6 @@ const char *client_read(struct client *c, size_t *len)
             c->state = CLIENT_CLOSED;
             return NULL;
         }
-        end = now_ms() + (uint64_t)c->timeout_ms; /* a large reply takes its time */
     }
 }
 

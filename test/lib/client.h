@@ -19,7 +19,7 @@ enum client_state { CLIENT_OPEN, CLIENT_TIMEOUT, CLIENT_CLOSED, CLIENT_GARBAGE }
 struct client {
     int fd; /* -1 when closed */
     enum client_state state;
-    int timeout_ms; /* without a byte sent or received, of each call; may be changed */
+    int timeout_ms; /* of each call; may be changed */
     bool deaf;      /* while sending, do not read what comes: a slow reader */
     char *in;       /* received and not yet given out: in[at..len) */
     size_t at, len, room;
@@ -29,7 +29,9 @@ struct client {
 
 /* Connects to 127.0.0.1:port. Whether it succeeded or not, client_close must follow. */
 bool client_open(struct client *c, uint16_t port);
-/* With a small receive buffer, so that what this client does not read piles up at the server. */
+/* With a small receive buffer, so that what this client does not read piles up at the server. For
+   one that never reads much: by chance Linux offers less than half of such a window, and then a
+   server that honours RFC 1122 sends two kilobytes in a fifth of a second. */
 bool client_open_narrow(struct client *c, uint16_t port);
 void client_close(struct client *c);
 /* The port that the server sees it at. Asserts nothing; 0 when closed. */
