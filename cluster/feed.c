@@ -40,6 +40,7 @@ static struct ask *oldest(const struct feed *f)
 static void drop_oldest(struct feed *f)
 {
     struct ask *a = oldest(f);
+    f->leaving -= a->what == ASK_LEAVE;
     list_remove(&a->in_feed);
     free(a);
 }
@@ -77,6 +78,7 @@ void feed_leave(struct feed *f, enum topic_kind kind, struct span name)
     REQUIRE(f->state == FEED_READY);
     send_words(f, (const struct span[]){ verbs[kind], name }, 2);
     put_ask(f, ASK_LEAVE, kind, name, NULL);
+    f->leaving++;
 }
 
 void feed_forget(struct feed *f, const void *tag)

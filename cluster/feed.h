@@ -62,9 +62,10 @@ struct feed {
     uint64_t rest_until; /* RESTING: not to be dialled before */
     uint64_t rest;       /* the next back-off, ms */
     uint64_t random;
-    int last_error; /* why it was lost last; 0 once it has confirmed something */
-    uint8_t state;  /* enum feed_state */
-    bool pinged;    /* since it was heard last */
+    uint32_t leaving; /* asks that leave something: the node may still count us there */
+    int last_error;   /* why it was lost last; 0 once it has confirmed something */
+    uint8_t state;    /* enum feed_state */
+    bool pinged;      /* since it was heard last */
     /* For topics.h. */
     struct list_node in_topics, carriers;
     uint64_t unused_since; /* ms; 0: it is used */
@@ -86,7 +87,7 @@ void feed_close(struct feed *f, int why);
 void feed_join(struct feed *f, enum topic_kind kind, struct span name, void *tag);
 void feed_forget(struct feed *f, const void *tag);
 void feed_leave(struct feed *f, enum topic_kind kind, struct span name);
-/* Whether the node may not know yet that we have left. */
+/* Whether the node may not know yet that we have left. See also leaving. */
 bool feed_is_leaving(const struct feed *f, enum topic_kind kind, struct span name);
 /* Calls for each such name. */
 void feed_each_leaving(const struct feed *f, enum topic_kind kind,

@@ -104,8 +104,8 @@ uint32_t topics_at_node(const struct topics *ts, uint32_t node, enum topic_kind 
                         struct span name);
 /* The same for all patterns. */
 uint32_t topics_patterns_at_node(const struct topics *ts, uint32_t node);
-/* Whether a node may not know yet that we do not want it any more. */
-bool topics_is_leaving(const struct topics *ts, enum topic_kind kind, struct span name);
+/* For how many names a node may count us: topics, and what we have just left. */
+uint32_t topics_counted(const struct topics *ts);
 /* Its subscription at that node, or NULL. */
 struct carrier *topic_carrier_at(const struct topic *t, const struct feed *f);
 /* "__keyspace@0__:foo", and whether a pattern can match such a name. */

@@ -60,19 +60,40 @@ uint32_t topics_at_node(const struct topics *ts, uint32_t node, enum topic_kind 
     return (t != NULL && topic_carrier_at(t, f) != NULL) || feed_is_leaving(f, kind, name);
 }
 
+struct leavers {
+    const struct topics *topics;
+    uint32_t count;
+};
+
+/* One that somebody wants again by now is not counted twice. */
+static void on_leaving(void *context, struct span name)
+{
+    struct leavers *l = context;
+    l->count += topics_find(l->topics, TOPIC_PATTERN, name) == NULL;
+}
+
+static uint32_t patterns_leaving(const struct topics *ts, const struct feed *f)
+{
+    struct leavers l = { .topics = ts };
+    feed_each_leaving(f, TOPIC_PATTERN, on_leaving, &l);
+    return l.count;
+}
+
 uint32_t topics_patterns_at_node(const struct topics *ts, uint32_t node)
 {
     const struct feed *f = feed_of_node(ts, node);
-    uint32_t count = 0;
+    uint32_t count = f == NULL ? 0 : patterns_leaving(ts, f);
     for (struct list_node *n = ts->patterns.next; f != NULL && n != &ts->patterns; n = n->next)
         count += topic_carrier_at(LIST_ENTRY(n, struct topic, in_patterns), f) != NULL;
     return count;
 }
 
-bool topics_is_leaving(const struct topics *ts, enum topic_kind kind, struct span name)
+uint32_t topics_counted(const struct topics *ts)
 {
+    uint32_t count = 0;
+    for (int kind = 0; kind < TOPIC_KINDS; kind++)
+        count += ts->count[kind];
     for (struct list_node *n = ts->feeds.next; n != &ts->feeds; n = n->next)
-        if (feed_is_leaving(LIST_ENTRY(n, struct feed, in_topics), kind, name))
-            return true;
-    return false;
+        count += LIST_ENTRY(n, struct feed, in_topics)->leaving;
+    return count;
 }

@@ -106,9 +106,6 @@ void counting_forget_client(struct client *c)
 
 void counting_publish_topics(struct worker *w)
 {
-    const struct topics *ts = &w->pubsub.topics;
-    uint32_t count = 0;
-    for (int kind = 0; kind < TOPIC_KINDS; kind++)
-        count += ts->count[kind];
-    atomic_store_explicit(&w->seat->topics, count, memory_order_relaxed);
+    atomic_store_explicit(&w->seat->topics, topics_counted(&w->pubsub.topics),
+                          memory_order_relaxed);
 }

@@ -17,7 +17,7 @@ static bool has_topics(struct seat *seat)
 bool publish_may_be_heard(const struct worker *w)
 {
     static const struct talk_asker asker = { .concerns = has_topics };
-    return w->pubsub.topics.table != NULL || talk_has_company(&w->talk, &asker);
+    return topics_counted(&w->pubsub.topics) > 0 || talk_has_company(&w->talk, &asker);
 }
 
 /* --- notes: an index, a kind and a channel each ------------------------------------------------

@@ -4,6 +4,8 @@
  * The node that takes a message counts the connections that it sees. Of these ours are taken off,
  * for each stands for any number of clients, and our clients are added: each worker says how many
  * of its own will hear it (counting.h). While nobody here is subscribed the node's number is right.
+ * A node counts us until it has read that we leave, though the client has his answer by then: so
+ * what is leaving is taken off, too.
  *
  * Inside MULTI: publish_note for each such command of a block, publish_count when the group of the
  * blocks has been submitted, and in the group's rule publish_open, publish_element, publish_close.
@@ -17,7 +19,7 @@
 #include "resp/value.h"
 #include "resp/writer.h"
 
-/* Whether any worker has a subscriber. */
+/* Whether any worker has a subscriber, or had one that a node may still count. */
 bool publish_may_be_heard(const struct worker *w);
 
 /* If request is a PUBLISH or SPUBLISH, notes that element `index` of the group is its answer. In

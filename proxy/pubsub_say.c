@@ -30,6 +30,34 @@ static void count_matches(const struct topic *t, struct receivers *r)
     r->elsewhere += t->everywhere;
 }
 
+struct unwanted {
+    const struct topics *topics;
+    struct span channel;
+    struct receivers *r;
+};
+
+static void count_leaving_pattern(void *context, struct span name)
+{
+    struct unwanted *l = context;
+    if (!text_glob(name.at, name.len, l->channel.at, l->channel.len, false) ||
+        topics_find(l->topics, TOPIC_PATTERN, name) != NULL)
+        return;
+    l->r->at_main++;
+    l->r->elsewhere += topics_may_match_key_event(name);
+}
+
+/* What nobody wants any more, but a node may not know that yet. */
+static void count_leaving(const struct topics *ts, struct span channel, struct receivers *r)
+{
+    struct unwanted l = { ts, channel, r };
+    feed_each_leaving(ts->main, TOPIC_PATTERN, count_leaving_pattern, &l);
+    if (topics_find(ts, TOPIC_CHANNEL, channel) != NULL ||
+        !feed_is_leaving(ts->main, TOPIC_CHANNEL, channel))
+        return;
+    r->at_main++;
+    r->elsewhere += topics_is_key_event(channel);
+}
+
 static void write_receivers(const struct receivers *r, struct writer *out)
 {
     write_integer(out, r->reached);
@@ -58,8 +86,10 @@ void pubsub_say_receivers(const struct topics *ts, enum topic_kind kind, struct 
         say_shard_receivers(ts, channel, out);
         return;
     }
-    if (ts->main != NULL)
+    if (ts->main != NULL) {
         r.main = ts->main->fingerprint;
+        count_leaving(ts, channel, &r);
+    }
     const struct topic *t = topics_find(ts, TOPIC_CHANNEL, channel);
     if (t != NULL)
         count_matches(t, &r);

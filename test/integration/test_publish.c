@@ -12,6 +12,7 @@
 
 #include "test/lib/beside.h"
 #include "test/lib/crowd.h"
+#include "test/lib/sockets.h"
 #include "test/lib/testenv.h"
 
 enum { WORKERS = 2, EACH = 3, SUBSCRIBERS = WORKERS * EACH };
@@ -171,6 +172,74 @@ static void test_after_they_left(void **state)
     client_close(&c);
 }
 
+/* --- left a moment ago ----------------------------------------------------------------------- */
+
+enum { PUBLISHERS = 3 * WORKERS };
+
+/* Each node reads next what comes over the connection of these GETs, before it reads whatever comes
+   over another one meanwhile. */
+static void send_gets(struct client *publishers)
+{
+    for (int node = 0; node < 3; node++) {
+        char key[64];
+        struct sockets_at at = { .port = cluster.node[node].port };
+        cluster_key(&cluster, node, 0, "none", key);
+        for (int i = 0; i < PUBLISHERS; i++)
+            assert_true(client_send_command(&publishers[i], "GET", key, NULL));
+        assert_true(wait_until(sockets_hold, &at, scaled_ms(5000)));
+    }
+}
+
+static void leave(struct client *who, const char *verb, const char *name)
+{
+    assert_true(client_send_command(who, verb, name, NULL));
+    client_expect_start(who, "*3\r\n");
+}
+
+static void leave_and_publish(struct client *who, struct client *publishers)
+{
+    subscribe(who, "SUBSCRIBE", "left");
+    subscribe(who, "PSUBSCRIBE", "le*");
+    subscribe(who, "SSUBSCRIBE", "{b}left");
+    for (int node = 0; node < 3; node++)
+        cluster_stop_node(&cluster, node);
+    send_gets(publishers);
+    leave(who, "UNSUBSCRIBE", "left");
+    leave(who, "PUNSUBSCRIBE", "le*");
+    leave(who, "SUNSUBSCRIBE", "{b}left");
+    for (int i = 0; i < PUBLISHERS; i++)
+        assert_true(client_send_text(&publishers[i], "PUBLISH left x\r\nSPUBLISH {b}left x\r\n"));
+    for (int node = 0; node < 3; node++) {
+        struct sockets_at at = { .port = cluster.node[node].port };
+        assert_true(wait_until(sockets_are_still, &at, scaled_ms(5000)));
+        cluster_continue_node(&cluster, node);
+    }
+    for (int i = 0; i < PUBLISHERS; i++) {
+        for (int node = 0; node < 3; node++)
+            client_expect(&publishers[i], "$-1\r\n");
+        client_expect(&publishers[i], ":0\r\n");
+        client_expect(&publishers[i], ":0\r\n");
+    }
+}
+
+/* Whoever has been told that he has left is not counted, though the nodes still hear us. */
+static void test_just_left(void **state)
+{
+    struct client leaving[WORKERS], stays, publishers[PUBLISHERS];
+    (void)state;
+    crowd_open_on_each(leaving, WORKERS, proxy.port);
+    for (int i = 0; i < PUBLISHERS; i += WORKERS)
+        crowd_open_on_each(&publishers[i], WORKERS, proxy.port);
+    for (int i = 0; i < WORKERS; i++)
+        leave_and_publish(&leaving[i], publishers);
+    assert_true(client_open(&stays, proxy.port));
+    subscribe(&stays, "SUBSCRIBE", "another");
+    leave_and_publish(&leaving[0], publishers);
+    client_close(&stays);
+    crowd_close(leaving, WORKERS);
+    crowd_close(publishers, PUBLISHERS);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -180,6 +249,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_unheard, subscribe_all, leave_all),
         cmocka_unit_test_setup_teardown(test_beside_others, subscribe_all, leave_all),
         cmocka_unit_test_setup(test_after_they_left, subscribe_all),
+        cmocka_unit_test(test_just_left),
     };
     return testenv_finish(cmocka_run_group_tests(tests, start, beside_end));
 }
