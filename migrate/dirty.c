@@ -225,8 +225,7 @@ static void put(struct dirty *d, struct span key, const char *why)
 void dirty_add(struct dirty *d, struct span key, const char *why)
 {
     put(d, key, why);
-    if (flush(d) != 0)
-        return; /* dirty_sync tries again */
+    (void)flush(d); /* dirty_sync tries again */
 }
 
 /* Every line of that file; a write for many of them. 0 or an errno. */
