@@ -22,6 +22,7 @@
 #include <cmocka.h>
 
 #include "test/lib/moving.h"
+#include "test/lib/namespace.h"
 #include "test/lib/testenv.h"
 
 enum { MB = 1024 * 1024, DISK = 16 * MB, TIMEOUT = 20000 };
@@ -29,31 +30,6 @@ enum { MB = 1024 * 1024, DISK = 16 * MB, TIMEOUT = 20000 };
 static char disk[200], filler[220], state_dir[220], socket_at[260];
 
 /* --- the disk ------------------------------------------------------------------------------ */
-
-static void write_file(const char *path, const char *text)
-{
-    FILE *f = fopen(path, "w");
-    assert_non_null(f);
-    assert_true(fputs(text, f) >= 0);
-    assert_int_equal(fclose(f), 0);
-}
-
-/* Whoever is not root becomes so in a namespace of users. */
-static void enter_namespace(void)
-{
-    char map[32];
-    uid_t uid = geteuid();
-    gid_t gid = getegid();
-    assert_int_equal(unshare(uid == 0 ? CLONE_NEWNS : CLONE_NEWUSER | CLONE_NEWNS), 0);
-    if (uid != 0) {
-        write_file("/proc/self/setgroups", "deny");
-        snprintf(map, sizeof(map), "0 %u 1", (unsigned)uid);
-        write_file("/proc/self/uid_map", map);
-        snprintf(map, sizeof(map), "0 %u 1", (unsigned)gid);
-        write_file("/proc/self/gid_map", map);
-    }
-    assert_int_equal(mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL), 0);
-}
 
 static void new_disk(void)
 {
@@ -85,7 +61,8 @@ static int start(void **state)
     static const char *const words[] = { "--repl-backlog-size", "64mb", "--rdbcompression", "no",
                                          NULL };
     (void)state;
-    enter_namespace();
+    namespace_enter(CLONE_NEWNS);
+    assert_int_equal(mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL), 0);
     moving_start(&(struct moving){ .parts = MOVING_PLAIN, .source = words });
     snprintf(disk, sizeof(disk), "%s/disk", testenv_dir());
     snprintf(filler, sizeof(filler), "%s/filler", disk);
@@ -289,7 +266,7 @@ static void test_dump(void **state)
     snprintf(file, sizeof(file), "%s/dump.rdb", disk);
     snprintf(partial, sizeof(partial), "%s.partial", file);
     redis_do(from, "DEBUG POPULATE 2000 filler 5000");
-    write_file(file, "the older one");
+    assert_true(file_put(file, "the older one"));
     fill(4 * MB);
     migrate_start(&m, (const char *const[]){ "dump", source_at, file, NULL });
     expect_full(&m, "the file cannot be written", no_space);
@@ -312,7 +289,7 @@ static void test_list(void **state)
     begin(false);
     snprintf(file, sizeof(file), "%s/differing", disk);
     redis_do(from, "SET only:here x");
-    write_file(file, "");
+    assert_true(file_put(file, ""));
     fill(0);
     migrate_start(&m, (const char *const[]){ "verify", source_at, target_at, "--rounds", "1",
                                              "--diff-file", file, NULL });

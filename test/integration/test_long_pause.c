@@ -11,51 +11,10 @@
 
 #include <cmocka.h>
 
-#include "test/lib/moving.h"
+#include "test/lib/named_case.h"
 #include "test/lib/testenv.h"
 
 enum { TIMEOUT = 20000, COUNTS = 50 };
-
-static char state_dir[220], socket_at[260];
-
-static int start(void **state)
-{
-    static const char *const words[] = { "--repl-backlog-size", "64mb", "--rdbcompression", "no",
-                                         NULL };
-    (void)state;
-    moving_start(&(struct moving){ .parts = MOVING_PLAIN, .source = words });
-    return 0;
-}
-
-static void begin(void)
-{
-    moving_empty();
-    snprintf(state_dir, sizeof(state_dir), "%s", migrate_state_dir());
-    snprintf(socket_at, sizeof(socket_at), "%s/one.sock", state_dir);
-}
-
-static void start_sync(struct migrate *m, const char *const *more)
-{
-    const char *words[32] = { "sync",         source_at,     target_at, "--name",
-                              "one",          "--state-dir", state_dir, "--allow-full-resync",
-                              "--only-source" };
-    for (size_t n = 9; more != NULL && *more != NULL; n++)
-        words[n] = *more++;
-    migrate_start(m, words);
-}
-
-static void count_up(int times)
-{
-    for (int i = 0; i < times; i++)
-        redis_do(from, "INCR counter");
-}
-
-static void finish(struct migrate *m)
-{
-    moving_finish(m);
-    migrate_free(m);
-    moving_expect_but_markers(true);
-}
 
 /* --- a long pause -------------------------------------------------------------------------- */
 
@@ -78,23 +37,23 @@ static void test_long_pause(void **state)
 {
     struct migrate m;
     (void)state;
-    begin();
+    named_begin();
     be_impatient(3);
-    start_sync(&m, (const char *const[]){ "--spool-max", "1mb", NULL });
+    named_sync(&m, (const char *const[]){ "--spool-max", "1mb", NULL });
     migrate_await(&m, "full copy done", 1);
-    migrate_expect_good("pause", socket_at);
-    count_up(COUNTS);
+    migrate_expect_good("pause", named_socket);
+    named_count_up(COUNTS);
     write_much(40);
     migrate_await(&m, "the spool is full", 1);
-    rest_us(4500000);
+    rest_us(4500000); /* longer than it waits for replicas, which is what is tested */
     redisReply *reply = redis_ask(from, "INFO replication");
     if (strstr(reply->str, "state=online") == NULL)
         fail_msg("nobody follows: %s", reply->str);
     freeReplyObject(reply);
-    migrate_expect_good("resume", socket_at);
+    migrate_expect_good("resume", named_socket);
     moving_catch_up(&m);
     assert_int_equal(migrate_says(&m, "connection to the source lost"), 0);
-    finish(&m);
+    named_finish(&m);
 }
 
 /* A source that sends its snapshot straight to us does not wait; that is said. */
@@ -102,15 +61,15 @@ static void test_pause_in_the_copy(void **state)
 {
     struct migrate m;
     (void)state;
-    begin();
+    named_begin();
     be_impatient(1);
     redis_do(from, "CONFIG SET repl-diskless-sync yes");
     redis_do(from, "DEBUG POPULATE 4000 filler 5000");
     migrate_start(&m, (const char *const[]){ "sync", source_at, target_at, "--spool-dir",
-                                             testenv_dir(), "--admin-socket", socket_at,
+                                             testenv_dir(), "--admin-socket", named_socket,
                                              "--spool-max", "1mb", "--rate-limit", "1mb", NULL });
     migrate_await(&m, "the spool is full", 1);
-    migrate_expect_good("pause", socket_at);
+    migrate_expect_good("pause", named_socket);
     migrate_wait(&m, TIMEOUT);
     assert_int_equal(m.code, 1);
     if (strstr(m.err, "was lost while the spool was full") == NULL ||
@@ -128,7 +87,7 @@ static void test_many_repairs(void **state)
     struct migrate m, asker;
     char file[260];
     (void)state;
-    begin();
+    named_begin();
     redis_do(from, "DEBUG POPULATE %d key 20", KEYS);
     snprintf(file, sizeof(file), "%s/planted", testenv_dir());
     FILE *f = fopen(file, "w");
@@ -136,15 +95,15 @@ static void test_many_repairs(void **state)
     for (int i = 0; i < KEYS; i++)
         fprintf(f, "\"key:%d\" planted\n", i);
     assert_int_equal(fclose(f), 0);
-    start_sync(&m, NULL);
+    named_sync(&m, NULL);
     migrate_await(&m, "full copy done", 1);
     redis_do(to, "FLUSHALL");
-    count_up(COUNTS);
-    migrate_run(&asker, "cutover", socket_at, "--repair-from", file, "--sample", "0", NULL);
+    named_count_up(COUNTS);
+    migrate_run(&asker, "cutover", named_socket, "--repair-from", file, "--sample", "0", NULL);
     if (asker.code != 0 || migrate_count(&asker, "keys repaired") != KEYS)
         fail_msg("exit code %d: %s%s", asker.code, asker.err, asker.out);
     migrate_free(&asker);
-    finish(&m);
+    named_finish(&m);
 }
 
 int main(void)
@@ -154,5 +113,5 @@ int main(void)
         cmocka_unit_test(test_pause_in_the_copy),
         cmocka_unit_test(test_many_repairs),
     };
-    return testenv_finish(cmocka_run_group_tests(tests, start, moving_end));
+    return testenv_finish(cmocka_run_group_tests(tests, named_start, moving_end));
 }

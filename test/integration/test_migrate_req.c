@@ -19,6 +19,7 @@
 
 #include "test/lib/client.h"
 #include "test/lib/crowd.h"
+#include "test/lib/namespace.h"
 #include "test/lib/proxy_process.h"
 #include "test/lib/redis_cluster.h"
 #include "test/lib/testenv.h"
@@ -30,28 +31,6 @@ static const char sysctl_path[] = "/proc/sys/net/ipv4/tcp_migrate_req";
 
 static struct redis_cluster cluster;
 static struct proxy stuck, other;
-
-static void write_file(const char *path, const char *text)
-{
-    FILE *f = fopen(path, "w");
-    assert_non_null(f);
-    assert_true(fputs(text, f) >= 0);
-    assert_int_equal(fclose(f), 0);
-}
-
-/* Whoever is not root becomes so in a namespace of users. */
-static void enter_namespace(void)
-{
-    char map[32];
-    uid_t uid = geteuid();
-    if (uid == 0) {
-        assert_int_equal(unshare(CLONE_NEWNET), 0);
-        return;
-    }
-    snprintf(map, sizeof(map), "0 %u 1", (unsigned)uid);
-    assert_int_equal(unshare(CLONE_NEWUSER | CLONE_NEWNET), 0);
-    write_file("/proc/self/uid_map", map);
-}
 
 static bool raise_loopback(void)
 {
@@ -67,7 +46,7 @@ static bool raise_loopback(void)
 static int start(void **state)
 {
     (void)state;
-    enter_namespace();
+    namespace_enter(CLONE_NEWNET);
     assert_true(raise_loopback());
     cluster_start(&cluster, &(struct cluster_options){ .masters = 2 });
     return 0;
@@ -94,7 +73,7 @@ static char shipped_value(void)
 
 static void set_sysctl(char value)
 {
-    write_file(sysctl_path, (char[]){ value, '\0' });
+    assert_true(file_put(sysctl_path, (char[]){ value, '\0' }));
 }
 
 /* Counts the clients that the other proxy serves, of those that both have in their queues when one

@@ -11,48 +11,10 @@
 
 #include <cmocka.h>
 
-#include "test/lib/moving.h"
+#include "test/lib/named_case.h"
 #include "test/lib/testenv.h"
 
 enum { TIMEOUT = 20000, COUNTS = 50 };
-
-static char state_dir[220], socket_at[260];
-
-static int start(void **state)
-{
-    static const char *const words[] = { "--repl-backlog-size", "64mb", "--rdbcompression", "no",
-                                         NULL };
-    (void)state;
-    moving_start(&(struct moving){ .parts = MOVING_PLAIN, .source = words });
-    return 0;
-}
-
-static void begin(void)
-{
-    moving_empty();
-    snprintf(state_dir, sizeof(state_dir), "%s", migrate_state_dir());
-    snprintf(socket_at, sizeof(socket_at), "%s/one.sock", state_dir);
-}
-
-static void start_sync(struct migrate *m)
-{
-    migrate_start(m, (const char *const[]){ "sync", source_at, target_at, "--name", "one",
-                                            "--state-dir", state_dir, "--allow-full-resync",
-                                            "--only-source", NULL });
-}
-
-static void count_up(int times)
-{
-    for (int i = 0; i < times; i++)
-        redis_do(from, "INCR counter");
-}
-
-static void finish(struct migrate *m)
-{
-    moving_finish(m);
-    migrate_free(m);
-    moving_expect_but_markers(true);
-}
 
 /* --- another source ------------------------------------------------------------------------ */
 
@@ -85,17 +47,17 @@ static void replace_source(void)
 
 static void begin_with_data(struct migrate *m)
 {
-    begin();
+    named_begin();
     redis_do(from, "SET common old");
     redis_do(from, "SET vanishes 1");
-    start_sync(m);
+    named_sync(m, NULL);
     migrate_await(m, "full copy done", 1);
 }
 
 static bool has_no_lag(void *unused)
 {
     (void)unused;
-    return migrate_status(socket_at, "lag, milliseconds") == 0;
+    return migrate_status(named_socket, "lag, milliseconds") == 0;
 }
 
 static void test_replaced_in_a_pause(void **state)
@@ -103,17 +65,17 @@ static void test_replaced_in_a_pause(void **state)
     struct migrate m;
     (void)state;
     begin_with_data(&m);
-    count_up(COUNTS); /* the old offset is larger than any of the new ones */
+    named_count_up(COUNTS); /* the old offset is larger than any of the new ones */
     moving_catch_up(&m);
-    migrate_expect_good("pause", socket_at);
-    count_up(COUNTS);
+    migrate_expect_good("pause", named_socket);
+    named_count_up(COUNTS);
     replace_source();
     migrate_await(&m, "a new full copy follows", 1);
     assert_int_equal(moving_keys(from), 2);
-    migrate_expect_good("resume", socket_at);
+    migrate_expect_good("resume", named_socket);
     migrate_await(&m, "full copy done", 2);
     assert_true(wait_until(has_no_lag, NULL, scaled_ms(5000)));
-    finish(&m);
+    named_finish(&m);
 }
 
 static void expect_refused(struct migrate *m, const char *why)
@@ -131,16 +93,16 @@ static void test_replaced_in_a_cutover(void **state)
     (void)state;
     begin_with_data(&m);
     process_signal(&target.process, SIGSTOP);
-    count_up(COUNTS);
-    migrate_start(&asker, (const char *const[]){ "cutover", socket_at, NULL });
+    named_count_up(COUNTS);
+    migrate_start(&asker, (const char *const[]){ "cutover", named_socket, NULL });
     migrate_await(&m, "waiting until the target has all of it", 1);
     replace_source();
     migrate_await(&m, "a new full copy follows", 1);
     process_signal(&target.process, SIGCONT);
     expect_refused(&asker, "the source begins with a new full copy");
     migrate_await(&m, "full copy done", 2);
-    migrate_expect_good("cutover", socket_at);
-    finish(&m);
+    migrate_expect_good("cutover", named_socket);
+    named_finish(&m);
 }
 
 /* As it looks before the stream's connection has learned of it. */
@@ -150,14 +112,14 @@ static void test_another_history(void **state)
     (void)state;
     begin_with_data(&m);
     redis_do(from, "DEBUG CHANGE-REPL-ID");
-    migrate_run(&asker, "cutover", socket_at, NULL);
+    migrate_run(&asker, "cutover", named_socket, NULL);
     assert_int_equal(asker.code, 1);
     assert_non_null(strstr(asker.err, "the source has begun a new history"));
     migrate_free(&asker);
     redis_do(from, "CLIENT KILL TYPE replica");
     migrate_await(&m, "full copy done", 2);
-    migrate_expect_good("cutover", socket_at);
-    finish(&m);
+    migrate_expect_good("cutover", named_socket);
+    named_finish(&m);
 }
 
 /* What could not be compared is not good. */
@@ -166,19 +128,19 @@ static void test_nothing_compared(void **state)
     struct migrate m, asker;
     char url[80];
     (void)state;
-    begin();
+    named_begin();
     redis_do(from, "SET key x");
     redis_do(from, "ACL SETUSER nodump on >secret ~* &* +@all -dump");
     snprintf(url, sizeof(url), "redis://nodump:secret@%s", source_at);
     migrate_start(&m, (const char *const[]){ "sync", url, target_at, "--name", "one", "--state-dir",
-                                             state_dir, NULL });
+                                             named_state, NULL });
     migrate_await(&m, "full copy done", 1);
-    migrate_run(&asker, "cutover", socket_at, NULL);
+    migrate_run(&asker, "cutover", named_socket, NULL);
     assert_int_equal(asker.code, 1);
     assert_non_null(strstr(asker.err, "not all could be compared or repaired"));
     migrate_free(&asker);
-    migrate_expect_good("cutover", socket_at, "--sample", "0");
-    finish(&m);
+    migrate_expect_good("cutover", named_socket, "--sample", "0");
+    named_finish(&m);
 }
 
 int main(void)
@@ -189,5 +151,5 @@ int main(void)
         cmocka_unit_test(test_another_history),
         cmocka_unit_test(test_nothing_compared),
     };
-    return testenv_finish(cmocka_run_group_tests(tests, start, moving_end));
+    return testenv_finish(cmocka_run_group_tests(tests, named_start, moving_end));
 }

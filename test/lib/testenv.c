@@ -115,6 +115,13 @@ char *file_text(const char *path)
     return text;
 }
 
+bool file_put(const char *path, const char *text)
+{
+    FILE *f = fopen(path, "we");
+    bool good = f != NULL && fputs(text, f) >= 0;
+    return f != NULL && fclose(f) == 0 && good;
+}
+
 void testenv_problem(const char *fmt, ...)
 {
     va_list args;

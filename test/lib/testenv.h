@@ -39,6 +39,8 @@ const char *testenv_file(const char *name, const char *text);
 
 /* The whole of a file with a NUL behind it, or NULL. The caller frees it. */
 char *file_text(const char *path);
+/* Makes the text the whole of that file, or of a setting under /proc. False: it cannot. */
+bool file_put(const char *path, const char *text) MUST_USE;
 
 /* Notes something wrong from where no cmocka assertion may stand (a teardown, another thread). */
 void testenv_problem(const char *fmt, ...) PRINTF_LIKE(1, 2);

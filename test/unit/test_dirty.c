@@ -15,6 +15,7 @@
 
 #include "base/text.h"
 #include "migrate/dirty.h"
+#include "test/unit/file_limit.h"
 
 static char path[64];
 
@@ -135,16 +136,6 @@ static void test_dies_inside_a_pass(void **state)
     dirty_close(&next);
 }
 
-/* No file may grow beyond that; none does behind 0. */
-static void limit_files(rlim_t bytes)
-{
-    struct rlimit limit;
-    signal(SIGXFSZ, SIG_IGN);
-    assert_int_equal(getrlimit(RLIMIT_FSIZE, &limit), 0);
-    limit.rlim_cur = bytes > 0 ? bytes : limit.rlim_max;
-    assert_int_equal(setrlimit(RLIMIT_FSIZE, &limit), 0);
-}
-
 /* A line that is written in part is ended later; a pass does not begin without what is missing. */
 static void test_no_room(void **state)
 {
@@ -153,12 +144,12 @@ static void test_no_room(void **state)
     dirty_open(&d, path, true);
     add(&d, 0, 10);
     assert_int_equal(dirty_sync(&d), 0);
-    limit_files(3000);
+    file_limit_set(3000);
     add(&d, 10, 100);
     assert_int_equal(dirty_sync(&d), EFBIG);
     assert_int_equal(dirty_begin(&d), EFBIG);
     assert_int_equal(dirty_count(&d), 100);
-    limit_files(0);
+    file_limit_set(0);
     assert_int_equal(dirty_sync(&d), 0);
     dirty_open(&next, path, true); /* as if that one had died */
     assert_int_equal(dirty_count(&next), 100);
@@ -178,10 +169,10 @@ static void test_no_room_behind_a_pass(void **state)
     add(&d, 0, 100);
     assert_int_equal(dirty_begin(&d), 0);
     expect_in_order(&d, 0, 20);
-    limit_files(1000);
+    file_limit_set(1000);
     dirty_end(&d);
     assert_int_equal(dirty_count(&d), 80);
-    limit_files(0);
+    file_limit_set(0);
     dirty_open(&next, path, true);
     assert_true(dirty_count(&next) >= 80);
     dirty_forget(&next);

@@ -1,6 +1,7 @@
 /* expiry_table.h: what was put is there, what was forgotten is not, and the walk shows each key,
    while the table grows and keys are added; and any earlier point can be gone back to. */
 #include "migrate/expiry_table.h"
+#include "test/unit/file_limit.h"
 
 #include <errno.h>
 #include <setjmp.h>
@@ -195,15 +196,6 @@ static void test_back(void **state)
     rmdir(folder);
 }
 
-static void limit_files(rlim_t bytes)
-{
-    struct rlimit limit;
-    signal(SIGXFSZ, SIG_IGN);
-    assert_int_equal(getrlimit(RLIMIT_FSIZE, &limit), 0);
-    limit.rlim_cur = bytes > 0 ? bytes : limit.rlim_max;
-    assert_int_equal(setrlimit(RLIMIT_FSIZE, &limit), 0);
-}
-
 /* Of what was to be written only a part finds room; the rest comes behind that, and not all again.
  */
 static void test_no_room(void **state)
@@ -214,11 +206,11 @@ static void test_no_room(void **state)
     expiry_table_open(&t, "/tmp");
     for (unsigned i = 0; i < SOME; i++)
         put(&t, i, i + 1);
-    limit_files(10001);
+    file_limit_set(10001);
     assert_int_equal(expiry_table_sync(&t), EFBIG);
     assert_int_equal(t.written, 10001);
     assert_int_equal(expiry_table_sync(&t), EFBIG);
-    limit_files(0);
+    file_limit_set(0);
     assert_int_equal(expiry_table_sync(&t), 0);
     assert_int_equal(expiry_table_go_back(&t, 0), 0);
     assert_int_equal(t.held, SOME);
